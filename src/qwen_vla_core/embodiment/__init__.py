@@ -1,0 +1,18 @@
+"""Robots as data: schema, loading, prompt, channels, normalisation and kinematics."""
+
+from .codec import EmbodimentCodec
+from .loader import find_embodiment, load_embodiment, parse_embodiment
+from .prompt import build_prompt
+from .schema import Camera, Embodiment, Group, Joint
+
+__all__ = [
+    "Camera",
+    "Embodiment",
+    "EmbodimentCodec",
+    "Group",
+    "Joint",
+    "build_prompt",
+    "find_embodiment",
+    "load_embodiment",
+    "parse_embodiment",
+]

@@ -1,0 +1,117 @@
+"""Forward and inverse kinematics of one arm, by Pinocchio from a URDF generated of the YAML."""
+
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import pinocchio as pin
+
+from ..errors import KinematicsError, NonFiniteError
+from .schema import Group
+
+_AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
+_ROOT, _TOOL = "base_link", "tool"
+
+POSITION_TOLERANCE_M = 1e-4
+"""A tenth of a millimetre: the finest step the Interbotix drivers resolve is about 0.4 mm."""
+ROTATION_TOLERANCE_RAD = 1e-3
+MAX_ITERATIONS = 100
+DAMPING = 1e-2
+"""Damped least squares: bounds the joint step near singular poses (m/rad mixed units)."""
+MAX_STEP_RAD = 0.3
+"""Largest joint step per iteration, so that the linearisation stays true."""
+
+
+def build_urdf(group: Group) -> str:
+    """The group's chain as URDF text; link masses are not modelled."""
+    kinematics = group.action.kinematics
+    parts = [f"<robot name={quoteattr(group.name)}>", f'<link name="{_ROOT}"/>']
+    parent = _ROOT
+    for joint, link in zip(group.joints, kinematics.links, strict=True):
+        child = f"{joint.name}_link"
+        kind = "revolute" if joint.unit == "rad" else "prismatic"
+        parts.append(
+            f'<link name="{child}"/><joint name="{joint.name}" type="{kind}">'
+            f'<parent link="{parent}"/><child link="{child}"/><axis xyz="{_AXES[link.axis]}"/>'
+            f'<origin xyz="{_text(link.origin_m)}" rpy="0 0 0"/>'
+            f'<limit lower="{joint.lower}" upper="{joint.upper}" velocity="{joint.velocity}" effort="0"/>'
+            "</joint>"
+        )
+        parent = child
+    parts.append(
+        f'<link name="{_TOOL}"/><joint name="{_TOOL}_joint" type="fixed"><parent link="{parent}"/>'
+        f'<child link="{_TOOL}"/><origin xyz="{_text(kinematics.tool_origin_m)}" rpy="0 0 0"/></joint>'
+    )
+    return "".join([*parts, "</robot>"])
+
+
+class ArmKinematics:
+    """The chain of one group. Poses are 4x4 transforms of the tool in base_link, metres."""
+
+    def __init__(self, group: Group) -> None:
+        self._model = pin.buildModelFromXML(build_urdf(group))
+        self._data = self._model.createData()
+        self._tool = self._model.getFrameId(_TOOL)
+        self.lower_D = np.array([joint.lower for joint in group.joints])
+        self.upper_D = np.array([joint.upper for joint in group.joints])
+
+    def forward(self, positions_D: np.ndarray) -> np.ndarray:
+        """Tool pose [4, 4] for joint positions [D].
+
+        Raises:
+            NonFiniteError: a position is NaN or infinite.
+        """
+        if not np.isfinite(positions_D).all():
+            raise NonFiniteError(f"joint positions {positions_D} are not finite")
+        pin.framesForwardKinematics(self._model, self._data, np.asarray(positions_D, dtype=float))
+        return self._data.oMf[self._tool].homogeneous.copy()
+
+    def inverse(self, pose: np.ndarray, start_D: np.ndarray) -> np.ndarray:
+        """Joint positions [D] within the limits that put the tool at ``pose``, near ``start_D``.
+
+        Damped least squares; joints at a limit are taken out of the step, so that the others can
+        still use their freedom.
+
+        Raises:
+            KinematicsError: no solution found within the limits; the message tells what is left.
+            NonFiniteError: an input is NaN or infinite.
+        """
+        if not (np.isfinite(pose).all() and np.isfinite(start_D).all()):
+            raise NonFiniteError("inverse kinematics was asked for a pose that is not finite")
+        target = pin.SE3(np.asarray(pose, dtype=float))
+        positions_D = np.clip(np.asarray(start_D, dtype=float), self.lower_D, self.upper_D)
+        for _ in range(MAX_ITERATIONS):
+            pin.framesForwardKinematics(self._model, self._data, positions_D)
+            error = pin.log6(self._data.oMf[self._tool].actInv(target)).vector
+            if (
+                np.linalg.norm(error[:3]) < POSITION_TOLERANCE_M
+                and np.linalg.norm(error[3:]) < ROTATION_TOLERANCE_RAD
+            ):
+                return positions_D
+            jacobian = pin.computeFrameJacobian(
+                self._model, self._data, positions_D, self._tool, pin.ReferenceFrame.LOCAL
+            )
+            positions_D = self._step(positions_D, jacobian, error)
+        raise KinematicsError(
+            f"no joint positions within the limits reach {np.round(pose[:3, 3], 3)} m; "
+            f"{np.linalg.norm(error[:3]) * 1e3:.1f} mm and {np.linalg.norm(error[3:]):.3f} rad are left"
+        )
+
+    def _step(self, positions_D: np.ndarray, jacobian: np.ndarray, error: np.ndarray) -> np.ndarray:
+        free = np.ones(len(positions_D), dtype=bool)
+        while True:
+            active = jacobian[:, free]
+            damped = active @ active.T + DAMPING**2 * np.eye(6)
+            step = np.zeros(len(positions_D))
+            step[free] = active.T @ np.linalg.solve(damped, error)
+            step *= min(1.0, MAX_STEP_RAD / max(np.abs(step).max(), 1e-12))
+            pushed_out = free & (
+                ((positions_D >= self.upper_D) & (step > 0.0))
+                | ((positions_D <= self.lower_D) & (step < 0.0))
+            )
+            if not pushed_out.any() or not (free & ~pushed_out).any():
+                return np.clip(positions_D + step, self.lower_D, self.upper_D)
+            free &= ~pushed_out
+
+
+def _text(vector: tuple[float, ...]) -> str:
+    return " ".join(repr(float(value)) for value in vector)

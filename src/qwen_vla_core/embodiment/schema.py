@@ -1,0 +1,276 @@
+"""The embodiment description: what one YAML file says about one robot, checked strictly.
+
+Unknown keys, missing limits, min >= max, NaN, and repeated names are errors. Nothing here reads
+files (see loader.py) or computes motions (see kinematics.py, codec.py).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Topic = Annotated[str, Field(pattern=r"^/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$")]
+Positive = Annotated[FiniteFloat, Field(gt=0.0)]
+Vector3 = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+
+EE_CHANNELS = ("x", "y", "z", "roll", "pitch", "yaw")
+
+
+class Strict(BaseModel):
+    """Every part of the description refuses keys it does not know and never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PromptWords(Strict):
+    """The words of the embodiment prompt (Qwen-VLA, section 2.3)."""
+
+    robot_tag: Annotated[str, Field(min_length=1, max_length=64)]
+    arms: Literal["single", "dual"]
+    waist: bool = False
+    mobile_base: bool = False
+
+
+class Camera(Strict):
+    """One camera: where its images come from and how the model sees them."""
+
+    name: Name
+    topic: Topic
+    tag: Literal["ego", "cam_left_wrist", "cam_right_wrist"]
+    width: Annotated[int, Field(ge=16, le=1024)]
+    """Width of the model's view, pixels; the topic may carry any size."""
+    height: Annotated[int, Field(ge=16, le=1024)]
+    max_age_s: Positive
+    optional: bool = False
+
+
+class Joint(Strict):
+    """One joint and what it may do."""
+
+    name: Name
+    unit: Literal["rad", "m"]
+    lower: FiniteFloat
+    upper: FiniteFloat
+    velocity: Positive
+    """Speed limit, unit/s."""
+    acceleration: Positive
+    """Acceleration limit, unit/s^2."""
+    source: Annotated[str, Field(min_length=1)]
+    """Where the numbers come from."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Joint":
+        if self.lower >= self.upper:
+            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
+        return self
+
+
+class Quantiles(Strict):
+    """The 1 % and 99 % quantiles that map native units onto [-1, 1], one pair per channel."""
+
+    q01: tuple[FiniteFloat, ...]
+    q99: tuple[FiniteFloat, ...]
+    source: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Quantiles":
+        if len(self.q01) != len(self.q99):
+            raise ValueError(f"{len(self.q01)} values of q01 but {len(self.q99)} of q99")
+        for channel, (low, high) in enumerate(zip(self.q01, self.q99, strict=True)):
+            if low >= high:
+                raise ValueError(f"channel {channel}: q01 {low} is not below q99 {high}")
+        return self
+
+
+class Link(Strict):
+    """One joint of the chain: its axis and where it sits in the frame of the one before."""
+
+    joint: Name
+    axis: Literal["x", "y", "z"]
+    origin_m: Vector3
+
+
+class Kinematics(Strict):
+    """A serial chain from base_link to the tool, and the box the tool may be sent to."""
+
+    links: Annotated[tuple[Link, ...], Field(min_length=1)]
+    tool_origin_m: Vector3
+    """Tool frame in the frame of the last joint."""
+    zero_rotation: tuple[Vector3, Vector3, Vector3]
+    """Rotation of the tool that counts as roll = pitch = yaw = 0."""
+    workspace_lower_m: Vector3
+    workspace_upper_m: Vector3
+    source: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Kinematics":
+        if any(a >= b for a, b in zip(self.workspace_lower_m, self.workspace_upper_m, strict=True)):
+            raise ValueError("workspace_lower_m is not below workspace_upper_m")
+        return self
+
+
+class EeDelta(Strict):
+    """The arm moves by end-effector deltas: [dx, dy, dz] m in the base frame, then [droll, dpitch,
+    dyaw] rad about the base axes, applied to the previous target (BridgeData)."""
+
+    convention: Literal["ee_delta"]
+    kinematics: Kinematics
+
+
+class Gripper(Strict):
+    """The gripper opens and closes absolutely: 0 is closed, 1 is open."""
+
+    convention: Literal["gripper"]
+    closed: FiniteFloat
+    open: FiniteFloat
+
+
+class InterbotixGroup(Strict):
+    """A group of joints carried by an Interbotix xs_sdk driver as JointGroupCommand."""
+
+    type: Literal["interbotix_group"]
+    namespace: Name
+    group: Name
+    """Name of the group in the driver's motor configuration."""
+
+
+class InterbotixPwmGripper(Strict):
+    """A gripper in pwm mode: a proportional loop on one finger (BridgeData), JointSingleCommand."""
+
+    type: Literal["interbotix_pwm_gripper"]
+    namespace: Name
+    motor: Name
+    gain_per_m: Positive
+    """Fraction of full PWM per metre of finger error."""
+    pwm_limit: Annotated[FiniteFloat, Field(gt=0.0, le=885.0)]
+    """Largest PWM sent; 885 is the servo's full scale."""
+
+
+class Group(Strict):
+    """An ordered set of joints that the model drives in one way and one driver carries."""
+
+    name: Name
+    joints: Annotated[tuple[Joint, ...], Field(min_length=1)]
+    action: Annotated[EeDelta | Gripper, Field(discriminator="convention")]
+    action_normalization: Quantiles
+    state_normalization: Quantiles
+    rest: tuple[FiniteFloat, ...]
+    """A safe pose to leave the robot in, joint units."""
+    tracking_limit: Positive | None
+    """Largest |measured - commanded| before the robot is held, joint units; null where contact
+    makes them differ (a gripper holding something)."""
+    driver: Annotated[InterbotixGroup | InterbotixPwmGripper, Field(discriminator="type")]
+
+    @property
+    def action_channels(self) -> tuple[str, ...]:
+        if self.action.convention == "gripper":
+            return (self.name,)
+        return tuple(f"{self.name}_d{channel}" for channel in EE_CHANNELS)
+
+    @property
+    def state_channels(self) -> tuple[str, ...]:
+        if self.action.convention == "gripper":
+            return (self.name,)
+        return tuple(f"{self.name}_{channel}" for channel in EE_CHANNELS)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Group":
+        names = [joint.name for joint in self.joints]
+        for what, quantiles, channels in (
+            ("action_normalization", self.action_normalization, self.action_channels),
+            ("state_normalization", self.state_normalization, self.state_channels),
+        ):
+            if len(quantiles.q01) != len(channels):
+                raise ValueError(
+                    f"{what} has {len(quantiles.q01)} channels; this group has {', '.join(channels)}"
+                )
+        if len(self.rest) != len(names):
+            raise ValueError(f"rest has {len(self.rest)} values for {len(names)} joints")
+        if isinstance(self.action, EeDelta):
+            chain = [link.joint for link in self.action.kinematics.links]
+            if chain != names:
+                raise ValueError(f"the kinematic chain {chain} is not the group's joints {names}")
+        elif len(names) != 1:
+            raise ValueError("a gripper has exactly one joint")
+        elif self.action.closed == self.action.open:
+            raise ValueError("closed and open are the same position")
+        return self
+
+
+class Watchdogs(Strict):
+    """How long each part may be silent, s. Zero does not exist: silence is always a fault."""
+
+    joint_states_s: Positive
+    camera_skew_s: Positive
+    """Largest time between the views of one observation."""
+    frozen_camera_s: Positive | None
+    """New stamps with identical pixels for this long count as a frozen camera; null in simulation,
+    where a still scene really is identical."""
+    teleop_s: Positive
+
+
+class Embodiment(Strict):
+    """One robot.
+
+    Attributes:
+        action_hz: rate of the model's action steps.
+        command_hz: rate at which commands are streamed to the hardware.
+        horizon: action steps per chunk (H).
+        jump_limit: largest distance between the current command and a chunk's first reachable
+            target, joint units; beyond it the chunk is refused whole.
+    """
+
+    name: Name
+    prompt_words: PromptWords
+    action_hz: Positive
+    command_hz: Positive
+    horizon: Annotated[int, Field(ge=1, le=64)]
+    jump_limit: Positive
+    cameras: Annotated[tuple[Camera, ...], Field(min_length=1)]
+    groups: Annotated[tuple[Group, ...], Field(min_length=1)]
+    watchdogs: Watchdogs
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Embodiment":
+        for what, names in (
+            ("joint", self.joint_names),
+            ("camera", tuple(camera.name for camera in self.cameras)),
+            ("camera tag", tuple(camera.tag for camera in self.cameras)),
+            ("camera topic", tuple(camera.topic for camera in self.cameras)),
+            ("group", tuple(group.name for group in self.groups)),
+        ):
+            repeated = {name for name in names if names.count(name) > 1}
+            if repeated:
+                raise ValueError(f"repeated {what}: {', '.join(sorted(repeated))}")
+        if self.command_hz < self.action_hz:
+            raise ValueError(f"command_hz {self.command_hz} is below action_hz {self.action_hz}")
+        return self
+
+    @property
+    def joints(self) -> tuple[Joint, ...]:
+        return tuple(joint for group in self.groups for joint in group.joints)
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        return tuple(joint.name for joint in self.joints)
+
+    @property
+    def action_channels(self) -> tuple[str, ...]:
+        return tuple(channel for group in self.groups for channel in group.action_channels)
+
+    @property
+    def state_channels(self) -> tuple[str, ...]:
+        return tuple(channel for group in self.groups for channel in group.state_channels)
+
+    @property
+    def action_step_s(self) -> float:
+        return 1.0 / self.action_hz
+
+    def group_slice(self, name: str) -> slice:
+        """Where the joints of group ``name`` stand among ``joint_names``."""
+        start = 0
+        for group in self.groups:
+            if group.name == name:
+                return slice(start, start + len(group.joints))
+            start += len(group.joints)
+        raise KeyError(name)

@@ -1,0 +1,104 @@
+"""One recorded episode: what the robot saw, where it was, and what the expert would have done.
+
+Stored as one compressed ``.npz`` per episode without pickled objects. Images stay encoded (PNG or
+JPEG); states and actions are exact float32 in native units, so that a change of normalisation
+never needs new recordings.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import QwenVlaError
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """T action steps of one robot.
+
+    Attributes:
+        embodiment: name of the embodiment.
+        seed: seed of the scene.
+        instructions: N sentences; the first is the one that was carried out, the others are
+            counterfactual: same images, other words.
+        images: camera name -> T encoded images (RGB scenes, PNG or JPEG files as bytes).
+        states_TS: float32 [T, S], order of ``Embodiment.state_channels``.
+        actions_NTHC: float32 [N, T, H, C], order of ``Embodiment.action_channels``: the chunk the
+            expert executes from step t when told instruction n.
+        valid_NTH: bool [N, T, H], which of those steps may be learned from.
+    """
+
+    embodiment: str
+    seed: int
+    instructions: tuple[str, ...]
+    images: Mapping[str, tuple[bytes, ...]]
+    states_TS: np.ndarray
+    actions_NTHC: np.ndarray
+    valid_NTH: np.ndarray
+
+    def __post_init__(self) -> None:
+        n, t = len(self.instructions), len(self.states_TS)
+        lengths = {name: len(frames) for name, frames in self.images.items()}
+        if self.actions_NTHC.shape[:2] != (n, t) or self.valid_NTH.shape != self.actions_NTHC.shape[:3]:
+            raise QwenVlaError(
+                f"episode of seed {self.seed}: {n} instructions and {t} states do not fit actions "
+                f"{self.actions_NTHC.shape} and validity {self.valid_NTH.shape}"
+            )
+        if any(length != t for length in lengths.values()):
+            raise QwenVlaError(f"episode of seed {self.seed}: {t} states but images {lengths}")
+
+    def save(self, path: Path) -> None:
+        """Write to ``path`` whole or not at all."""
+        arrays = {
+            "format_version": np.int64(FORMAT_VERSION),
+            "embodiment": np.str_(self.embodiment),
+            "seed": np.int64(self.seed),
+            "instructions": np.array(self.instructions, dtype=np.str_),
+            "states_TS": self.states_TS.astype(np.float32),
+            "actions_NTHC": self.actions_NTHC.astype(np.float32),
+            "valid_NTH": self.valid_NTH.astype(bool),
+        }
+        for name, frames in self.images.items():
+            arrays[f"image/{name}/bytes"] = np.frombuffer(b"".join(frames), dtype=np.uint8)
+            arrays[f"image/{name}/ends"] = np.cumsum([len(frame) for frame in frames])
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Episode":
+        """Read an episode.
+
+        Raises:
+            QwenVlaError: the file is damaged, of another version, or not an episode.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                if int(arrays["format_version"]) != FORMAT_VERSION:
+                    raise QwenVlaError(f"{path}: format {arrays['format_version']}, not {FORMAT_VERSION}")
+                names = [key.split("/")[1] for key in arrays.files if key.endswith("/ends")]
+                return cls(
+                    embodiment=str(arrays["embodiment"]),
+                    seed=int(arrays["seed"]),
+                    instructions=tuple(str(text) for text in arrays["instructions"]),
+                    images={
+                        name: _split(arrays[f"image/{name}/bytes"], arrays[f"image/{name}/ends"])
+                        for name in names
+                    },
+                    states_TS=arrays["states_TS"],
+                    actions_NTHC=arrays["actions_NTHC"],
+                    valid_NTH=arrays["valid_NTH"],
+                )
+        except (OSError, KeyError, ValueError, EOFError) as error:
+            raise QwenVlaError(f"{path}: not a readable episode ({error})") from error
+
+
+def _split(joined: np.ndarray, ends: np.ndarray) -> tuple[bytes, ...]:
+    starts = np.concatenate([[0], ends[:-1]])
+    return tuple(joined[start:end].tobytes() for start, end in zip(starts, ends, strict=True))
