@@ -1,0 +1,66 @@
+"""Installs the qwen_vla_* packages; colcon and pip both read this file."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+NAME = "qwen_vla_ros"
+VERSION = ElementTree.parse("package.xml").findtext("version")
+PACKAGES = find_packages("src", exclude=["interfaces", "interfaces.*"])
+
+
+def files_below(folder):
+    """Every file of a folder, without what Python leaves behind."""
+    return sorted(
+        path
+        for path in Path(folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+
+
+def share(folder):
+    """data_files entries that install a folder as it is below share/qwen_vla_ros."""
+    by_parent = {}
+    for path in files_below(folder):
+        by_parent.setdefault(f"share/{NAME}/{path.parent}", []).append(str(path))
+    return list(by_parent.items())
+
+
+def package_data(top_level):
+    """Whatever is not code, such as the shipped checkpoint, travels with its package."""
+    root = Path("src", top_level)
+    return [str(path.relative_to(root)) for path in files_below(root) if path.suffix != ".py"]
+
+
+setup(
+    name=NAME,
+    version=VERSION,
+    description="Runs the Qwen-VLA vision-language-action model on robots.",
+    license="Apache-2.0",
+    maintainer="qwen_vla_ros maintainers",
+    maintainer_email="maintainers@qwen-vla-ros.org",
+    python_requires=">=3.10",
+    package_dir={"": "src"},
+    packages=PACKAGES,
+    package_data={name: package_data(name) for name in PACKAGES if "." not in name},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        *share("launch"),
+        *share("config"),
+        *share("embodiments"),
+        *share("rviz"),
+    ],
+    # What has to be installed is in package.xml for ROS and in requirements*.txt for pip.
+    install_requires=["setuptools"],
+    zip_safe=False,
+    entry_points={
+        "console_scripts": [
+            "qwen-vla = qwen_vla_cli.main:main",
+            "policy_node = qwen_vla_ros.nodes.policy_node:main",
+            "control_node = qwen_vla_ros.nodes.control_node:main",
+            "sim_node = qwen_vla_sim.node:main",
+        ],
+    },
+)
