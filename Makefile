@@ -1,0 +1,43 @@
+# Works on a machine without ROS. Inside a ROS distribution use colcon build, see README.md.
+# ARGS is handed on: make test ARGS="-k layering", make demo ARGS="--embodiment aloha".
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Tests and simulated robots never meet a real robot on the network.
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo "make demo   run simulated robots with the policy; the results land in a folder"
+	@echo "make test   run all tests"
+	@echo "make lint   check format and style"
+	@echo "make clean  remove build outputs and caches (rm -rf $(VENV) for a new set-up)"
+	@echo "Each sets up $(VENV) first where that is still to be done."
+
+demo: setup
+	$(BIN)/qwen-vla demo $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf build install log out .pytest_cache .ruff_cache .hypothesis
+	find src test launch -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# Each stamp is touched only after its step went through: a step that fails or is interrupted
+# runs again next time.
+setup: $(VENV)/.python-done $(VENV)/.messages-done
+
+$(VENV)/.python-done: scripts/set_up.sh setup.py setup.cfg package.xml $(wildcard requirements*.txt)
+	@bash scripts/set_up.sh python
+	@touch $@
+
+$(VENV)/.messages-done: requirements-ros.txt $(shell find src/interfaces -type f) | $(VENV)/.python-done
+	@bash scripts/set_up.sh messages
+	@touch $@
