@@ -1,1 +1,1 @@
-"""What every part of qwen_vla_ros speaks: types, embodiments, execution and safety. No ROS, no torch."""
+"""What every part of qwen_vla_ros speaks: embodiments, observations, execution, safety."""

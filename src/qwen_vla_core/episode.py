@@ -44,7 +44,10 @@ class Episode:
     def __post_init__(self) -> None:
         n, t = len(self.instructions), len(self.states_TS)
         lengths = {name: len(frames) for name, frames in self.images.items()}
-        if self.actions_NTHC.shape[:2] != (n, t) or self.valid_NTH.shape != self.actions_NTHC.shape[:3]:
+        if (
+            self.actions_NTHC.shape[:2] != (n, t)
+            or self.valid_NTH.shape != self.actions_NTHC.shape[:3]
+        ):
             raise QwenVlaError(
                 f"episode of seed {self.seed}: {n} instructions and {t} states do not fit actions "
                 f"{self.actions_NTHC.shape} and validity {self.valid_NTH.shape}"
@@ -81,7 +84,9 @@ class Episode:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 if int(arrays["format_version"]) != FORMAT_VERSION:
-                    raise QwenVlaError(f"{path}: format {arrays['format_version']}, not {FORMAT_VERSION}")
+                    raise QwenVlaError(
+                        f"{path}: format {arrays['format_version']}, not {FORMAT_VERSION}"
+                    )
                 names = [key.split("/")[1] for key in arrays.files if key.endswith("/ends")]
                 return cls(
                     embodiment=str(arrays["embodiment"]),

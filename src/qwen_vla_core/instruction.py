@@ -15,12 +15,17 @@ def check_instruction(text: str) -> str:
     """
     instruction = text.strip()
     if not instruction:
-        raise InstructionError("the instruction is empty; say what to do, e.g. 'pick up the red block'")
+        raise InstructionError(
+            "the instruction is empty; say what to do, e.g. 'pick up the red block'"
+        )
     if len(instruction) > MAX_INSTRUCTION_CHARS:
         raise InstructionError(
-            f"the instruction has {len(instruction)} characters; at most {MAX_INSTRUCTION_CHARS} are read"
+            f"the instruction has {len(instruction)} characters; "
+            f"at most {MAX_INSTRUCTION_CHARS} are read"
         )
     bad = next((c for c in instruction if not c.isprintable()), None)
     if bad is not None:
-        raise InstructionError(f"the instruction holds the control character {bad!r}; write one plain line")
+        raise InstructionError(
+            f"the instruction holds the control character {bad!r}; write one plain line"
+        )
     return instruction

@@ -7,6 +7,7 @@ import numpy as np
 
 from .errors import ChunkError
 
+
 @dataclass(frozen=True, kw_only=True)
 class Observation:
     """One synchronised set of what the robot sees and where it is.

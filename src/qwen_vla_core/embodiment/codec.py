@@ -60,9 +60,7 @@ class EeDeltaCodec:
         poses = [self.kinematics.forward(target) for target in targets_TD]
         return np.stack(
             [
-                np.concatenate(
-                    [b[:3, 3] - a[:3, 3], euler_from_matrix(b[:3, :3] @ a[:3, :3].T)]
-                )
+                np.concatenate([b[:3, 3] - a[:3, 3], euler_from_matrix(b[:3, :3] @ a[:3, :3].T)])
                 for a, b in zip(poses[:-1], poses[1:], strict=True)
             ]
         )
@@ -98,7 +96,9 @@ class EmbodimentCodec:
     def __init__(self, embodiment: Embodiment) -> None:
         self.embodiment = embodiment
         self.groups = {group.name: group_codec(group) for group in embodiment.groups}
-        self._joints = {group.name: embodiment.group_slice(group.name) for group in embodiment.groups}
+        self._joints = {
+            group.name: embodiment.group_slice(group.name) for group in embodiment.groups
+        }
         self._channels, start = {}, 0
         for group in embodiment.groups:
             self._channels[group.name] = slice(start, start + len(group.action_channels))
@@ -124,7 +124,9 @@ class EmbodimentCodec:
         """Native actions [..., C] onto [-1, 1]."""
         return normalize(actions, self.action_q01_C, self.action_q99_C)
 
-    def decode(self, actions_HC: np.ndarray, commanded_D: np.ndarray, stamp_s: float) -> ActionChunk:
+    def decode(
+        self, actions_HC: np.ndarray, commanded_D: np.ndarray, stamp_s: float
+    ) -> ActionChunk:
         """A chunk of joint targets from the policy's normalised actions.
 
         Args:
@@ -142,7 +144,9 @@ class EmbodimentCodec:
         channels = self.embodiment.action_channels
         if actions_HC.ndim != 2 or actions_HC.shape[1] != len(channels) or len(actions_HC) == 0:
             raise ChunkError(f"actions have shape {actions_HC.shape}, not [H, {len(channels)}]")
-        native_HC = denormalize(np.asarray(actions_HC, dtype=float), self.action_q01_C, self.action_q99_C)
+        native_HC = denormalize(
+            np.asarray(actions_HC, dtype=float), self.action_q01_C, self.action_q99_C
+        )
         targets_HD = np.concatenate(
             [
                 codec.decode(native_HC[:, self._channels[name]], commanded_D[self._joints[name]])
@@ -162,6 +166,9 @@ class EmbodimentCodec:
     def encode(self, targets_TD: np.ndarray) -> np.ndarray:
         """Native actions [T - 1, C] from joint targets [T, D] one action step apart."""
         return np.concatenate(
-            [codec.encode(targets_TD[:, self._joints[name]]) for name, codec in self.groups.items()],
+            [
+                codec.encode(targets_TD[:, self._joints[name]])
+                for name, codec in self.groups.items()
+            ],
             axis=1,
         )

@@ -1,6 +1,6 @@
 """Forward and inverse kinematics of one arm, by Pinocchio from a URDF generated of the YAML."""
 
-from xml.sax.saxutils import quoteattr
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 import pinocchio as pin
@@ -23,25 +23,37 @@ MAX_STEP_RAD = 0.3
 
 def build_urdf(group: Group) -> str:
     """The group's chain as URDF text; link masses are not modelled."""
+    robot = Element("robot", name=group.name)
+    SubElement(robot, "link", name=_ROOT)
     kinematics = group.action.kinematics
-    parts = [f"<robot name={quoteattr(group.name)}>", f'<link name="{_ROOT}"/>']
     parent = _ROOT
     for joint, link in zip(group.joints, kinematics.links, strict=True):
-        child = f"{joint.name}_link"
         kind = "revolute" if joint.unit == "rad" else "prismatic"
-        parts.append(
-            f'<link name="{child}"/><joint name="{joint.name}" type="{kind}">'
-            f'<parent link="{parent}"/><child link="{child}"/><axis xyz="{_AXES[link.axis]}"/>'
-            f'<origin xyz="{_text(link.origin_m)}" rpy="0 0 0"/>'
-            f'<limit lower="{joint.lower}" upper="{joint.upper}" velocity="{joint.velocity}" effort="0"/>'
-            "</joint>"
+        child = f"{joint.name}_link"
+        element = _add_joint(robot, joint.name, kind, parent, child, link.origin_m)
+        SubElement(element, "axis", xyz=_AXES[link.axis])
+        SubElement(
+            element,
+            "limit",
+            lower=repr(joint.lower),
+            upper=repr(joint.upper),
+            velocity=repr(joint.velocity),
+            effort="0",
         )
         parent = child
-    parts.append(
-        f'<link name="{_TOOL}"/><joint name="{_TOOL}_joint" type="fixed"><parent link="{parent}"/>'
-        f'<child link="{_TOOL}"/><origin xyz="{_text(kinematics.tool_origin_m)}" rpy="0 0 0"/></joint>'
-    )
-    return "".join([*parts, "</robot>"])
+    _add_joint(robot, f"{_TOOL}_joint", "fixed", parent, _TOOL, kinematics.tool_origin_m)
+    return tostring(robot, encoding="unicode")
+
+
+def _add_joint(
+    robot: Element, name: str, kind: str, parent: str, child: str, origin_m: tuple[float, ...]
+) -> Element:
+    SubElement(robot, "link", name=child)
+    joint = SubElement(robot, "joint", name=name, type=kind)
+    SubElement(joint, "parent", link=parent)
+    SubElement(joint, "child", link=child)
+    SubElement(joint, "origin", xyz=" ".join(repr(float(v)) for v in origin_m), rpy="0 0 0")
+    return joint
 
 
 class ArmKinematics:
@@ -93,10 +105,13 @@ class ArmKinematics:
             positions_D = self._step(positions_D, jacobian, error)
         raise KinematicsError(
             f"no joint positions within the limits reach {np.round(pose[:3, 3], 3)} m; "
-            f"{np.linalg.norm(error[:3]) * 1e3:.1f} mm and {np.linalg.norm(error[3:]):.3f} rad are left"
+            f"{np.linalg.norm(error[:3]) * 1e3:.1f} mm and "
+            f"{np.linalg.norm(error[3:]):.3f} rad are left"
         )
 
-    def _step(self, positions_D: np.ndarray, jacobian: np.ndarray, error: np.ndarray) -> np.ndarray:
+    def _step(
+        self, positions_D: np.ndarray, jacobian: np.ndarray, error: np.ndarray
+    ) -> np.ndarray:
         free = np.ones(len(positions_D), dtype=bool)
         while True:
             active = jacobian[:, free]
@@ -111,7 +126,3 @@ class ArmKinematics:
             if not pushed_out.any() or not (free & ~pushed_out).any():
                 return np.clip(positions_D + step, self.lower_D, self.upper_D)
             free &= ~pushed_out
-
-
-def _text(vector: tuple[float, ...]) -> str:
-    return " ".join(repr(float(value)) for value in vector)

@@ -14,6 +14,8 @@ from ..errors import EmbodimentError
 from .schema import Embodiment
 
 MAX_FILE_BYTES = 1_000_000
+MAX_DEPTH = 20
+"""Deepest nesting accepted; a description needs 6."""
 
 
 def load_embodiment(path: Path) -> Embodiment:
@@ -60,27 +62,45 @@ def find_embodiment(name_or_path: str, folder: Path) -> Path:
 def _read(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise EmbodimentError(f"{path}: larger than {MAX_FILE_BYTES} bytes; not an embodiment file")
+            raise EmbodimentError(
+                f"{path}: larger than {MAX_FILE_BYTES} bytes; not an embodiment file"
+            )
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise EmbodimentError(f"{path}: cannot be read ({error})") from error
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Composes nodes, which keep line numbers, and stops at what plain YAML does not need."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse(event, f"aliases (*{event.anchor}) are not allowed; write it out")
+        if event.tag is not None:
+            self._refuse(event, f"the tag {event.tag} is not allowed; plain values only")
+        if self.depth >= MAX_DEPTH:
+            self._refuse(event, "nested too deeply")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    @staticmethod
+    def _refuse(event: yaml.Event, problem: str) -> None:
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
 def _compose(text: str, origin: str) -> yaml.Node:
-    """Parse to a node tree, which keeps line numbers."""
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            line = event.start_mark.line + 1
-            if isinstance(event, yaml.AliasEvent):
-                raise EmbodimentError(f"{origin}:{line}: aliases (*{event.anchor}) are not allowed; write it out")
-            if getattr(event, "tag", None) is not None:
-                raise EmbodimentError(f"{origin}:{line}: the tag {event.tag} is not allowed; plain values only")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
+        root = yaml.compose(text, Loader=_PlainLoader)
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error)
         line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or str(error) or "nested too deeply"
-        raise EmbodimentError(f"{origin}:{line}: not valid YAML: {problem}") from error
+        raise EmbodimentError(f"{origin}:{line}: not usable YAML: {problem}") from error
     if not isinstance(root, yaml.MappingNode):
         raise EmbodimentError(f"{origin}:1: an embodiment is a mapping of keys, and this is not")
     return root
@@ -103,7 +123,9 @@ def _plain(node: yaml.Node, origin: str) -> Any:
     try:
         return yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        raise EmbodimentError(f"{origin}:{node.start_mark.line + 1}: {node.value}: {error}") from error
+        raise EmbodimentError(
+            f"{origin}:{node.start_mark.line + 1}: {node.value}: {error}"
+        ) from error
 
 
 def _line(root: yaml.Node, location: tuple[str | int, ...]) -> int:
@@ -115,7 +137,11 @@ def _line(root: yaml.Node, location: tuple[str | int, ...]) -> int:
                 if key_node.value == step:
                     node, line = value_node, key_node.start_mark.line + 1
                     break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        elif (
+            isinstance(node, yaml.SequenceNode)
+            and isinstance(step, int)
+            and step < len(node.value)
+        ):
             node = node.value[step]
             line = node.start_mark.line + 1
     return line

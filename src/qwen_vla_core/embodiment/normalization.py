@@ -20,8 +20,9 @@ def normalize(native: np.ndarray, q01_C: np.ndarray, q99_C: np.ndarray) -> np.nd
 
 
 def denormalize(normalized: np.ndarray, q01_C: np.ndarray, q99_C: np.ndarray) -> np.ndarray:
-    """The inverse: [-1, 1] back to native units. Values beyond [-1, 1] are clipped, because a
-    policy has seen nothing outside.
+    """The inverse: [-1, 1] back to native units.
+
+    Values beyond [-1, 1] are clipped, because a policy has seen nothing outside.
 
     Raises:
         NonFiniteError: any input is NaN or infinite.
@@ -32,4 +33,6 @@ def denormalize(normalized: np.ndarray, q01_C: np.ndarray, q99_C: np.ndarray) ->
 
 def _check_finite(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
-        raise NonFiniteError(f"{np.count_nonzero(~np.isfinite(values))} of {values.size} values are not finite")
+        raise NonFiniteError(
+            f"{np.count_nonzero(~np.isfinite(values))} of {values.size} values are not finite"
+        )

@@ -104,14 +104,18 @@ class Kinematics(Strict):
 
     @model_validator(mode="after")
     def _ordered(self) -> "Kinematics":
-        if any(a >= b for a, b in zip(self.workspace_lower_m, self.workspace_upper_m, strict=True)):
+        if any(
+            a >= b for a, b in zip(self.workspace_lower_m, self.workspace_upper_m, strict=True)
+        ):
             raise ValueError("workspace_lower_m is not below workspace_upper_m")
         return self
 
 
 class EeDelta(Strict):
-    """The arm moves by end-effector deltas: [dx, dy, dz] m in the base frame, then [droll, dpitch,
-    dyaw] rad about the base axes, applied to the previous target (BridgeData)."""
+    """The arm moves by end-effector deltas, applied to the previous target (BridgeData).
+
+    Channels: [dx, dy, dz] m in the base frame, [droll, dpitch, dyaw] rad about the base axes.
+    """
 
     convention: Literal["ee_delta"]
     kinematics: Kinematics
@@ -135,7 +139,7 @@ class InterbotixGroup(Strict):
 
 
 class InterbotixPwmGripper(Strict):
-    """A gripper in pwm mode: a proportional loop on one finger (BridgeData), JointSingleCommand."""
+    """A gripper in pwm mode: a proportional loop on one finger, as BridgeData drives it."""
 
     type: Literal["interbotix_pwm_gripper"]
     namespace: Name
@@ -182,7 +186,8 @@ class Group(Strict):
         ):
             if len(quantiles.q01) != len(channels):
                 raise ValueError(
-                    f"{what} has {len(quantiles.q01)} channels; this group has {', '.join(channels)}"
+                    f"{what} has {len(quantiles.q01)} channels; "
+                    f"this group has {', '.join(channels)}"
                 )
         if len(self.rest) != len(names):
             raise ValueError(f"rest has {len(self.rest)} values for {len(names)} joints")
@@ -207,6 +212,9 @@ class Watchdogs(Strict):
     """New stamps with identical pixels for this long count as a frozen camera; null in simulation,
     where a still scene really is identical."""
     teleop_s: Positive
+    policy_s: Positive
+    """How long autonomy waits, holding, for a chunk that continues; then a person must engage
+    again."""
 
 
 class Embodiment(Strict):

@@ -1,0 +1,1 @@
+"""The `qwen-vla` command: a thin layer over the other packages, which it imports lazily."""

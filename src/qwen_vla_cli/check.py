@@ -1,0 +1,59 @@
+"""Check an embodiment description; print its prompt, channels and limits.
+
+Example:
+  qwen-vla check widowx
+  qwen-vla check my_robot.yaml
+"""
+
+import argparse
+
+from qwen_vla_core.embodiment import Embodiment, build_prompt, find_embodiment, load_embodiment
+from qwen_vla_ros.resources import embodiments_directory
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `qwen-vla check`."""
+    parser.add_argument("embodiment", help="a name in embodiments/ or the path of a YAML file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what the file describes; errors name file, line and key."""
+    path = find_embodiment(arguments.embodiment, embodiments_directory())
+    print("\n".join(describe(load_embodiment(path), str(path))))
+    return 0
+
+
+def describe(embodiment: Embodiment, origin: str) -> list[str]:
+    """The description in lines for a person."""
+    lines = [
+        f"{origin}: embodiment '{embodiment.name}' is valid",
+        "",
+        f"prompt   {build_prompt(embodiment, '<instruction>')}",
+        f"rates    actions {embodiment.action_hz:g} Hz, commands {embodiment.command_hz:g} Hz, "
+        f"horizon {embodiment.horizon} steps ({embodiment.horizon / embodiment.action_hz:g} s)",
+        "",
+        "cameras",
+    ]
+    for camera in embodiment.cameras:
+        optional = ", optional" if camera.optional else ""
+        lines.append(
+            f"  {camera.name:<16} {camera.topic:<28} {camera.tag:<16} "
+            f"{camera.width} x {camera.height}  at most {camera.max_age_s:g} s old{optional}"
+        )
+    for group in embodiment.groups:
+        lines += [
+            "",
+            f"group '{group.name}': {group.action.convention} through {group.driver.type}",
+        ]
+        quantiles = group.action_normalization
+        for channel, low, high in zip(
+            group.action_channels, quantiles.q01, quantiles.q99, strict=True
+        ):
+            lines.append(f"  action {channel:<16} q01 {low:>8g}  q99 {high:>8g}")
+        for joint in group.joints:
+            lines.append(
+                f"  joint  {joint.name:<16} {joint.lower:>9.4f} .. {joint.upper:<9.4f} "
+                f"{joint.unit:<4} <= {joint.velocity:g} {joint.unit}/s, "
+                f"{joint.acceleration:g} {joint.unit}/s^2"
+            )
+    return lines

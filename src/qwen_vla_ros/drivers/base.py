@@ -1,0 +1,22 @@
+"""What a driver is to the control node: verified before use, then fed once per control period."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Driver(Protocol):
+    """Carries one group's commands to its hardware."""
+
+    def verify(self) -> None:
+        """Go on asking the hardware whether it is what the embodiment says.
+
+        Never waits; called once a second until ``problem`` is None.
+        """
+
+    @property
+    def problem(self) -> str | None:
+        """Why commands must not be sent yet, in words; None once the hardware is verified."""
+
+    def send(self, targets_G: np.ndarray, measured_G: np.ndarray) -> None:
+        """Command the group's joints [G], rad or m, embodiment order; measured likewise."""

@@ -1,0 +1,1 @@
+"""The processes that `ros2 launch` and `qwen-vla demo` start."""

@@ -1,0 +1,245 @@
+"""control_node: streams filtered commands to the hardware at command_hz, whatever else happens.
+
+Its own process, with nothing heavy in it. All decisions are ControlLoop's; this file receives,
+sends and reports.
+"""
+
+import time
+from collections import Counter
+
+import numpy as np
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger as TriggerService
+from trajectory_msgs.msg import JointTrajectory
+
+from qwen_vla_core.errors import ChunkError, QwenVlaError
+from qwen_vla_core.execution import ControlLoop, Cycle
+from qwen_vla_core.execution import Verdict as ChunkVerdict
+from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.observation import match_joints
+from qwen_vla_core.safety import Verdict
+
+from .. import diagnostics
+from ..diagnostics import DiagnosticsPublisher
+from ..drivers import joint_state_topics, make_drivers
+from ..messages import chunk_from_message, joint_state_message
+from ..qos import LATCHED, RELIABLE
+from .lifecycle import EmbodimentNode, read_only, run
+
+SERVICES = {
+    "engage_policy": Trigger.ENGAGE_POLICY,
+    "engage_teleop": Trigger.ENGAGE_TELEOP,
+    "hold": Trigger.HOLD,
+    "estop": Trigger.ESTOP,
+    "reset": Trigger.RESET,
+}
+
+
+class ControlNode(EmbodimentNode):
+    """The only node that commands the hardware."""
+
+    def __init__(self) -> None:
+        super().__init__("control_node")
+        self.declare_parameter(
+            "dry_run",
+            False,
+            read_only("compute and show everything, send nothing to the hardware"),
+        )
+
+    def configure(self) -> None:
+        """Connect everything; nothing is sent before the node is active and drivers agree."""
+        self._embodiment = self.load_embodiment()
+        self._names = self._embodiment.joint_names
+        self._dry_run = self.get_parameter("dry_run").value
+        self._loop = ControlLoop(self._embodiment, check_tracking=not self._dry_run)
+        self._drivers = make_drivers(self, self._embodiment)
+        self._counts = Counter()
+        self._lateness_s: list[float] = []
+        self._published_state = None
+        self._active_timers = []
+
+        self._command = self.create_publisher(JointState, "control/command", RELIABLE)
+        self._mode = self.create_publisher(String, "control/mode", LATCHED)
+        self._intervention = self.create_publisher(Bool, "control/intervention", LATCHED)
+        self._diagnostics = DiagnosticsPublisher(self, self._embodiment.name)
+        self._connections = [
+            *(
+                self.create_subscription(JointState, topic, self._on_joint_states, RELIABLE)
+                for topic in joint_state_topics(self._embodiment)
+            ),
+            self.create_subscription(JointTrajectory, "policy/chunk", self._on_chunk, RELIABLE),
+            self.create_subscription(JointState, "teleop/command", self._on_teleop, RELIABLE),
+            self.create_subscription(Bool, "estop", self._on_estop, RELIABLE),
+        ]
+        self._mode_services = [
+            self.create_service(TriggerService, f"control/{name}", self._answer(trigger))
+            for name, trigger in SERVICES.items()
+        ]
+
+    def on_activate(self, state: object) -> TransitionCallbackReturn:
+        """Start the loop in HOLD at the measured pose."""
+        self._loop = ControlLoop(self._embodiment, check_tracking=not self._dry_run)
+        self._published_state = None
+        self._period_s = 1.0 / self._embodiment.command_hz
+        self._due_s = time.monotonic() + self._period_s
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._active_timers = [
+            self.create_timer(self._period_s, self._update, clock=steady),
+            self.create_timer(diagnostics.PERIOD_S, self._report, clock=steady),
+        ]
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
+        """Stop commanding; the servos hold their last goal."""
+        for timer in self._active_timers:
+            self.destroy_timer(timer)
+        self._active_timers = []
+        return super().on_deactivate(state)
+
+    # --- read
+
+    def _on_joint_states(self, message: JointState) -> None:
+        try:
+            positions_D = match_joints(message.name, message.position, self._names)
+        except QwenVlaError as error:
+            self._refuse("joint_states_refused", str(error))
+            return
+        self._loop.on_joints(positions_D, time.monotonic())
+
+    def _on_chunk(self, message: JointTrajectory) -> None:
+        if not self._active_timers or self._loop.measured_D is None:
+            return
+        try:
+            chunk = chunk_from_message(message, self._names)
+        except ChunkError as error:
+            self._refuse("chunks_malformed", str(error))
+            return
+        offer = self._loop.on_chunk(chunk, self.now_s(), time.monotonic())
+        if offer.verdict is ChunkVerdict.ACCEPTED:
+            self._counts["chunks_accepted"] += 1
+        else:
+            self._refuse(f"chunks_{offer.verdict.value.replace(' ', '_')}", offer.reason)
+
+    def _on_teleop(self, message: JointState) -> None:
+        try:
+            target_D = match_joints(message.name, message.position, self._names)
+        except QwenVlaError as error:
+            self._refuse("teleop_refused", str(error))
+            return
+        self._loop.on_teleop(target_D, self.now_s(), time.monotonic())
+        self._publish_mode()
+
+    def _on_estop(self, message: Bool) -> None:
+        self._loop.on_estop(message.data, self.now_s())
+        self._publish_mode()
+
+    def _answer(self, trigger: Trigger):
+        def answer(request, response):
+            if not self._active_timers:
+                response.success, response.message = False, "control_node is not active"
+                return response
+            transition = self._loop.request(
+                trigger, self.now_s(), time.monotonic(), self._driver_problems()
+            )
+            response.success = transition.answer is Answer.ACCEPTED
+            response.message = transition.reason
+            self.get_logger().info(
+                f"{trigger.value}: {transition.answer.value} ({transition.reason})"
+            )
+            self._publish_mode()
+            return response
+
+        return answer
+
+    # --- decide, limit, send
+
+    def _update(self) -> None:
+        steady_s = time.monotonic()
+        self._lateness_s.append(steady_s - self._due_s)
+        # The timer keeps its phase and skips what it missed; so does what we compare it with.
+        self._due_s += self._period_s * max(
+            1, round((steady_s - self._due_s) / self._period_s) + 1
+        )
+        cycle = self._loop.update(self.now_s(), steady_s)
+        if cycle is None or self._driver_problems():
+            return
+        self._send(cycle)
+        self._count(cycle)
+        self._publish_mode()
+
+    def _send(self, cycle: Cycle) -> None:
+        motion = cycle.filtered.motion
+        if not self._dry_run:
+            for group in self._embodiment.groups:
+                rows = self._embodiment.group_slice(group.name)
+                self._drivers[group.name].send(motion.command_D[rows], self._loop.measured_D[rows])
+        self._command.publish(
+            joint_state_message(self.now_s(), self._names, motion.command_D, motion.velocity_D)
+        )
+
+    def _count(self, cycle: Cycle) -> None:
+        if cycle.state.mode is Mode.AUTONOMY and not cycle.following:
+            self._counts["autonomy_holds"] += 1
+        if cycle.filtered.verdict is not Verdict.PASS:
+            for rule, joints in cycle.filtered.acted.items():
+                self._counts[f"{rule.value}_{cycle.filtered.verdict.value}"] += len(joints)
+
+    # --- report
+
+    def _publish_mode(self) -> None:
+        state = self._loop.state
+        if state == self._published_state:
+            return
+        self._published_state = state
+        self._mode.publish(String(data=f"{state.mode.value}: {state.reason}"))
+        self._intervention.publish(Bool(data=state.mode is Mode.TELEOP))
+        self.get_logger().info(f"mode {state.mode.value}: {state.reason}")
+
+    def _driver_problems(self) -> list[str]:
+        return [d.problem for d in self._drivers.values() if d.problem is not None]
+
+    def _refuse(self, counter: str, reason: str) -> None:
+        self._counts[counter] += 1
+        self.get_logger().warning(f"{counter}: {reason}", throttle_duration_sec=1.0)
+
+    def _report(self) -> None:
+        for driver in self._drivers.values():
+            if driver.problem is not None:
+                driver.verify()
+        state = self._loop.state
+        problems = self._driver_problems()
+        silent = [text for text in self._loop.silent(time.monotonic()) if "joint states" in text]
+        level, message = diagnostics.OK, f"{state.mode.value}: {state.reason}"
+        if problems or silent or state.fault:
+            level, message = (
+                diagnostics.ERROR,
+                "; ".join([*problems, *silent, state.fault]).strip("; "),
+            )
+        elif state.mode is Mode.ESTOP or self._counts["autonomy_holds"]:
+            level = diagnostics.WARN
+        lateness_ms = np.array(self._lateness_s or [0.0]) * 1e3
+        self._diagnostics.publish(
+            level,
+            message,
+            {
+                "mode": state.mode.value,
+                "dry_run": self._dry_run,
+                "period_ms": self._period_s * 1e3,
+                "lateness_p50_ms": float(np.percentile(lateness_ms, 50)),
+                "lateness_p99_ms": float(np.percentile(lateness_ms, 99)),
+                **self._counts,
+            },
+        )
+        self._lateness_s.clear()
+
+
+def main() -> None:
+    """Entry point of the control_node executable."""
+    run(ControlNode)
+
+
+if __name__ == "__main__":
+    main()

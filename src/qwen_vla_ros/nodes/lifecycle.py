@@ -1,0 +1,95 @@
+"""What the lifecycle nodes share: parameters they declare, bringing themselves up, running."""
+
+import sys
+from pathlib import Path
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+
+from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
+from qwen_vla_core.errors import QwenVlaError
+
+from ..resources import embodiments_directory
+
+
+def read_only(description: str) -> ParameterDescriptor:
+    """Descriptor of a parameter that is set at start-up and not changed afterwards."""
+    return ParameterDescriptor(description=description, read_only=True)
+
+
+class EmbodimentNode(LifecycleNode):
+    """A lifecycle node for one embodiment.
+
+    Subclasses implement ``configure()`` and may raise QwenVlaError there: the transition then
+    fails with that message, and nothing has been started.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.declare_parameter(
+            "embodiment", "", read_only("name in embodiments/ or path of an embodiment YAML")
+        )
+        self.declare_parameter(
+            "autostart", True, read_only("configure and activate without waiting to be told")
+        )
+
+    def load_embodiment(self) -> Embodiment:
+        """The description that the ``embodiment`` parameter names.
+
+        Raises:
+            EmbodimentError: it is missing or wrong.
+        """
+        return load_embodiment(find_embodiment(self.text("embodiment"), embodiments_directory()))
+
+    def text(self, parameter: str) -> str:
+        """Value of a string parameter."""
+        return self.get_parameter(parameter).get_parameter_value().string_value
+
+    def now_s(self) -> float:
+        """ROS time, s."""
+        return self.get_clock().now().nanoseconds * 1e-9
+
+    def configure(self) -> None:
+        """Load and connect everything; called in the configure transition."""
+        raise NotImplementedError
+
+    def on_configure(self, state: object) -> TransitionCallbackReturn:
+        try:
+            self.configure()
+        except QwenVlaError as error:
+            self.get_logger().error(f"cannot be configured: {error}")
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+
+def run(node_class: type[EmbodimentNode]) -> None:
+    """Run one node until it is interrupted; exit status 1 when it could not bring itself up."""
+    rclpy.init()
+    node = node_class()
+    exit_status = 0
+    try:
+        if node.get_parameter("autostart").value:
+            succeeded = TransitionCallbackReturn.SUCCESS
+            if node.trigger_configure() != succeeded or node.trigger_activate() != succeeded:
+                exit_status = 1
+        if exit_status == 0:
+            rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    sys.exit(exit_status)
+
+
+def existing_folder(path: str, what: str) -> Path:
+    """``path`` as a folder that exists.
+
+    Raises:
+        QwenVlaError: it is empty or not a folder.
+    """
+    if not path or not Path(path).is_dir():
+        raise QwenVlaError(f"{what}: '{path}' is not a folder")
+    return Path(path)

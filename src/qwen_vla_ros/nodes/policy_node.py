@@ -1,0 +1,300 @@
+"""policy_node: observations in, chunks out. Owns the model, and nothing else needs its process.
+
+Inference runs in a worker thread so that images keep arriving; the control node plays the last
+chunk meanwhile. Between observation and chunk nothing is guessed: a stream that is missing, old,
+frozen or skewed means no chunk, and its name is said.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
+
+from qwen_vla_core.embodiment import Camera, EmbodimentCodec
+from qwen_vla_core.errors import InstructionError, QwenVlaError
+from qwen_vla_core.execution import DelayEstimator
+from qwen_vla_core.instruction import check_instruction
+from qwen_vla_core.observation import (
+    CameraSpec,
+    Instant,
+    JointsSpec,
+    ObservationAssembler,
+    Refusal,
+    SampleReport,
+    SampleVerdict,
+)
+from qwen_vla_core.types import Observation
+
+from .. import diagnostics
+from ..diagnostics import DiagnosticsPublisher
+from ..drivers import joint_state_topics
+from ..images import rgb_from_compressed, rgb_from_image
+from ..messages import chunk_message, seconds
+from ..qos import IMAGES, LATCHED, RELIABLE
+from .lifecycle import EmbodimentNode, existing_folder, read_only, run
+
+POLL_S = 0.02
+"""How often to look whether the next inference is due and possible: a control period, 50 Hz."""
+
+FAILURES_IN_A_ROW = 3
+"""Inferences that raise before the policy gives up and says so; one may be an accident."""
+
+
+class PolicyNode(EmbodimentNode):
+    """Runs one policy for one embodiment."""
+
+    def __init__(self) -> None:
+        super().__init__("policy_node")
+        self.declare_parameter("checkpoint", "", read_only("folder of the policy's weights"))
+        self.declare_parameter("device", "cpu", read_only("torch device: cpu or cuda"))
+        self.declare_parameter(
+            "simulated",
+            False,
+            read_only("cameras are simulated, so a still picture is not frozen"),
+        )
+        self.declare_parameter(
+            "instruction", "", read_only("the task in words; policy/instruction replaces it")
+        )
+        self.declare_parameter(
+            "replan_steps",
+            4,
+            ParameterDescriptor(
+                description="action steps between the observations of successive chunks",
+                integer_range=[IntegerRange(from_value=1, to_value=64, step=1)],
+            ),
+        )
+        self.declare_parameter(
+            "inference_deadline_s",
+            1.0,
+            ParameterDescriptor(
+                description="an inference that takes longer is reported as hanging",
+                floating_point_range=[FloatingPointRange(from_value=0.05, to_value=60.0)],
+            ),
+        )
+
+    def configure(self) -> None:
+        """Load the model and warm it up, so that the first real observation is not slow."""
+        from qwen_vla_model.policy import QwenVlaPolicy
+
+        embodiment = self.load_embodiment()
+        self._embodiment = embodiment
+        self._codec = EmbodimentCodec(embodiment)
+        self._instruction = ""
+        if self.text("instruction"):
+            self._instruction = check_instruction(self.text("instruction"))
+        folder = existing_folder(self.text("checkpoint"), "checkpoint")
+        self._policy = QwenVlaPolicy.load(folder, embodiment, device=self.text("device"))
+        self._policy.warm_up()
+        self.get_logger().info(f"policy {folder} is ready for {embodiment.name}")
+
+        self._assembler = self._make_assembler()
+        self._delay = DelayEstimator(step_s=embodiment.action_step_s, cap_steps=embodiment.horizon)
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._inference = None
+        self._started_s = self._observed_s = -np.inf
+        self._latency_s: list[float] = []
+        self._failures = 0
+        self._problem = "not active"
+        self._active_timers = []
+        self._chunk = self.create_publisher(JointTrajectory, "policy/chunk", RELIABLE)
+        self._diagnostics = DiagnosticsPublisher(self, embodiment.name)
+        self._connect()
+
+    def _make_assembler(self) -> ObservationAssembler:
+        embodiment = self._embodiment
+        watchdogs = embodiment.watchdogs
+        frozen_s = None if self.get_parameter("simulated").value else watchdogs.frozen_camera_s
+        return ObservationAssembler(
+            cameras=[
+                CameraSpec(
+                    name=camera.name,
+                    max_age_s=camera.max_age_s,
+                    optional=camera.optional,
+                    frozen_after_s=frozen_s,
+                )
+                for camera in embodiment.cameras
+            ],
+            joint_streams=[
+                JointsSpec(name=topic, max_age_s=watchdogs.joint_states_s, joints=joints)
+                for topic, joints in joint_state_topics(embodiment).items()
+            ],
+            joint_names=embodiment.joint_names,
+            max_skew_s=watchdogs.camera_skew_s,
+        )
+
+    def _connect(self) -> None:
+        self._connections = [
+            self.create_subscription(String, "policy/instruction", self._on_instruction, LATCHED),
+            self.create_subscription(String, "control/mode", self._on_mode, LATCHED),
+            self.create_subscription(JointState, "control/command", self._on_command, RELIABLE),
+        ]
+        for camera in self._embodiment.cameras:
+            compressed = camera.topic.endswith("/compressed")
+            self._connections.append(
+                self.create_subscription(
+                    CompressedImage if compressed else Image,
+                    camera.topic,
+                    self._on_image(camera, rgb_from_compressed if compressed else rgb_from_image),
+                    IMAGES,
+                )
+            )
+        for topic in joint_state_topics(self._embodiment):
+            self._connections.append(
+                self.create_subscription(JointState, topic, self._on_joints(topic), RELIABLE)
+            )
+
+    def on_activate(self, state: object) -> TransitionCallbackReturn:
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._problem = ""
+        self._active_timers = [
+            self.create_timer(POLL_S, self._poll, clock=steady),
+            self.create_timer(diagnostics.PERIOD_S, self._report, clock=steady),
+        ]
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
+        for timer in self._active_timers:
+            self.destroy_timer(timer)
+        self._active_timers = []
+        return super().on_deactivate(state)
+
+    # --- streams
+
+    def _now(self) -> Instant:
+        return Instant(ros_s=self.now_s(), steady_s=time.monotonic())
+
+    def _on_image(self, camera: Camera, convert):
+        def receive(message) -> None:
+            try:
+                image = convert(message, camera.topic)
+            except QwenVlaError as error:
+                self._warn(str(error))
+                return
+            stamp_s = seconds(message.header.stamp)
+            self._say(
+                self._assembler.add_image(camera.name, image, stamp_s=stamp_s, now=self._now())
+            )
+
+        return receive
+
+    def _on_joints(self, topic: str):
+        def receive(message: JointState) -> None:
+            report = self._assembler.add_joints(
+                topic,
+                message.name,
+                message.position,
+                stamp_s=seconds(message.header.stamp),
+                now=self._now(),
+            )
+            self._say(report)
+
+        return receive
+
+    def _on_command(self, message: JointState) -> None:
+        try:
+            self._assembler.add_command(
+                message.name,
+                message.position,
+                stamp_s=seconds(message.header.stamp),
+                now=self._now(),
+            )
+        except QwenVlaError as error:
+            self._warn(f"control/command: {error}")
+
+    def _on_instruction(self, message: String) -> None:
+        try:
+            self._instruction = check_instruction(message.data)
+        except InstructionError as error:
+            self.get_logger().error(
+                f"policy/instruction refused, '{self._instruction}' stays: {error}"
+            )
+            return
+        self._observed_s = -np.inf  # answer a new task at once
+        self.get_logger().info(f"instruction: {self._instruction}")
+
+    def _on_mode(self, message: String) -> None:
+        self._observed_s = -np.inf  # chunks observed before a mode began are refused
+
+    # --- inference
+
+    def _poll(self) -> None:
+        """Start the next inference when it is due and everything it needs is there."""
+        if self._inference is not None and not self._inference.done():
+            return
+        due_s = (
+            self._observed_s
+            + self.get_parameter("replan_steps").value * self._embodiment.action_step_s
+        )
+        if self.now_s() < due_s or self._failures >= FAILURES_IN_A_ROW:
+            return
+        if not self._instruction:
+            self._problem = "no instruction; publish one on policy/instruction"
+            return
+        observation = self._assembler.assemble(self._instruction, self._now())
+        if isinstance(observation, Refusal):
+            self._problem = str(observation)
+            return
+        self._problem = ""
+        self._observed_s = observation.stamp_s
+        self._started_s = time.monotonic()
+        self._inference = self._worker.submit(self._infer, observation)
+
+    def _infer(self, observation: Observation) -> None:
+        """One chunk, in the worker thread."""
+        try:
+            actions_HC = self._policy.infer(observation)
+            chunk = self._codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
+        except Exception as error:  # whatever the model raises, the robot must hold
+            self._failures += 1
+            self._problem = f"inference failed ({self._failures} in a row): {error!r}"
+            self.get_logger().error(self._problem)
+            return
+        self._failures = 0
+        self._chunk.publish(chunk_message(chunk, self._embodiment.joint_names))
+        self._latency_s.append(time.monotonic() - self._started_s)
+        self._delay.add(max(0.0, self.now_s() - observation.stamp_s))
+
+    # --- report
+
+    def _say(self, report: SampleReport) -> None:
+        if report.verdict is not SampleVerdict.ACCEPTED:
+            self._warn(report.reason)
+
+    def _warn(self, text: str) -> None:
+        self.get_logger().warning(text, throttle_duration_sec=1.0)
+
+    def _report(self) -> None:
+        problem = self._problem
+        running_s = time.monotonic() - self._started_s
+        busy = self._inference is not None and not self._inference.done()
+        if busy and running_s > self.get_parameter("inference_deadline_s").value:
+            problem = f"inference hangs for {running_s:.1f} s"
+        latency_ms = np.array(self._latency_s[-50:] or [np.nan]) * 1e3
+        ages = self._assembler.ages_s(self._now())
+        self._diagnostics.publish(
+            diagnostics.ERROR if problem else diagnostics.OK,
+            problem or "running",
+            {
+                "instruction": self._instruction,
+                "chunks": len(self._latency_s),
+                "inference_p50_ms": float(np.median(latency_ms)),
+                "inference_max_ms": float(latency_ms.max()),
+                "delay_steps": self._delay.steps(),
+                **{f"age_{name}_s": float(age_s) for name, age_s in ages.items()},
+            },
+        )
+
+
+def main() -> None:
+    """Entry point of the policy_node executable."""
+    run(PolicyNode)
+
+
+if __name__ == "__main__":
+    main()

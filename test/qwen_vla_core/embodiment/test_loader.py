@@ -1,0 +1,154 @@
+"""Descriptions are refused with file, line and key; nothing dangerous is ever expanded."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qwen_vla_core.embodiment import find_embodiment, load_embodiment, parse_embodiment
+from qwen_vla_core.embodiment.loader import MAX_FILE_BYTES
+from qwen_vla_core.errors import EmbodimentError
+
+EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
+TEXT = (EMBODIMENTS / "widowx.yaml").read_text()
+
+
+def changed(old: str, new: str) -> str:
+    assert TEXT.count(old) >= 1, f"{old!r} is not in widowx.yaml any more"
+    return TEXT.replace(old, new, 1)
+
+
+def line_of(text: str, part: str) -> int:
+    return text[: text.index(part)].count("\n") + 1
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(EmbodimentError) as caught:
+        parse_embodiment(text, "robot.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(EMBODIMENTS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_when_a_shipped_description_is_loaded_expect_it_to_be_valid(path):
+    embodiment = load_embodiment(path)
+    assert embodiment.name == path.stem
+    assert all(joint.lower < joint.upper for joint in embodiment.joints)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("action_hz: 5 ", "action_hertz: 5 ", "action_hertz"),
+        ("    width: 96", "    wide: 96", "wide"),
+        ("lower: -1.884956, ", "", "lower"),
+        ("lower: -1.884956", "lower: 2.5", "groups.0.joints.1"),
+        ("upper: 1.989675", "upper: .nan", "upper"),
+        ("upper: 1.989675", "upper: .inf", "upper"),
+        ("velocity: 1.57", "velocity: 0.0", "velocity"),
+        ("acceleration: 5.0", "acceleration: -1", "acceleration"),
+        ("name: shoulder", "name: waist", "waist"),
+        ("name: wrist\n", "name: over_shoulder\n", "over_shoulder"),
+        ("horizon: 16", "horizon: 0", "horizon"),
+        ("command_hz: 50", "command_hz: 2", "command_hz"),
+        ("tag: ego", "tag: forehead", "tag"),
+        ("topic: /blue/image_raw", "topic: 'no topic'", "topic"),
+        ("max_age_s: 0.5", "max_age_s: 0", "max_age_s"),
+        ("joint_states_s: 0.2", "joint_states_s: 0", "joint_states_s"),
+        ("closed: 0.015, open: 0.037", "closed: 0.015, open: 0.015", "groups.1"),
+        ("convention: ee_delta", "convention: telekinesis", "action"),
+        ("rest: [0.015]", "rest: [0.015, 0.0]", "rest"),
+        ("q01: [-0.05, -0.05,", "q01: [-0.05,", "q01"),
+        ("{joint: elbow,", "{joint: knee,", "knee"),
+        ("pwm_limit: 350.0", "pwm_limit: 3500.0", "pwm_limit"),
+    ],
+)
+def test_when_one_key_is_wrong_expect_file_line_and_key_in_the_error(old, new, key):
+    text = changed(old, new)
+    message = refusal(text)
+    assert message.startswith("robot.yaml:")
+    assert key in message
+    assert re.match(r"robot\.yaml:\d+: ", message)
+
+
+def test_when_a_value_is_wrong_expect_its_own_line_number():
+    text = changed("upper: 1.989675", "upper: .nan")
+    assert refusal(text).startswith(f"robot.yaml:{line_of(text, 'upper: .nan')}: ")
+
+
+def test_when_a_key_is_unknown_expect_its_own_line_number():
+    text = changed("horizon: 16 ", "horizont: 16 ")
+    assert f"robot.yaml:{line_of(text, 'horizont')}: horizont" in refusal(text)
+
+
+def test_when_a_key_stands_twice_expect_the_second_to_be_named():
+    text = TEXT + "\nhorizon: 8\n"
+    assert f"robot.yaml:{line_of(text, 'horizon: 8')}: horizon: repeated key" in refusal(text)
+
+
+def test_when_a_tag_could_build_an_object_expect_refusal_before_it_does(tmp_path):
+    canary = tmp_path / "canary"
+    text = changed("horizon: 16", f"horizon: !!python/object/apply:os.mkdir ['{canary}']")
+    assert "tag" in refusal(text)
+    assert not canary.exists()
+
+
+def test_when_aliases_would_expand_without_bound_expect_refusal_at_once():
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "\n".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]" for i in range(9)
+    )
+    started = time.perf_counter()
+    assert "aliases" in refusal(bomb)
+    assert time.perf_counter() - started < 1.0
+
+
+def test_when_a_file_is_larger_than_a_megabyte_expect_refusal_without_reading_it(tmp_path):
+    path = tmp_path / "large.yaml"
+    with path.open("wb") as file:
+        file.truncate(100 * MAX_FILE_BYTES)
+    with pytest.raises(EmbodimentError, match=r"large\.yaml: larger than"):
+        load_embodiment(path)
+
+
+def test_when_lists_are_nested_a_hundred_thousand_deep_expect_a_typed_error():
+    assert "robot.yaml" in refusal("name: " + "[" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- a\n- b", "just words", "{", "a: b: c", "? [1]\n: 2", "\x00"]
+)
+def test_when_the_text_is_not_a_mapping_expect_a_typed_error(text):
+    assert refusal(text).startswith("robot.yaml:")
+
+
+@settings(deadline=None)
+@given(st.text(max_size=300))
+def test_when_any_text_is_given_expect_nothing_but_a_typed_error(text):
+    with pytest.raises(EmbodimentError):
+        parse_embodiment(text, "robot.yaml")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, len(TEXT) - 1), st.integers(1, 40), st.text(max_size=10))
+def test_when_any_part_of_a_description_is_replaced_expect_a_robot_or_a_typed_error(
+    start, length, replacement
+):
+    try:
+        embodiment = parse_embodiment(
+            TEXT[:start] + replacement + TEXT[start + length :], "robot.yaml"
+        )
+    except EmbodimentError:
+        return
+    assert all(joint.lower < joint.upper and joint.velocity > 0 for joint in embodiment.joints)
+
+
+def test_when_a_name_is_unknown_expect_the_known_ones_to_be_listed():
+    with pytest.raises(EmbodimentError, match="widowx"):
+        find_embodiment("windowx", EMBODIMENTS)
+
+
+def test_when_a_path_does_not_exist_expect_it_to_be_named(tmp_path):
+    with pytest.raises(EmbodimentError, match=r"nowhere\.yaml"):
+        load_embodiment(tmp_path / "nowhere.yaml")

@@ -1,0 +1,259 @@
+"""The control period with injected time: nothing moves unasked, and every fault ends in a hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.execution import ControlLoop, Verdict
+from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.types import ActionChunk
+
+WIDOWX = load_embodiment(Path(__file__).parents[3] / "embodiments" / "widowx.yaml")
+PERIOD_S = 1.0 / WIDOWX.command_hz
+START_D = np.array([0.0, -0.1, 0.25, 0.0, 1.42, 0.0, 0.03])
+LOWER_D = np.array([joint.lower for joint in WIDOWX.joints])
+UPPER_D = np.array([joint.upper for joint in WIDOWX.joints])
+SPEED_D = np.array([joint.velocity for joint in WIDOWX.joints])
+
+
+class Robot:
+    """A loop with its own time and an arm that follows perfectly unless told not to."""
+
+    def __init__(self, start_D=START_D, **options):
+        self.loop = ControlLoop(WIDOWX, **options)
+        self.now_s, self.offset_s = 100.0, 1e9
+        self.measured_D = np.array(start_D, dtype=float)
+        self.commands = []
+        self.joints_alive = self.follows = True
+
+    @property
+    def ros_s(self):
+        return self.now_s + self.offset_s
+
+    def run(self, seconds):
+        for _ in range(round(seconds / PERIOD_S)):
+            self.now_s += PERIOD_S
+            if self.joints_alive:
+                self.loop.on_joints(self.measured_D.copy(), self.now_s)
+            cycle = self.loop.update(self.ros_s, self.now_s)
+            if cycle is not None:
+                self.commands.append(cycle.filtered.motion.command_D)
+                if self.follows:
+                    self.measured_D = self.commands[-1].copy()
+        return self
+
+    def ask(self, trigger, problems=()):
+        return self.loop.request(trigger, self.ros_s, self.now_s, problems)
+
+    def offer(self, offset_D, seconds=3.2, stamp_s=None):
+        """A chunk that moves steadily from the present command by ``offset_D``."""
+        steps = round(seconds / 0.2)
+        start_D = self.commands[-1] if self.commands else self.measured_D
+        share = np.linspace(0.0, 1.0, steps + 1)[:, None]
+        positions_TD = start_D + share * np.asarray(offset_D)
+        chunk = ActionChunk(
+            stamp_s=self.ros_s if stamp_s is None else stamp_s,
+            step_s=0.2,
+            positions_TD=positions_TD,
+            velocities_TD=np.zeros_like(positions_TD),
+        )
+        return self.loop.on_chunk(chunk, self.ros_s, self.now_s)
+
+    def engaged(self):
+        """In autonomy with a chunk that turns the waist by 0.3 rad in 3.2 s."""
+        self.run(0.1)
+        self.offer(np.zeros(7))
+        assert self.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+        self.run(0.02)
+        assert self.offer(waist(0.3)).verdict is Verdict.ACCEPTED
+        return self
+
+    def moved_after(self, seconds, settle=0.0):
+        self.run(settle)
+        before_D = self.commands[-1]
+        self.run(seconds)
+        return float(np.abs(self.commands[-1] - before_D).max())
+
+
+def waist(rad):
+    return np.array([rad, 0, 0, 0, 0, 0, 0], dtype=float)
+
+
+def test_when_no_joint_state_has_arrived_expect_no_command():
+    loop = ControlLoop(WIDOWX)
+    assert loop.update(1e9, 100.0) is None
+
+
+def test_when_nobody_engages_expect_the_measured_pose_to_be_held_exactly():
+    robot = Robot().run(0.1)
+    robot.offer(waist(0.5))
+    robot.run(2.0)
+    assert all((command == START_D).all() for command in robot.commands)
+
+
+def test_when_the_arm_starts_outside_its_limits_expect_hold_and_then_only_slow_inward_motion():
+    outside_D = START_D.copy()
+    outside_D[1] = LOWER_D[1] - 0.1
+    robot = Robot(outside_D).run(0.5)
+    assert (robot.commands[-1] == outside_D).all()
+    robot.offer(np.zeros(7))
+    robot.ask(Trigger.ENGAGE_POLICY)
+    robot.run(0.02).offer([0, 0.15, 0, 0, 0, 0, 0])
+    robot.run(3.0)
+    shoulder = np.array(robot.commands)[:, 1]
+    assert (np.diff(shoulder) >= 0.0).all() and shoulder[-1] > outside_D[1]
+    assert np.diff(shoulder).max() <= 0.0175 * PERIOD_S + 1e-12
+
+
+def test_when_the_policy_is_engaged_expect_the_chunk_to_be_followed_to_its_end():
+    robot = Robot().engaged().run(3.4)
+    assert robot.commands[-1][0] == pytest.approx(0.3, abs=2e-3)
+
+
+def test_when_no_chunk_was_ever_heard_expect_engaging_to_be_refused_with_the_reason():
+    robot = Robot().run(0.1)
+    transition = robot.ask(Trigger.ENGAGE_POLICY)
+    assert transition.answer is Answer.REFUSED and "policy: never heard" in transition.reason
+
+
+def test_when_a_driver_has_a_problem_expect_engaging_to_be_refused_with_its_words():
+    robot = Robot().run(0.1)
+    robot.offer(np.zeros(7))
+    transition = robot.ask(Trigger.ENGAGE_POLICY, problems=["gripper is in mode 'position'"])
+    assert transition.answer is Answer.REFUSED and "gripper is in mode" in transition.reason
+
+
+def test_when_a_chunk_was_observed_before_engaging_expect_it_not_to_be_followed():
+    robot = Robot().run(0.1)
+    before_s = robot.ros_s
+    robot.offer(np.zeros(7))
+    robot.run(0.1).ask(Trigger.ENGAGE_POLICY)
+    assert robot.offer(waist(0.3), stamp_s=before_s).verdict is Verdict.BEFORE_MODE
+    assert robot.moved_after(0.5) == 0.0
+
+
+def test_when_the_policy_dies_expect_hold_after_the_chunk_and_a_person_to_be_needed_again():
+    robot = Robot().engaged().run(3.3)
+    assert robot.moved_after(1.0) == 0.0
+    assert robot.loop.state.mode is Mode.AUTONOMY
+    robot.run(WIDOWX.watchdogs.policy_s)
+    assert robot.loop.state.mode is Mode.HOLD and "no chunk" in robot.loop.state.reason
+    robot.offer(waist(0.3))
+    assert robot.moved_after(1.0) == 0.0
+
+
+def test_when_hold_is_asked_for_mid_motion_expect_the_very_next_command_to_repeat_the_last():
+    robot = Robot().engaged().run(1.0)
+    robot.ask(Trigger.HOLD)
+    assert robot.moved_after(1.0) == 0.0
+
+
+def test_when_joint_states_stop_expect_hold_within_the_limit_plus_one_period():
+    robot = Robot().engaged().run(1.0)
+    robot.joints_alive = False
+    assert robot.moved_after(1.0, settle=WIDOWX.watchdogs.joint_states_s + PERIOD_S) == 0.0
+    assert robot.loop.state.mode is Mode.HOLD and "joint states" in robot.loop.state.reason
+
+
+def test_when_estop_is_true_expect_a_latch_that_only_a_reset_after_its_release_ends():
+    robot = Robot().engaged().run(0.5)
+    robot.loop.on_estop(True, robot.ros_s)
+    assert robot.loop.state.mode is Mode.ESTOP
+    assert robot.moved_after(0.5) == 0.0
+    assert robot.ask(Trigger.RESET).answer is Answer.REFUSED
+    robot.loop.on_estop(False, robot.ros_s)
+    assert robot.loop.state.mode is Mode.ESTOP
+    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.REFUSED
+    assert robot.ask(Trigger.RESET).answer is Answer.ACCEPTED
+    assert robot.loop.state.mode is Mode.HOLD
+
+
+def test_when_something_stops_the_arm_expect_a_latched_fault_and_the_measured_pose_to_be_held():
+    robot = Robot().engaged().run(0.1)
+    robot.follows = False
+    robot.measured_D = robot.measured_D + waist(WIDOWX.groups[0].tracking_limit + 0.1)
+    robot.run(2 * PERIOD_S)
+    assert "waist" in robot.loop.state.fault and robot.loop.state.mode is Mode.HOLD
+    np.testing.assert_array_equal(robot.run(0.5).commands[-1], robot.measured_D)
+    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.REFUSED
+    assert robot.ask(Trigger.RESET).answer is Answer.ACCEPTED
+
+
+def test_when_the_gripper_is_held_open_by_a_block_expect_no_tracking_fault():
+    robot = Robot().engaged()
+    robot.follows = False
+    robot.measured_D[6] = 0.02
+    robot.run(0.5)
+    assert robot.loop.state.fault == ""
+
+
+def test_when_ros_time_jumps_expect_hold_until_engaged_again():
+    for jump_s in (-5.0, 5.0):
+        robot = Robot().engaged().run(0.5)
+        robot.offset_s += jump_s
+        robot.run(PERIOD_S)
+        assert robot.loop.state.mode is Mode.HOLD and "ROS time" in robot.loop.state.reason
+        assert robot.moved_after(0.5) == 0.0
+
+
+def test_when_the_process_was_stopped_for_two_seconds_expect_one_normal_step_and_no_burst():
+    robot = Robot().engaged().run(0.5)
+    before_D = robot.commands[-1]
+    robot.now_s += 2.0  # both clocks went on while nothing ran
+    robot.run(PERIOD_S)
+    assert (np.abs(robot.commands[-1] - before_D) <= SPEED_D * PERIOD_S + 1e-12).all()
+
+
+def test_when_teleop_moves_during_autonomy_expect_it_to_have_the_robot_at_once():
+    robot = Robot().engaged().run(0.5)
+    robot.loop.on_teleop(robot.commands[-1].copy(), robot.ros_s, robot.now_s)
+    assert robot.loop.state.mode is Mode.TELEOP
+    assert robot.run(PERIOD_S).loop.state.mode is Mode.TELEOP
+
+
+def test_when_teleop_falls_silent_expect_hold_and_never_autonomy():
+    robot = Robot().engaged().run(0.5)
+    robot.loop.on_teleop(robot.commands[-1].copy(), robot.ros_s, robot.now_s)
+    robot.run(WIDOWX.watchdogs.teleop_s + 2 * PERIOD_S)
+    assert robot.loop.state.mode is Mode.HOLD
+    robot.offer(waist(0.3))
+    assert robot.moved_after(0.5) == 0.0
+
+
+def test_when_teleop_is_far_from_the_arm_expect_no_motion():
+    robot = Robot().engaged().run(0.5)
+    far_D = robot.commands[-1] + waist(WIDOWX.jump_limit + 0.1)
+    robot.loop.on_teleop(far_D, robot.ros_s, robot.now_s)
+    assert robot.moved_after(0.1) == 0.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2**32 - 1)), max_size=25))
+def test_when_anything_happens_in_any_order_expect_limits_speed_and_finite_commands(events):
+    robot = Robot().engaged()
+    for kind, seed in events:
+        rng = np.random.default_rng(seed)
+        if kind == 0:
+            robot.offer(rng.normal(0.0, 1.0, 7), seconds=rng.choice([0.2, 1.0, 3.2]))
+        elif kind == 1:
+            robot.ask(rng.choice(list(Trigger)[:5]))
+        elif kind == 2:
+            wild_D = robot.commands[-1] + rng.normal(0.0, 0.5, 7)
+            robot.loop.on_teleop(wild_D, robot.ros_s, robot.now_s)
+        elif kind == 3:
+            robot.joints_alive = not robot.joints_alive
+        elif kind == 4:
+            robot.now_s += rng.uniform(0.0, 3.0)
+        elif kind == 5:
+            robot.loop.on_estop(bool(rng.integers(2)), robot.ros_s)
+        else:
+            robot.offset_s += rng.normal(0.0, 1.0)
+        robot.run(0.1)
+    commands_TD = np.array(robot.commands)
+    assert np.isfinite(commands_TD).all()
+    assert (commands_TD >= LOWER_D - 1e-9).all() and (commands_TD <= UPPER_D + 1e-9).all()
+    assert (np.abs(np.diff(commands_TD, axis=0)) <= SPEED_D * PERIOD_S + 1e-9).all()
