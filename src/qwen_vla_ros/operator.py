@@ -1,0 +1,142 @@
+"""What a person does with the running system, as calls: tell a task, engage, hold, watch."""
+
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.node import Node
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.errors import QwenVlaError
+
+from .images import rgb_from_image
+from .messages import seconds
+from .qos import IMAGES, LATCHED, RELIABLE
+
+
+class OperatorError(QwenVlaError):
+    """The running system refused, or did not answer in time; the message says what and why."""
+
+
+class Operator(Node):
+    """Watches one robot and sends it requests. Single-threaded: time passes only in ``wait``.
+
+    Attributes:
+        mode: the newest text on control/mode.
+        images: newest picture of each camera, uint8 RGB [H, W, 3].
+        commands: (ROS time s, positions [D]) of every command since ``clear_commands``.
+        task_status: what the simulator says of the task.
+    """
+
+    def __init__(self, embodiment: Embodiment) -> None:
+        super().__init__("operator")
+        self.mode = ""
+        self.images: dict[str, np.ndarray] = {}
+        self.commands: list[tuple[float, np.ndarray]] = []
+        self.task_status: dict = {}
+        self.diagnostics: dict[str, tuple[str, dict[str, str]]] = {}
+        self._instruction = self.create_publisher(String, "policy/instruction", LATCHED)
+        self._embodiment = embodiment
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        self.create_subscription(String, "control/mode", self._on_mode, LATCHED)
+        self.create_subscription(JointState, "control/command", self._on_command, RELIABLE)
+        self.create_subscription(String, "sim_node/task_status", self._on_task_status, LATCHED)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
+        for camera in self._embodiment.cameras:
+            self.create_subscription(Image, camera.topic, self._on_image(camera), IMAGES)
+
+    def instruct(self, instruction: str) -> None:
+        """Tell the policy its task."""
+        self._instruction.publish(String(data=instruction))
+
+    def request(self, name: str, timeout_s: float = 5.0) -> tuple[bool, str]:
+        """Call a service of control_node: engage_policy, hold, estop, reset, ...
+
+        Raises:
+            OperatorError: no answer within ``timeout_s``.
+        """
+        answer = self._call(Trigger, f"control/{name}", Trigger.Request(), timeout_s)
+        return answer.success, answer.message
+
+    def insist(self, name: str, timeout_s: float) -> None:
+        """Repeat a request until it is granted.
+
+        Raises:
+            OperatorError: it was not within ``timeout_s``; the message holds the last reason.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            granted, reason = self.request(name)
+            if granted:
+                return
+            if time.monotonic() > deadline_s:
+                raise OperatorError(f"{name} was refused for {timeout_s:g} s: {reason}")
+            self.wait(lambda: False, 0.2)
+
+    def set_active(self, node: str, active: bool) -> None:
+        """Activate or deactivate a lifecycle node.
+
+        Raises:
+            OperatorError: it does not answer or does not change.
+        """
+        change = Transition.TRANSITION_ACTIVATE if active else Transition.TRANSITION_DEACTIVATE
+        request = ChangeState.Request(transition=Transition(id=change))
+        if not self._call(ChangeState, f"{node}/change_state", request, 5.0).success:
+            raise OperatorError(f"{node} refused to become {'active' if active else 'inactive'}")
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Let time pass until ``condition`` holds; False when it did not within ``timeout_s``."""
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0.0:
+                return False
+            rclpy.spin_once(self, timeout_sec=min(left_s, 0.05))
+        return True
+
+    def clear_commands(self) -> None:
+        """Start a new record of commands."""
+        self.commands = []
+
+    def _call(self, service_type: type, name: str, request: object, timeout_s: float):
+        client = self.create_client(service_type, name)
+        try:
+            if not self.wait(client.service_is_ready, timeout_s):
+                raise OperatorError(f"{client.srv_name}: no such service within {timeout_s:g} s")
+            future = client.call_async(request)
+            if not self.wait(future.done, timeout_s):
+                raise OperatorError(f"{client.srv_name}: no answer within {timeout_s:g} s")
+            return future.result()
+        finally:
+            self.destroy_client(client)
+
+    def _on_mode(self, message: String) -> None:
+        self.mode = message.data
+
+    def _on_command(self, message: JointState) -> None:
+        self.commands.append((seconds(message.header.stamp), np.array(message.position)))
+
+    def _on_task_status(self, message: String) -> None:
+        self.task_status = json.loads(message.data)
+
+    def _on_diagnostics(self, message) -> None:
+        for status in message.status:
+            values = {pair.key: pair.value for pair in status.values}
+            self.diagnostics[status.name] = (status.message, values)
+
+    def _on_image(self, camera):
+        def receive(message: Image) -> None:
+            self.images[camera.name] = rgb_from_image(message, camera.topic)
+
+        return receive
