@@ -143,6 +143,10 @@ set_up_messages() {
     "$VENV/bin/python" -c 'import rclpy; from interbotix_xs_msgs.msg import JointGroupCommand'
 }
 
+# Two `make` at a time take turns instead of building over each other.
+exec 9<scripts/set_up.sh
+flock 9
+
 case ${1:-} in
     python) set_up_python ;;
     messages) set_up_messages ;;
