@@ -1,0 +1,208 @@
+"""The action expert (paper section 2.2): a single-stream diffusion transformer (DiT).
+
+Backbone states, a state token where configured, and the noisy action chunk form one sequence;
+every block attends over all of it (joint self-attention), is modulated by the timestep (AdaLN)
+and rotates by the backbone's multi-section positions, which the action tokens continue.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers.models.qwen3_5.modeling_qwen3_5 import (
+    Qwen3_5TextRotaryEmbedding,
+    apply_rotary_pos_emb,
+)
+
+from .attention import attend
+from .config import QwenVlaConfig
+
+TIMESTEP_DIMS = 256
+TIMESTEP_SCALE = 1000.0  # tau in [0, 1] to the range that diffusion timesteps have
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the expert keeps of a prompt while it integrates.
+
+    Attributes:
+        tokens_PLd: projected backbone states.
+        rope: cosines and sines [P, L, rotary] of the context's positions.
+        mask_PL: bool, false on padding; None where nothing is padded.
+        start_P: first position after the prompt.
+        cache: keys and values [P, heads, L, head_dim] of each block; empty for ``joint``.
+    """
+
+    tokens_PLd: torch.Tensor
+    rope: tuple[torch.Tensor, torch.Tensor]
+    mask_PL: torch.Tensor | None
+    start_P: torch.Tensor
+    cache: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+
+class Block(nn.Module):
+    """AdaLN, joint attention with QK-norm, SwiGLU. At the published width: 70.8 M parameters."""
+
+    def __init__(self, width: int, heads: int, head_dim: int, mlp_hidden: int):
+        super().__init__()
+        self.heads = heads
+        self.modulation = nn.Linear(width, 6 * width)
+        self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+        self.qkv = nn.Linear(width, 3 * heads * head_dim)
+        self.q_norm, self.k_norm = nn.RMSNorm(head_dim), nn.RMSNorm(head_dim)
+        self.out = nn.Linear(heads * head_dim, width)
+        self.gate_up = nn.Linear(width, 2 * mlp_hidden, bias=False)
+        self.down = nn.Linear(mlp_hidden, width, bias=False)
+
+    def project(self, x_BNd: torch.Tensor, rope) -> tuple[torch.Tensor, ...]:
+        """Rotated queries, keys, and values, each [B, heads, N, head_dim]."""
+        q, k, v = self.qkv(x_BNd).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k = apply_rotary_pos_emb(self.q_norm(q), self.k_norm(k), *rope)
+        return q, k, v
+
+    def attend(self, q, k, v, mask=None) -> torch.Tensor:
+        """Attention and its output projection, [B, N, d]."""
+        return self.out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
+
+    def mlp(self, x: torch.Tensor) -> torch.Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
+
+
+class ActionExpert(nn.Module):
+    """Predicts the velocity of a noisy chunk given the prompt and the timestep."""
+
+    def __init__(self, config: QwenVlaConfig):
+        super().__init__()
+        shape, K, d = config.expert, config.channels, config.expert.width
+        text = config.backbone_config().text_config
+        self.context = shape.context
+        self.rotary = Qwen3_5TextRotaryEmbedding(text)
+        self.context_in = nn.Linear(text.hidden_size, d)
+        self.action_in = nn.Sequential(nn.Linear(K, d), nn.SiLU(), nn.Linear(d, d))
+        self.action_out = nn.Sequential(nn.Linear(d, d), nn.SiLU(), nn.Linear(d, K))
+        self.state_in = nn.Linear(K, d) if shape.proprioception == "expert" else None
+        self.time_in = nn.Sequential(nn.Linear(TIMESTEP_DIMS, d), nn.SiLU(), nn.Linear(d, d))
+        self.blocks = nn.ModuleList(
+            Block(d, shape.heads, shape.head_dim, shape.mlp_hidden) for _ in range(shape.blocks)
+        )
+        self.norm_out = nn.LayerNorm(d, eps=1e-6, elementwise_affine=False)
+        self.modulation_out = nn.Linear(d, 2 * d)
+        for layer in (*(block.modulation for block in self.blocks), self.modulation_out):
+            nn.init.zeros_(layer.weight)  # AdaLN-zero: every block starts as the identity
+            nn.init.zeros_(layer.bias)
+
+    def prepare(self, hidden_PLE, positions_3PL, mask_PL=None) -> Context:
+        """Project the prompt and, for ``cached``, run it through the blocks by itself.
+
+        Args:
+            hidden_PLE: backbone states. positions_3PL: their multi-section positions.
+            mask_PL: bool, false on padding, or None.
+        """
+        x = self.context_in(hidden_PLE)
+        rope = self.rotary(x, positions_3PL)
+        positions = positions_3PL if mask_PL is None else positions_3PL * mask_PL
+        cache = []
+        if self.context == "cached":
+            attend = None if mask_PL is None else mask_PL[:, None, None]
+            tokens = x
+            for i, block in enumerate(self.blocks):
+                q, k, v = block.project(block.norm(tokens), rope)
+                cache.append((k, v))
+                if i + 1 < len(self.blocks):  # after the last keys nothing reads the tokens
+                    tokens = tokens + block.attend(q, k, v, attend)
+                    tokens = tokens + block.mlp(block.norm(tokens))
+        return Context(
+            tokens_PLd=x,
+            rope=rope,
+            mask_PL=mask_PL,
+            start_P=positions.amax((0, 2)) + 1,
+            cache=tuple(cache),
+        )
+
+    def forward(self, noisy_PDHK, tau_PD, state_PK, context: Context) -> torch.Tensor:
+        """Velocity [P, D, H, K] of D noise draws per prompt, which do not see each other.
+
+        Args:
+            tau_PD: 1 is noise. state_PK: normalised state, read when there is a state token.
+        """
+        P, D, H, _ = noisy_PDHK.shape
+        x = self.action_in(noisy_PDHK)
+        if self.state_in is not None:
+            x = torch.cat([self.state_in(state_PK)[:, None, None].expand(-1, D, 1, -1), x], dim=2)
+        positions_PA = context.start_P[:, None] + torch.arange(x.shape[2], device=x.device)
+        rope = self.rotary(x, positions_PA.expand(3, -1, -1))
+        time = F.silu(self.time_in(timestep_embedding(tau_PD)).to(x.dtype))[:, :, None]
+        stream = self._cached if self.context == "cached" else self._joint
+        x = stream(x, time, rope, context)[:, :, -H:]
+        shift, scale = self.modulation_out(time).chunk(2, dim=-1)
+        return self.action_out(self.norm_out(x) * (1 + scale) + shift)
+
+    def _cached(self, x, time, rope, context: Context) -> torch.Tensor:
+        """Action tokens [P, D, A, d] against the cached context; draws share one sequence."""
+        P, D, A, _ = x.shape
+        rope = tuple(t.repeat(1, D, 1) for t in rope)
+        mask = self._draw_mask(D, A, context, x.device)
+
+        def attention(block, y, cache):
+            q, k, v = block.project(y.flatten(1, 2), rope)
+            k, v = torch.cat([cache[0], k], dim=2), torch.cat([cache[1], v], dim=2)
+            return block.attend(q, k, v, mask).unflatten(1, (D, A))
+
+        for block, cache in zip(self.blocks, context.cache, strict=True):
+            x = _modulated(block, x, time, partial(attention, cache=cache))
+        return x
+
+    @staticmethod
+    def _draw_mask(D, A, context: Context, device) -> torch.Tensor | None:
+        """Bool [P or 1, 1, D * A, L + D * A]: the real context, and one's own draw."""
+        if D == 1 and context.mask_PL is None:
+            return None
+        L = context.tokens_PLd.shape[1]
+        draw = torch.arange(D, device=device).repeat_interleave(A)
+        own = (draw[:, None] == draw)[None, None]
+        if context.mask_PL is None:
+            seen = torch.ones(1, 1, D * A, L, dtype=torch.bool, device=device)
+        else:
+            seen = context.mask_PL[:, None, None].expand(-1, 1, D * A, -1)
+        return torch.cat([seen, own.expand(len(seen), -1, -1, -1)], dim=-1)
+
+    def _joint(self, x, time, rope, context: Context) -> torch.Tensor:
+        """Context and action tokens as one modulated sequence per draw."""
+        P, D, A, _ = x.shape
+        x = torch.cat([context.tokens_PLd[:, None].expand(-1, D, -1, -1), x], dim=2)
+        rope = tuple(
+            torch.cat(pair, dim=1).repeat_interleave(D, 0)
+            for pair in zip(context.rope, rope, strict=True)
+        )
+        mask = None
+        if context.mask_PL is not None:
+            mask = F.pad(context.mask_PL, (0, A), value=True).repeat_interleave(D, 0)[
+                :, None, None
+            ]
+
+        def attention(block, y):
+            return block.attend(*block.project(y.flatten(0, 1), rope), mask).unflatten(0, (P, D))
+
+        for block in self.blocks:
+            x = _modulated(block, x, time, attention)
+        return x
+
+
+def _modulated(block: Block, x, time, attention) -> torch.Tensor:
+    """One DiT block with AdaLN's six modulations."""
+    shift1, scale1, gate1, shift2, scale2, gate2 = block.modulation(time).chunk(6, dim=-1)
+    x = x + gate1 * attention(block, block.norm(x) * (1 + scale1) + shift1)
+    return x + gate2 * block.mlp(block.norm(x) * (1 + scale2) + shift2)
+
+
+def timestep_embedding(tau: torch.Tensor) -> torch.Tensor:
+    """Sinusoids of the timestep, float32 [..., 256]."""
+    half = TIMESTEP_DIMS // 2
+    rates = torch.exp(
+        -torch.arange(half, device=tau.device) * (torch.log(torch.tensor(1e4)) / half)
+    )
+    angles = tau[..., None].float() * TIMESTEP_SCALE * rates
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)

@@ -1,0 +1,92 @@
+"""The vision-language backbone (paper section 2.2): Qwen3.5, transformers' own classes and names.
+
+Two things differ from the stock forward, neither in the numbers: images of one size go through
+the vision tower as one batch (transformers attends to them one by one), and the multi-section
+positions are computed once per layout of the prompt instead of once per sample.
+"""
+
+import torch
+import torch.nn.functional as F
+from transformers import Qwen3_5Model
+from transformers.models.qwen3_5.modeling_qwen3_5 import apply_rotary_pos_emb_vision
+from transformers.vision_utils import (
+    get_vision_interpolation_indices_and_weights,
+    get_vision_position_ids,
+)
+
+from .attention import attend
+
+Grid = tuple[int, int]
+"""Patches of an image: rows, columns."""
+
+
+class Backbone(Qwen3_5Model):
+    """Qwen3.5 with parameters named as in its checkpoints (``visual.*``, ``language_model.*``)."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self._layouts = {}  # geometry of each image size and prompt layout seen so far
+
+    def encode_images(self, patches_NLP: torch.Tensor, grid: Grid) -> torch.Tensor:
+        """Run the vision tower on N images of one size.
+
+        Args:
+            patches_NLP: [N, rows * columns, channels * temporal * patch * patch], merge-block order.
+        Returns:
+            Image tokens [N, rows * columns / merge^2, text width].
+        """
+        tower, merge = self.visual, self.config.vision_config.spatial_merge_size
+        key = ("vision", grid, patches_NLP.device)
+        if key not in self._layouts:
+            thw = torch.tensor([[1, *grid]], device=patches_NLP.device)
+            self._layouts[key] = (
+                get_vision_interpolation_indices_and_weights(
+                    thw,
+                    num_grid_per_side=tower.num_grid_per_side,
+                    mode=tower.interpolation_mode,
+                    align_corners=tower.interpolation_align_corners,
+                    spatial_merge_size=merge,
+                ),
+                tower.rotary_pos_emb(patches_NLP, get_vision_position_ids(thw, merge)),
+            )
+        (index, weight), (cos, sin) = self._layouts[key]
+
+        projection = tower.patch_embed.proj  # a convolution whose stride is its kernel: a linear
+        x = F.linear(patches_NLP, projection.weight.flatten(1), projection.bias)
+        x = x + (tower.pos_embed(index) * weight[:, :, None]).sum(1).to(x.dtype)
+        for block in tower.blocks:
+            attention = block.attn
+            qkv = attention.qkv(block.norm1(x)).unflatten(-1, (3, attention.num_heads, -1))
+            q, k, v = qkv.unbind(2)  # each [N, L, heads, head_dim]
+            q, k = apply_rotary_pos_emb_vision(q, k, cos, sin)
+            y = attend(*(t.transpose(1, 2) for t in (q, k, v)))
+            x = x + attention.proj(y.transpose(1, 2).flatten(2))
+            x = x + block.mlp(block.norm2(x))
+        return tower.merger(x).unflatten(0, (len(x), -1))
+
+    def positions(self, input_ids_PL: torch.Tensor, grids: tuple[Grid, ...]) -> torch.Tensor:
+        """Multi-section positions [3, P, L]: all prompts of a batch hold their images alike.
+
+        Padding stands on the right and counts on, which nothing before it sees.
+        """
+        image = input_ids_PL[0] == self.config.image_token_id
+        key = ("text", grids, input_ids_PL.device, tuple(image.tolist()))
+        if key not in self._layouts:
+            thw = torch.tensor([[1, *grid] for grid in grids], device=input_ids_PL.device)
+            self._layouts[key] = self.get_rope_index(input_ids_PL[:1], image.int()[None], thw)[0]
+        return self._layouts[key].expand(-1, len(input_ids_PL), -1)
+
+    def encode(
+        self, input_ids_PL: torch.Tensor, images_PIE: torch.Tensor, positions_3PL: torch.Tensor
+    ) -> torch.Tensor:
+        """Hidden states [P, L, E] after the last layer of the language model.
+
+        Args:
+            images_PIE: the image tokens of each prompt, in their order.
+        """
+        embeds = self.language_model.embed_tokens(input_ids_PL)
+        image = (input_ids_PL == self.config.image_token_id)[..., None]
+        embeds = embeds.masked_scatter(image, images_PIE.to(embeds.dtype))
+        return self.language_model(
+            inputs_embeds=embeds, position_ids=positions_3PL, use_cache=False
+        ).last_hidden_state

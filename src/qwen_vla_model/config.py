@@ -1,0 +1,178 @@
+"""Every size of the model in one place (paper section 2.2: backbone, action expert, their widths).
+
+``qwen_vla_5b`` is the published model. Of the block shapes that fit its parameter counts (four
+candidates in the paper's silence) it takes the one with attention as wide as the stream and a
+SwiGLU MLP: that is "single-stream" as the paper words it, and the shape the same team published
+for Qwen-RobotManip. ``qwen_vla_tiny`` is the same code at a few million parameters.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+from transformers import Qwen3_5Config
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExpertConfig(_Strict):
+    """The diffusion transformer that turns backbone states and noise into actions.
+
+    Attributes:
+        width: channels of the stream, d.
+        heads, head_dim: attention; its inner width is ``heads * head_dim``.
+        mlp_hidden: hidden width of the SwiGLU.
+        context: ``joint``: backbone tokens are modulated and attend to the action tokens at every
+            Euler step, as the paper words it. ``cached``: they are neither, so that their keys and
+            values are computed once per chunk.
+        proprioception: ``none`` (the paper's default), ``prompt`` (256 bins in the text) or
+            ``expert`` (one state token before the action tokens).
+    """
+
+    width: PositiveInt
+    blocks: PositiveInt
+    heads: PositiveInt
+    head_dim: PositiveInt
+    mlp_hidden: PositiveInt
+    context: Literal["joint", "cached"]
+    proprioception: Literal["none", "prompt", "expert"]
+
+
+class QwenVlaConfig(_Strict):
+    """The whole model.
+
+    Attributes:
+        horizon: action steps of a chunk, H.
+        channels: width of the zero-padded action tensor, K.
+        euler_steps: integration steps from noise to actions.
+        backbone: what ``Qwen3_5Config`` takes, with ``text_config`` and ``vision_config``.
+    """
+
+    model_type: Literal["qwen_vla"] = "qwen_vla"
+    horizon: PositiveInt
+    channels: PositiveInt
+    euler_steps: PositiveInt
+    expert: ExpertConfig
+    backbone: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _rotary_fits(self) -> "QwenVlaConfig":
+        text = self.backbone_config().text_config
+        rotary = int(text.head_dim * text.rope_parameters["partial_rotary_factor"])
+        if rotary > self.expert.head_dim:
+            raise ValueError(f"expert head_dim {self.expert.head_dim} < backbone rotary {rotary}")
+        return self
+
+    def backbone_config(self) -> Qwen3_5Config:
+        """The transformers configuration of the backbone."""
+        return Qwen3_5Config(**self.backbone)
+
+
+def qwen_vla_tiny(vocab_size: int, image_token_id: int) -> QwenVlaConfig:
+    """A few million parameters for two cores: 96-pixel views become 36 tokens each."""
+    return QwenVlaConfig(
+        horizon=16,
+        channels=16,
+        euler_steps=5,
+        expert=ExpertConfig(
+            width=192,
+            blocks=4,
+            heads=3,
+            head_dim=64,
+            mlp_hidden=512,
+            context="cached",
+            proprioception="expert",
+        ),
+        backbone={
+            "image_token_id": image_token_id,
+            "tie_word_embeddings": True,
+            "text_config": {
+                "vocab_size": vocab_size,
+                "hidden_size": 192,
+                "intermediate_size": 512,
+                "num_hidden_layers": 2,
+                "layer_types": ["linear_attention", "full_attention"],
+                "num_attention_heads": 3,
+                "num_key_value_heads": 3,
+                "head_dim": 64,
+                "linear_num_key_heads": 2,
+                "linear_num_value_heads": 2,
+                "linear_key_head_dim": 64,
+                "linear_value_head_dim": 64,
+                "max_position_embeddings": 1024,
+                "rope_parameters": {
+                    "rope_type": "default",
+                    "rope_theta": 10_000.0,
+                    "partial_rotary_factor": 0.5,
+                    "mrope_section": [6, 5, 5],
+                    "mrope_interleaved": True,
+                },
+            },
+            "vision_config": {
+                "depth": 3,
+                "hidden_size": 128,
+                "intermediate_size": 384,
+                "num_heads": 4,
+                "patch_size": 8,
+                "temporal_patch_size": 1,
+                "spatial_merge_size": 2,
+                "num_position_embeddings": 144,
+                "out_hidden_size": 192,
+            },
+        },
+    )
+
+
+def qwen_vla_5b() -> QwenVlaConfig:
+    """The published model: Qwen3.5-4B and an action expert of 1.15 B parameters."""
+    return QwenVlaConfig(
+        horizon=16,
+        channels=64,
+        euler_steps=5,
+        expert=ExpertConfig(
+            width=1536,
+            blocks=16,
+            heads=12,
+            head_dim=128,
+            mlp_hidden=10240,
+            context="joint",
+            proprioception="none",
+        ),
+        backbone={
+            "image_token_id": 248056,
+            "tie_word_embeddings": True,
+            "text_config": {
+                "vocab_size": 248320,
+                "hidden_size": 2560,
+                "intermediate_size": 9216,
+                "num_hidden_layers": 32,
+                "num_attention_heads": 16,
+                "num_key_value_heads": 4,
+                "head_dim": 256,
+                "linear_num_key_heads": 16,
+                "linear_num_value_heads": 32,
+                "linear_key_head_dim": 128,
+                "linear_value_head_dim": 128,
+                "max_position_embeddings": 262144,
+                "rope_parameters": {
+                    "rope_type": "default",
+                    "rope_theta": 10_000_000.0,
+                    "partial_rotary_factor": 0.25,
+                    "mrope_section": [11, 11, 10],
+                    "mrope_interleaved": True,
+                },
+            },
+            "vision_config": {
+                "depth": 24,
+                "hidden_size": 1024,
+                "intermediate_size": 4096,
+                "num_heads": 16,
+                "patch_size": 16,
+                "temporal_patch_size": 2,
+                "spatial_merge_size": 2,
+                "num_position_embeddings": 2304,
+                "out_hidden_size": 2560,
+            },
+        },
+    )

@@ -1,0 +1,73 @@
+"""Flow matching (paper section 2.4, equations 1 and 2): tau = 1 is noise, tau = 0 is the action."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+
+
+class SigmoidNormal(BaseModel):
+    """tau = sigmoid(z), z ~ N(mean, std): the text-to-action stage's distribution."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["sigmoid_normal"] = "sigmoid_normal"
+    mean: float = 0.0
+    std: PositiveFloat = 1.0
+
+    def sample(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        z = torch.randn(shape, generator=generator, device=generator.device)
+        return torch.sigmoid(self.mean + self.std * z)
+
+
+class Beta(BaseModel):
+    """tau ~ Beta(alpha, beta): mass at the clean end for alpha < beta, as in the later stages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["beta"] = "beta"
+    alpha: PositiveFloat = 1.0
+    beta: PositiveFloat = 1.5
+
+    def sample(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        a, b = (
+            torch._standard_gamma(
+                torch.full(shape, value, device=generator.device), generator=generator
+            )
+            for value in (self.alpha, self.beta)
+        )
+        return a / (a + b)
+
+
+TauDistribution = Annotated[SigmoidNormal | Beta, Field(discriminator="kind")]
+
+
+def interpolate(actions: torch.Tensor, noise: torch.Tensor, tau: torch.Tensor) -> torch.Tensor:
+    """Y_tau = (1 - tau) Y0 + tau Y1; ``tau`` broadcasts over the trailing [H, K]."""
+    return torch.lerp(actions, noise, tau[..., None, None])
+
+
+def masked_loss(
+    velocity: torch.Tensor, actions: torch.Tensor, noise: torch.Tensor, mask_PHK: torch.Tensor
+) -> torch.Tensor:
+    """Equations (1) and (2): squared error per channel over valid steps, mean over valid channels.
+
+    Args:
+        velocity, actions, noise: [P, D, H, K] (D noise draws), or broadcastable to it.
+        mask_PHK: bool [P, H, K], true where a step and a channel hold an action.
+    Returns:
+        A scalar: the mean over draws, and over samples that have a valid channel at all.
+    """
+    mask = mask_PHK[:, None].to(velocity.dtype)
+    squared = (velocity - (noise - actions)).square() * mask
+    steps_P1K = mask.sum(2)
+    channel_PDK = squared.sum(2) / steps_P1K.clamp(min=1)  # (1)
+    channels_P1 = (steps_P1K > 0).sum(-1)
+    sample_PD = channel_PDK.sum(-1) / channels_P1.clamp(min=1)  # (2)
+    return sample_PD[channels_P1[:, 0] > 0].mean()
+
+
+def integrate(velocity_of, noise: torch.Tensor, steps: int) -> torch.Tensor:
+    """Euler from tau = 1 to 0: Y <- Y - dtau * v(Y, tau)."""
+    y = noise
+    for i in range(steps):
+        y = y - velocity_of(y, 1.0 - i / steps) / steps
+    return y

@@ -1,0 +1,83 @@
+"""The network as a policy: an observation in, a chunk of normalised actions out."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.errors import ObservationError
+from qwen_vla_core.instruction import check_instruction
+from qwen_vla_core.types import Observation
+
+from .action_space import ActionSpace
+from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
+from .model import QwenVla
+from .processor import Processor
+
+
+class QwenVlaPolicy:
+    """Implements ``qwen_vla_core.policy.Policy``."""
+
+    def __init__(self, model: QwenVla, processor: Processor, space: ActionSpace, seed: int = 0):
+        self.processor, self._space = processor, space
+        self._model = model
+        self._device = next(model.parameters()).device
+        self._generator = torch.Generator(self._device).manual_seed(seed)
+
+    @classmethod
+    def load(
+        cls, folder: Path | str, embodiment: Embodiment, device: str = "cpu", seed: int = 0
+    ) -> "QwenVlaPolicy":
+        """The policy of a checkpoint folder, for a robot it was trained on.
+
+        Args:
+            seed: of the noise that every chunk starts from.
+        Raises:
+            CheckpointError: the folder is unusable, or it was trained for another robot, other
+                channels, normalisation, horizon or cameras (found before any weight is read).
+        """
+        folder = Path(folder)
+        config = load_config(folder)
+        space = load_action_space(folder, embodiment)
+        processor = Processor(config, load_tokenizer(folder), embodiment)
+        return cls(from_pretrained(folder, device), processor, space, seed)
+
+    def warm_up(self) -> None:
+        """Run once on an empty scene, so that the first real chunk is as quick as the others."""
+        robot = self.processor.embodiment
+        rest_D = np.concatenate([group.rest for group in robot.groups])
+        self.infer(
+            Observation(
+                stamp_s=0.0,
+                images={c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in robot.cameras},
+                positions_D=rest_D,
+                commanded_D=rest_D,
+                instruction="pick up the red block",
+            )
+        )
+
+    def infer(self, observation: Observation) -> np.ndarray:
+        """Predict float32 [H, C] in [-1, 1].
+
+        Raises:
+            ObservationError: a camera of the embodiment is missing.
+            InstructionError: the instruction is empty or too long.
+        """
+        robot = self.processor.embodiment
+        missing = [c.name for c in robot.cameras if c.name not in observation.images]
+        if missing:
+            raise ObservationError(f"no image of camera {', '.join(missing)}")
+        images = [
+            torch.from_numpy(self.processor.resize(observation.images[camera.name], i))[None]
+            for i, camera in enumerate(robot.cameras)
+        ]
+        inputs = self.processor(
+            images,
+            [0],
+            [check_instruction(observation.instruction)],
+            self.processor.codec.state(observation.positions_D)[None],
+        )
+        chunk_PHK = self._model.predict(inputs.to(self._device), self._generator)
+        encoded_HC = chunk_PHK[0, :, : len(robot.action_channels)].double().cpu().numpy()
+        return np.clip(self._space.decode(encoded_HC), -1.0, 1.0).astype(np.float32)

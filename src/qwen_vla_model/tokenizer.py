@@ -1,0 +1,90 @@
+"""A small byte-level BPE for ``qwen_vla_tiny``, trained on sentences of the kind robots are told.
+
+Byte-level, so that any instruction encodes. The clauses of the paper's prompt that are the same
+for every robot are one token each: they carry no information, and on a CPU every token counts.
+A full-size checkpoint brings Qwen's own tokenizer instead; only the view tags are added to it.
+"""
+
+import random
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+VIEW_TAGS = ("ego", "cam_left_wrist", "cam_right_wrist")
+PAD, IMAGE = "<|endoftext|>", "<|image_pad|>"
+VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
+TAG_TOKENS = tuple(f"<|{tag}_{end}|>" for tag in VIEW_TAGS for end in ("start", "end"))
+CLAUSES = (
+    "The robot is ",
+    " with single arm",
+    " with dual arms",
+    ", and mobile base",
+    ". The control frequency is ",
+    " Hz. Please predict the next ",
+    " control actions to execute the following task: ",
+)
+
+_COLOURS = "red green blue yellow orange purple white black brown grey pink".split()
+_OBJECTS = (
+    "block cube ball cup bowl plate spoon towel drawer box bottle pen peg lid pot can".split()
+)
+_PLACES = "table shelf bin tray basket sink stove left right front back centre corner door".split()
+_ROBOTS = "widowX aloha mobile_base franka_panda so100 unitree_g1 google_robot viperX".split()
+_TASKS = (
+    "pick up the {a} {x}",
+    "grasp the {a} {x} and lift it",
+    "put the {a} {x} on the {b} {y}",
+    "place the {x} into the {p}",
+    "move the {a} {x} to the {p} of the {b} {y}",
+    "stack the {a} {x} on top of the {b} {y}",
+    "push the {x} towards the {p}",
+    "open the {x}",
+    "close the {x}",
+    "hand the {a} {x} over to the other arm",
+    "go to the {a} {x}",
+    "turn {p} and drive to the {p}",
+    "drive forward {n} metres, then stop",
+    "insert the {a} {x} into the {b} {y}",
+    "wipe the {p} with the {x}",
+    "state: [{n}, {n}, {n}, {n}, {n}, {n}, {n}] lift the {x}",
+)
+
+
+def sentences(count: int, seed: int = 0) -> list[str]:
+    """``count`` made-up tasks, with robots, objects, colours, places and numbers."""
+    rng = random.Random(seed)
+    return [
+        rng.choice(_TASKS).format(
+            a=rng.choice(_COLOURS),
+            b=rng.choice(_COLOURS),
+            x=rng.choice(_OBJECTS),
+            y=rng.choice(_OBJECTS),
+            p=rng.choice(_PLACES),
+            n=rng.randrange(256),
+        )
+        + f". {rng.choice(_ROBOTS)} {rng.randrange(256)}"
+        for _ in range(count)
+    ]
+
+
+def train_tokenizer(vocab_size: int = 1024) -> PreTrainedTokenizerFast:
+    """Train on the corpus; the same call always gives the same tokenizer."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    special = [PAD, IMAGE, VISION_START, VISION_END, *TAG_TOKENS]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(CLAUSES),
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(sentences(20_000), trainer)
+    bpe.add_tokens([AddedToken(clause, normalized=False) for clause in CLAUSES])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        pad_token=PAD,
+        eos_token=PAD,
+        additional_special_tokens=[t for t in special if t != PAD],
+        clean_up_tokenization_spaces=False,
+    )

@@ -1,0 +1,80 @@
+"""A training recipe: one YAML file, checked strictly."""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import NonNegativeFloat, NonNegativeInt
+
+from qwen_vla_core.errors import QwenVlaError
+
+from ..flow_matching import TauDistribution
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LearningRates(_Strict):
+    """Peak learning rate of each part (group-wise, as in the paper's supervised stage)."""
+
+    vision: NonNegativeFloat
+    language: NonNegativeFloat
+    expert: NonNegativeFloat
+
+
+class Recipe(_Strict):
+    """Supervised fine-tuning on recorded episodes. Relative paths count from the working folder.
+
+    Attributes:
+        episodes: folder of ``*.npz`` files. out: where the run writes.
+        start_from: checkpoint folder to continue from; null starts from random weights.
+        max_steps, max_minutes: the training ends, and the cosine reaches its floor, at whichever
+            comes first. Minutes are counted over all resumed parts of a run.
+        precision: what the forward pass computes in; weights and optimiser stay float32.
+        observations, instructions, draws: a step learns from that many observations, each with up
+            to so many of its instructions, each with so many noise draws.
+        validation_episodes: held out, the last ones by name.
+    """
+
+    embodiment: Path
+    episodes: Path
+    out: Path
+    start_from: Path | None = None
+    seed: NonNegativeInt = 0
+    threads: PositiveInt | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+
+    max_steps: PositiveInt
+    max_minutes: PositiveFloat | None = None
+    observations: PositiveInt
+    instructions: PositiveInt
+    draws: PositiveInt
+    tau: TauDistribution
+
+    learning_rates: LearningRates
+    warmup_steps: PositiveInt
+    final_lr_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
+    weight_decay: NonNegativeFloat = 0.01
+    betas: tuple[float, float] = (0.9, 0.95)
+    gradient_clip: PositiveFloat = 1.0
+
+    validation_episodes: PositiveInt
+    validation_steps: PositiveInt = 200
+    """Observations of the held-out episodes that are validated on."""
+    validate_every_minutes: PositiveFloat = 5.0
+    save_every_minutes: PositiveFloat = 5.0
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        QwenVlaError: it cannot be read, or a key is unknown, missing or out of range.
+    """
+    try:
+        return Recipe.model_validate(yaml.safe_load(path.read_text()))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise QwenVlaError(f"{path}: {error}") from error

@@ -1,0 +1,219 @@
+"""Supervised fine-tuning (paper section 2.4, stage III) from a recipe.
+
+A run's folder holds ``checkpoint/`` (what a policy loads), ``state/`` (what ``--resume`` needs:
+float32 weights, optimiser moments, progress), ``curve.csv`` and ``curve.png``. Every step draws
+its samples and noise from (seed, step) alone, so a resumed run repeats what it would have done.
+"""
+
+import ctypes
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.errors import QwenVlaError
+
+from ..checkpoint import embodiment_signature, from_pretrained, load_tokenizer, load_weights
+from ..checkpoint import save_pretrained
+from ..config import qwen_vla_tiny
+from ..model import QwenVla
+from ..processor import Processor
+from ..tokenizer import IMAGE, train_tokenizer
+from .dataset import EpisodeDataset, shuffled
+from .recipe import Recipe, load_recipe
+from .validation import append_curve, validate
+
+
+def train(recipe_path: Path, resume: bool = False) -> Path:
+    """Train as the recipe says; returns the checkpoint folder.
+
+    Raises:
+        QwenVlaError: the recipe or an episode is unusable, or there is nothing to resume.
+    """
+    keep_freed_memory()
+    return Trainer(load_recipe(recipe_path)).run(resume)
+
+
+class Trainer:
+    """One run: the model, its data and its optimiser."""
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        if recipe.threads:
+            torch.set_num_threads(recipe.threads)
+        torch.manual_seed(recipe.seed)
+        if recipe.start_from:
+            tokenizer = load_tokenizer(recipe.start_from)
+            model = from_pretrained(recipe.start_from)
+        else:
+            tokenizer = train_tokenizer()
+            image_token = tokenizer.convert_tokens_to_ids(IMAGE)
+            model = QwenVla(qwen_vla_tiny(len(tokenizer), image_token))
+        self.model = model.to(recipe.device).train()
+        self.processor = Processor(model.config, tokenizer, load_embodiment(recipe.embodiment))
+
+        paths = sorted(recipe.episodes.glob("*.npz"))
+        if len(paths) <= recipe.validation_episodes:
+            raise QwenVlaError(f"{recipe.episodes}: {len(paths)} episodes; none is left to learn")
+        self.data = EpisodeDataset(paths[: -recipe.validation_episodes], self.processor)
+        self.held_out = EpisodeDataset(
+            paths[-recipe.validation_episodes :], self.processor, self.data.space
+        )
+        self.optimizer = torch.optim.AdamW(self._groups(), betas=recipe.betas)
+        self.generator = torch.Generator(recipe.device)
+        self.step, self.elapsed_s = 0, 0.0
+
+    def _groups(self) -> list[dict]:
+        """Parameter groups: each part's learning rate, weight decay on matrices only."""
+        rates = self.recipe.learning_rates
+        parts = {"backbone.visual.": rates.vision, "backbone.language_model.": rates.language}
+        groups = {}
+        for name, parameter in self.model.named_parameters():
+            rate = next((r for part, r in parts.items() if name.startswith(part)), rates.expert)
+            decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+        return [
+            {"params": parameters, "peak": rate, "weight_decay": decay}
+            for (rate, decay), parameters in groups.items()
+        ]
+
+    @property
+    def progress(self) -> float:
+        """Fraction of the run that is done, by steps or minutes."""
+        by_time = self.elapsed_s / 60 / (self.recipe.max_minutes or math.inf)
+        return min(max(self.step / self.recipe.max_steps, by_time), 1.0)
+
+    def learn(self, indices: list[int]) -> float:
+        """One optimiser step on some observations; returns the loss."""
+        recipe = self.recipe
+        rng = np.random.default_rng((recipe.seed, self.step))
+        self.generator.manual_seed(recipe.seed * 1_000_000_007 + self.step)
+        batch = self.data.batch(indices, rng, recipe.instructions)
+        scale = min(1.0, (self.step + 1) / recipe.warmup_steps) * _cosine(
+            self.progress, recipe.final_lr_fraction
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * scale
+        with torch.autocast(recipe.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            loss = self.model.loss(
+                batch.inputs.to(recipe.device),
+                batch.actions_PHK.to(recipe.device),
+                batch.mask_PHK.to(recipe.device),
+                draws=recipe.draws,
+                tau=recipe.tau,
+                generator=self.generator,
+            )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        return loss.item()
+
+    def run(self, resume: bool) -> Path:
+        """Train to the end, with a progress bar; returns the checkpoint folder."""
+        recipe, state = self.recipe, self.recipe.out / "state"
+        recipe.out.mkdir(parents=True, exist_ok=True)
+        if resume:
+            self.load_state(state)
+        elif (recipe.out / "curve.csv").exists():
+            raise QwenVlaError(f"{recipe.out} holds a run already; resume it or choose another")
+        batches = shuffled(len(self.data), recipe.observations, recipe.seed, self.step)
+        saved_s = validated_s = self.elapsed_s
+        losses: list[float] = []
+        with tqdm(total=recipe.max_steps, initial=self.step, unit="step", mininterval=5) as bar:
+            while self.progress < 1.0:
+                begin = time.monotonic()
+                losses.append(self.learn(next(batches)))
+                self.elapsed_s += time.monotonic() - begin
+                bar.update()
+                done = f"{100 * self.progress:.0f} % {self.step * recipe.observations} samples"
+                bar.set_postfix_str(f"loss {np.mean(losses[-100:]):.4f} {done}", refresh=False)
+                if self.elapsed_s - validated_s > 60 * recipe.validate_every_minutes:
+                    self._validate(float(np.mean(losses)))
+                    validated_s, losses = self.elapsed_s, losses[-100:]
+                if self.elapsed_s - saved_s > 60 * recipe.save_every_minutes:
+                    self.save(state)
+                    saved_s = self.elapsed_s
+        self._validate(float(np.mean(losses or [math.nan])))
+        self.save(state)
+        return recipe.out / "checkpoint"
+
+    def _validate(self, loss: float) -> None:
+        steps = np.linspace(0, len(self.held_out) - 1, self.recipe.validation_steps).astype(int)
+        self.model.eval()
+        result = validate(self.model, self.held_out, np.unique(steps).tolist())
+        self.model.train()
+        row = {"minutes": self.elapsed_s / 60, "step": self.step, "loss": loss, **result}
+        append_curve(self.recipe.out / "curve.csv", row)
+        tqdm.write(json.dumps({key: round(value, 4) for key, value in row.items()}))
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint a policy loads, and what resuming needs."""
+        robot, recipe = self.processor.embodiment, self.recipe
+        save_pretrained(
+            recipe.out / "checkpoint",
+            self.model,
+            self.processor.tokenizer,
+            {
+                robot.name: {
+                    **embodiment_signature(robot),
+                    "action_space": self.data.space.model_dump(),
+                }
+            },
+            {
+                "recipe": recipe.model_dump(mode="json"),
+                "steps": self.step,
+                "minutes": self.elapsed_s / 60,
+                "observations_in_data": len(self.data),
+            },
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.model.state_dict(), folder / "model.safetensors")
+        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        moments = {
+            f"{names[parameter]}/{key}": value
+            for parameter, entries in self.optimizer.state.items()
+            for key, value in entries.items()
+        }
+        save_file(moments, folder / "optimizer.safetensors")
+        progress = {"step": self.step, "elapsed_s": self.elapsed_s}
+        (folder / "progress.json").write_text(json.dumps(progress))
+
+    def load_state(self, folder: Path) -> None:
+        """Continue where ``save`` left off."""
+        if not (folder / "progress.json").exists():
+            raise QwenVlaError(f"{folder}: nothing to resume")
+        load_weights(self.model, folder / "model.safetensors")
+        moments = load_file(folder / "optimizer.safetensors", device=self.recipe.device)
+        parameters = dict(self.model.named_parameters())
+        for key, value in moments.items():
+            name, _, kind = key.rpartition("/")
+            self.optimizer.state[parameters[name]][kind] = value
+        progress = json.loads((folder / "progress.json").read_text())
+        self.step, self.elapsed_s = progress["step"], progress["elapsed_s"]
+
+
+def _cosine(progress: float, floor: float) -> float:
+    return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory instead of returning it to the kernel.
+
+    A training step frees and takes hundreds of megabytes; fetching them page by page each time
+    more than doubles its duration (measured: elementwise operations 2.8 -> 22 GB/s).
+    """
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return  # another C library; only speed is lost
+    mallopt(M_MMAP_THRESHOLD, 2**30)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
