@@ -1,0 +1,125 @@
+"""Every mode meets every trigger."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen_vla_core.modes import Answer, Mode, ModeState, Trigger, step
+
+H, T, A, E = Mode.HOLD, Mode.TELEOP, Mode.AUTONOMY, Mode.ESTOP
+
+# Written down by hand: what an operator expects. None: refused, nothing changes.
+EXPECTED = {
+    #                         HOLD  TELEOP AUTONOMY ESTOP
+    Trigger.ENGAGE_POLICY: (A, A, A, None),
+    Trigger.ENGAGE_TELEOP: (T, T, T, None),
+    Trigger.HOLD: (H, H, H, None),
+    Trigger.ESTOP: (E, E, E, E),
+    Trigger.RESET: (H, T, A, H),
+    Trigger.TELEOP_ACTIVE: (None, None, T, None),
+    Trigger.TELEOP_LOST: (None, H, None, None),
+    Trigger.POLICY_FAULT: (None, None, H, None),
+    Trigger.STREAM_LOST: (None, H, H, None),
+    Trigger.TRACKING_FAULT: (H, H, H, E),
+}
+MODES = (H, T, A, E)
+STOPS = (Trigger.HOLD, Trigger.ESTOP)
+
+
+@pytest.mark.parametrize("trigger, mode", list(itertools.product(Trigger, Mode)))
+def test_when_a_trigger_meets_a_mode_expect_the_table(trigger, mode):
+    state = ModeState(mode=mode, reason="before")
+    transition = step(state, trigger, "because")
+    expected = EXPECTED[trigger][MODES.index(mode)]
+    assert transition.answer is (Answer.REFUSED if expected is None else Answer.ACCEPTED)
+    assert transition.state.mode is (expected or mode)
+    assert transition.reason
+    if transition.state.mode is not mode:
+        assert transition.state.reason == f"{trigger.value}: because"
+    if expected is None:
+        assert transition.state is state
+
+
+def test_when_it_starts_expect_hold():
+    assert ModeState().mode is Mode.HOLD and not ModeState().fault
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("trigger", [Trigger.ENGAGE_POLICY, Trigger.ENGAGE_TELEOP])
+def test_when_the_robot_is_not_ready_expect_an_engage_refused_with_every_reason(mode, trigger):
+    state = ModeState(mode=mode)
+    transition = step(state, trigger, blockers=["no camera", "no joint states"])
+    assert transition.answer is Answer.REFUSED and transition.state is state
+    if mode is not Mode.ESTOP:
+        assert transition.reason == f"{trigger.value} refused: no camera; no joint states"
+
+
+@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.TELEOP, Mode.AUTONOMY])
+@pytest.mark.parametrize("trigger", STOPS)
+def test_when_someone_wants_to_stop_expect_nothing_in_the_way(mode, trigger):
+    transition = step(ModeState(mode=mode), trigger, blockers=["anything"])
+    assert transition.answer is Answer.ACCEPTED
+    assert transition.state.mode in (Mode.HOLD, Mode.ESTOP)
+
+
+def test_when_the_cause_of_an_estop_is_present_expect_the_reset_refused():
+    stopped = step(ModeState(), Trigger.ESTOP, "button on the base").state
+    refused = step(stopped, Trigger.RESET, blockers=["the button is still pressed"])
+    assert refused.answer is Answer.REFUSED and refused.state is stopped
+    assert refused.reason == "reset refused: the button is still pressed"
+    assert step(stopped, Trigger.RESET).state.mode is Mode.HOLD
+
+
+def test_when_stopped_twice_expect_the_first_reason_kept():
+    stopped = step(ModeState(), Trigger.ESTOP, "button").state
+    assert step(stopped, Trigger.ESTOP, "heartbeat lost").state is stopped
+    engaged = step(stopped, Trigger.ENGAGE_POLICY)
+    assert engaged.reason == "the emergency stop is latched (emergency stop: button): reset first"
+
+
+def test_when_a_tracking_fault_latched_expect_no_engage_until_a_reset():
+    state = ModeState(mode=Mode.AUTONOMY)
+    state = step(state, Trigger.TRACKING_FAULT, "elbow is 0.3 off").state
+    assert state.mode is Mode.HOLD and state.fault == "tracking fault: elbow is 0.3 off"
+    assert step(state, Trigger.TRACKING_FAULT, "waist too").state is state
+    for trigger in (Trigger.ENGAGE_POLICY, Trigger.ENGAGE_TELEOP):
+        refused = step(state, trigger)
+        assert refused.answer is Answer.REFUSED and "elbow is 0.3 off" in refused.reason
+    assert step(state, Trigger.RESET, blockers=["still off"]).state is state
+    state = step(state, Trigger.RESET).state
+    assert not state.fault
+    assert step(state, Trigger.ENGAGE_POLICY).state.mode is Mode.AUTONOMY
+
+
+def test_when_a_fault_and_an_estop_are_latched_expect_one_reset_to_clear_both():
+    state = step(ModeState(), Trigger.ESTOP).state
+    state = step(state, Trigger.TRACKING_FAULT, "elbow").state
+    assert state.mode is Mode.ESTOP and state.fault
+    state = step(state, Trigger.RESET).state
+    assert state.mode is Mode.HOLD and not state.fault
+
+
+@given(st.lists(st.tuples(st.sampled_from(Trigger), st.sampled_from([(), ("why not",)]))))
+def test_when_triggers_flap_expect_motion_only_after_an_engage_and_latches_to_hold(events):
+    state = ModeState()
+    for trigger, blockers in events:
+        before = state
+        transition = step(before, trigger, blockers=blockers)
+        state = transition.state
+        assert transition.reason and state.reason
+        if transition.answer is Answer.REFUSED:
+            assert state is before
+        if state.mode in (Mode.TELEOP, Mode.AUTONOMY):
+            assert not state.fault
+            if state.mode is not before.mode:
+                takeover = before.mode is Mode.AUTONOMY and trigger is Trigger.TELEOP_ACTIVE
+                assert takeover or (trigger.value.startswith("engage") and not blockers)
+        if state.mode is Mode.AUTONOMY and before.mode is not Mode.AUTONOMY:
+            assert trigger is Trigger.ENGAGE_POLICY
+        latched = before.mode is Mode.ESTOP or before.fault
+        if latched and not (state.mode is Mode.ESTOP or state.fault):
+            assert trigger is Trigger.RESET and not blockers
+        if trigger is Trigger.ESTOP:
+            assert state.mode is Mode.ESTOP
