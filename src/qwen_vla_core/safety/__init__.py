@@ -1,0 +1,30 @@
+"""What stands between any command and the hardware."""
+
+from .filter import (
+    OUTSIDE_SPEED,
+    Filtered,
+    Motion,
+    Rule,
+    Verdict,
+    limit_positions,
+    limit_velocities,
+)
+from .limits import JointLimits
+from .tracking import Tracking, TrackingMonitor, TrackingReport
+from .watchdog import Expired, Watchdog
+
+__all__ = [
+    "OUTSIDE_SPEED",
+    "Expired",
+    "Filtered",
+    "JointLimits",
+    "Motion",
+    "Rule",
+    "Tracking",
+    "TrackingMonitor",
+    "TrackingReport",
+    "Verdict",
+    "Watchdog",
+    "limit_positions",
+    "limit_velocities",
+]
