@@ -1,0 +1,30 @@
+"""From many streams to one observation, with every doubt about its age and order settled."""
+
+from .assembler import CameraSpec, JointsSpec, ObservationAssembler, Refusal
+from .history import CommandHistory
+from .joints import match_joints
+from .stream import (
+    FUTURE_TOLERANCE_S,
+    Fault,
+    Instant,
+    SampleReport,
+    SampleVerdict,
+    Stream,
+    StreamFault,
+)
+
+__all__ = [
+    "FUTURE_TOLERANCE_S",
+    "CameraSpec",
+    "CommandHistory",
+    "Fault",
+    "Instant",
+    "JointsSpec",
+    "ObservationAssembler",
+    "Refusal",
+    "SampleReport",
+    "SampleVerdict",
+    "Stream",
+    "StreamFault",
+    "match_joints",
+]

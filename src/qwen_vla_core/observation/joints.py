@@ -1,0 +1,38 @@
+"""Joints are matched by name, never by index."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import NonFiniteError, ObservationError
+
+
+def match_joints(
+    names: Sequence[str], positions: Sequence[float], wanted: Sequence[str]
+) -> np.ndarray:
+    """Put a joint message into our order.
+
+    Args:
+        names: joint names of the message, any order; names we do not want are ignored.
+        positions: their positions, rad or m.
+        wanted: the joints to return, in order.
+    Returns:
+        float64 [len(wanted)], bit-identical to the message's values.
+    Raises:
+        ObservationError: names and positions differ in number, a name comes twice, or a wanted
+            joint is missing. NonFiniteError: a wanted position is NaN or infinite.
+    """
+    if len(names) != len(positions):
+        raise ObservationError(f"{len(names)} joint names but {len(positions)} positions")
+    position_of = dict(zip(names, positions, strict=True))
+    if len(position_of) != len(names):
+        twice = sorted({name for name in names if list(names).count(name) > 1})
+        raise ObservationError(f"joints named more than once: {', '.join(twice)}")
+    missing = [name for name in wanted if name not in position_of]
+    if missing:
+        raise ObservationError(f"joints missing: {', '.join(missing)}")
+    matched_D = np.array([position_of[name] for name in wanted], dtype=np.float64)
+    if not np.isfinite(matched_D).all():
+        bad = [wanted[d] for d in np.flatnonzero(~np.isfinite(matched_D))]
+        raise NonFiniteError(f"joint positions not finite: {', '.join(bad)}")
+    return matched_D
