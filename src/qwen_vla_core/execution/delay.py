@@ -1,0 +1,57 @@
+"""How many action steps pass between an observation and the moment its chunk can be used."""
+
+import math
+from collections import deque
+
+WINDOW = 50
+"""Latencies remembered: about 15 s of inference at a few chunks per second, so that one slow
+spell is forgotten again."""
+
+WARM_UP = 3
+"""First latencies left out: compilation and memory allocation (LeRobot PR #4223 took 0.7 s of
+warm-up for the truth and skipped 21 of 30 actions)."""
+
+PERCENTILE = 0.95
+"""Share of inferences that are ready within the estimate."""
+
+
+class DelayEstimator:
+    """Windowed percentile of the measured latency, in whole action steps, capped."""
+
+    def __init__(self, *, step_s: float, cap_steps: int) -> None:
+        """Start with nothing measured.
+
+        Args:
+            step_s: time between action steps, s, > 0.
+            cap_steps: highest estimate, steps, >= 1: the longest prefix the policy takes.
+        Raises:
+            ValueError: ``step_s`` or ``cap_steps`` is not positive.
+        """
+        if not (step_s > 0.0 and cap_steps >= 1):
+            raise ValueError(f"step_s={step_s} and cap_steps={cap_steps} must be positive")
+        self._step_s = step_s
+        self._cap_steps = cap_steps
+        self._warm_up_left = WARM_UP
+        self._latencies_s: deque[float] = deque(maxlen=WINDOW)
+
+    def add(self, latency_s: float) -> None:
+        """One chunk came ``latency_s`` after its observation.
+
+        Raises:
+            ValueError: the latency is negative or NaN.
+        """
+        if not latency_s >= 0.0:
+            raise ValueError(f"latency {latency_s} s cannot be")
+        if self._warm_up_left:
+            self._warm_up_left -= 1
+        else:
+            self._latencies_s.append(latency_s)
+
+    def steps(self) -> int:
+        """The delay to plan for, steps, 0 to the cap; the cap while nothing is known."""
+        if not self._latencies_s:
+            return self._cap_steps
+        ordered_s = sorted(self._latencies_s)
+        latency_s = ordered_s[math.ceil(PERCENTILE * len(ordered_s)) - 1]
+        # The small term keeps 5.0000001 steps, which is rounding, from being counted as 6.
+        return min(self._cap_steps, math.ceil(min(latency_s / self._step_s, 1e9) - 1e-6))
