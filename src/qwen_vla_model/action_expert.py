@@ -91,8 +91,11 @@ class ActionExpert(nn.Module):
         self.norm_out = nn.LayerNorm(d, eps=1e-6, elementwise_affine=False)
         self.modulation_out = nn.Linear(d, 2 * d)
         for layer in (*(block.modulation for block in self.blocks), self.modulation_out):
-            nn.init.zeros_(layer.weight)  # AdaLN-zero: every block starts as the identity
+            nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        for block in self.blocks:  # starts as a plain transformer: no shift, no scale, open gates
+            for gate in (2, 5):
+                nn.init.ones_(block.modulation.bias[gate * d : (gate + 1) * d])
 
     def prepare(self, hidden_PLE, positions_3PL, mask_PL=None) -> Context:
         """Project the prompt and, for ``cached``, run it through the blocks by itself.

@@ -1,4 +1,4 @@
-"""What the flow runs on: a robot's normalised actions, its deltas summed up from the chunk's start.
+"""What the flow runs on: normalised actions, their deltas summed up from the chunk's start.
 
 The paper keeps each data set's own action convention and, in the text-to-action stage, expresses
 end-effector deltas relative to the first frame of the chunk. We do so always: a place that the

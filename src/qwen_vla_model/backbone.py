@@ -26,12 +26,15 @@ class Backbone(Qwen3_5Model):
     def __init__(self, config):
         super().__init__(config)
         self._layouts = {}  # geometry of each image size and prompt layout seen so far
+        table = self.visual.pos_embed.weight
+        with torch.no_grad():  # a start from scratch knows where things are from the first step
+            table.copy_(_sinusoids_2d(self.visual.num_grid_per_side, table.shape[1]))
 
     def encode_images(self, patches_NLP: torch.Tensor, grid: Grid) -> torch.Tensor:
         """Run the vision tower on N images of one size.
 
         Args:
-            patches_NLP: [N, rows * columns, channels * temporal * patch * patch], merge-block order.
+            patches_NLP: [N, rows * columns, values of a patch], merge-block order.
         Returns:
             Image tokens [N, rows * columns / merge^2, text width].
         """
@@ -90,3 +93,12 @@ class Backbone(Qwen3_5Model):
         return self.language_model(
             inputs_embeds=embeds, position_ids=positions_3PL, use_cache=False
         ).last_hidden_state
+
+
+def _sinusoids_2d(side: int, width: int) -> torch.Tensor:
+    """Smooth features of row and column, [side * side, width], of the size of a patch's."""
+    waves = torch.exp(torch.linspace(0.0, 3.0, width // 4)) * torch.pi / 2 / side
+    angles = torch.arange(side)[:, None] * waves
+    line = torch.cat([angles.sin(), angles.cos()], dim=1)  # [side, width / 2]
+    rows, columns = line.repeat_interleave(side, 0), line.repeat(side, 1)
+    return torch.cat([rows, columns], dim=1)

@@ -101,6 +101,7 @@ def qwen_vla_tiny(vocab_size: int, image_token_id: int) -> QwenVlaConfig:
                 "linear_key_head_dim": 64,
                 "linear_value_head_dim": 64,
                 "max_position_embeddings": 1024,
+                "initializer_range": 0.07,
                 "rope_parameters": {
                     "rope_type": "default",
                     "rope_theta": 10_000.0,
@@ -118,6 +119,7 @@ def qwen_vla_tiny(vocab_size: int, image_token_id: int) -> QwenVlaConfig:
                 "temporal_patch_size": 1,
                 "spatial_merge_size": 2,
                 "num_position_embeddings": 144,
+                "initializer_range": 0.08,
                 "out_hidden_size": 192,
             },
         },

@@ -1,4 +1,4 @@
-"""Flow matching (paper section 2.4, equations 1 and 2): tau = 1 is noise, tau = 0 is the action."""
+"""Flow matching (paper section 2.4, equations 1, 2): tau = 1 is noise, tau = 0 the action."""
 
 from typing import Annotated, Literal
 

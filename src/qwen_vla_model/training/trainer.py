@@ -19,8 +19,13 @@ from tqdm import tqdm
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 
-from ..checkpoint import embodiment_signature, from_pretrained, load_tokenizer, load_weights
-from ..checkpoint import save_pretrained
+from ..checkpoint import (
+    embodiment_signature,
+    from_pretrained,
+    load_tokenizer,
+    load_weights,
+    save_pretrained,
+)
 from ..config import qwen_vla_tiny
 from ..model import QwenVla
 from ..processor import Processor

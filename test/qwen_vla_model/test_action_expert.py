@@ -1,0 +1,98 @@
+"""The expert: cached context, draws, padding, and who attends to whom."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from micro_qwen_vla import context_of, micro_inputs, micro_model
+from qwen_vla_model.action_expert import timestep_embedding
+
+
+def run(model, inputs, draws=1, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    P, config = len(inputs.input_ids_PL), model.config
+    noisy = torch.randn(P, draws, config.horizon, config.channels, generator=generator)
+    tau = torch.rand(P, draws, generator=generator)
+    context = context_of(model, inputs)
+    return noisy, tau, context, model.expert(noisy, tau, inputs.state_PK, context)
+
+
+@torch.no_grad()
+def test_when_context_is_cached_expect_the_uncached_evaluation():
+    """Everything in one masked sequence, only the action tokens modulated."""
+    model, inputs = micro_model(context="cached"), micro_inputs(padding=2)
+    noisy, tau, context, cached = run(model, inputs)
+    expert, L = model.expert, context.tokens_PLd.shape[1]
+    actions = expert.action_in(noisy[:, 0])
+    actions = torch.cat([expert.state_in(inputs.state_PK)[:, None], actions], dim=1)
+    A = actions.shape[1]
+    positions = context.start_P[:, None] + torch.arange(A)
+    rope = expert.rotary(actions, positions.expand(3, -1, -1))
+    rope = tuple(torch.cat(pair, dim=1) for pair in zip(context.rope, rope, strict=True))
+    mask = F.pad(context.mask_PL, (0, A), value=True)[:, None, None].repeat(1, 1, L + A, 1)
+    mask[:, :, :L, L:] = False
+    time = F.silu(expert.time_in(timestep_embedding(tau)))[:, :1]
+    x = torch.cat([context.tokens_PLd, actions], dim=1)
+    for block in expert.blocks:
+        neutral = torch.tensor([0.0, 0, 1, 0, 0, 1]).repeat_interleave(x.shape[-1])
+        modulation = torch.cat(
+            [neutral.expand(len(x), L, -1), block.modulation(time).expand(-1, A, -1)], dim=1
+        )
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation.chunk(6, dim=-1)
+        y = block.norm(x) * (1 + scale1) + shift1
+        x = x + gate1 * block.attend(*block.project(y, rope), mask)
+        x = x + gate2 * block.mlp(block.norm(x) * (1 + scale2) + shift2)
+    shift, scale = expert.modulation_out(time).chunk(2, dim=-1)
+    uncached = expert.action_out(expert.norm_out(x[:, -noisy.shape[2] :]) * (1 + scale) + shift)
+    torch.testing.assert_close(cached[:, 0], uncached, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("context", ["cached", "joint"])
+@torch.no_grad()
+def test_when_several_draws_share_a_context_expect_each_as_if_alone(context):
+    model, inputs = micro_model(context=context), micro_inputs(padding=1)
+    noisy, tau, shared, together = run(model, inputs, draws=3)
+    for i in range(3):
+        alone = model.expert(noisy[:, i : i + 1], tau[:, i : i + 1], inputs.state_PK, shared)
+        torch.testing.assert_close(together[:, i], alone[:, 0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("context", ["cached", "joint"])
+@torch.no_grad()
+def test_when_a_prompt_is_padded_expect_the_same_velocity(context):
+    model, padded = micro_model(context=context), micro_inputs(padding=2)
+    noisy, tau, _, together = run(model, padded)
+    second = type(padded)(
+        patches=tuple(view[1:] for view in padded.patches),
+        grids=padded.grids,
+        observation_P=torch.tensor([0]),
+        input_ids_PL=padded.input_ids_PL[1:, :-2],
+        mask_PL=None,
+        state_PK=padded.state_PK[1:],
+    )
+    alone = model.expert(noisy[1:], tau[1:], second.state_PK, context_of(model, second))
+    torch.testing.assert_close(together[1:], alone, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_when_the_state_or_a_view_or_a_word_changes_expect_other_actions():
+    model, inputs = micro_model(), micro_inputs(1)
+    before = run(model, inputs)[-1]
+    for change in (
+        {"state_PK": inputs.state_PK + 1},
+        {"patches": (inputs.patches[0], inputs.patches[1] + 1)},
+        {
+            "input_ids_PL": inputs.input_ids_PL.roll(1, 1).index_copy(
+                1, torch.arange(11), inputs.input_ids_PL[:, :11]
+            )
+        },
+    ):
+        fields = {name: getattr(inputs, name) for name in inputs.__dataclass_fields__}
+        assert not torch.allclose(run(model, type(inputs)(**fields | change))[-1], before)
+
+
+def test_when_training_expect_gradients_everywhere_they_should_be():
+    model, inputs = micro_model(), micro_inputs(padding=1)
+    run(model, inputs, draws=2)[-1].square().sum().backward()
+    silent = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
+    assert not silent

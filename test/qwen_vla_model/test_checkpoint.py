@@ -1,0 +1,163 @@
+"""Checkpoints and the policy on them: what is refused, before which work, and by which name."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.errors import CheckpointError, InstructionError, ObservationError
+from qwen_vla_core.types import Observation
+from qwen_vla_model.action_space import ActionSpace
+from qwen_vla_model.checkpoint import embodiment_signature, from_pretrained, save_pretrained
+from qwen_vla_model.config import qwen_vla_tiny
+from qwen_vla_model.model import QwenVla
+from qwen_vla_model.policy import QwenVlaPolicy
+from qwen_vla_model.tokenizer import IMAGE, train_tokenizer
+
+WIDOWX = load_embodiment(Path(__file__).parents[2] / "embodiments" / "widowx.yaml")
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    """A checkpoint of an untrained tiny model."""
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer()
+    model = QwenVla(qwen_vla_tiny(len(tokenizer), tokenizer.convert_tokens_to_ids(IMAGE)))
+    space = ActionSpace(summed=(True,) * 6 + (False,), q01=(-1.0,) * 7, q99=(1.0,) * 7)
+    known = {"widowx": embodiment_signature(WIDOWX) | {"action_space": space.model_dump()}}
+    folder = tmp_path_factory.mktemp("pristine")
+    save_pretrained(folder, model, tokenizer, known, {}, dtype=torch.float32)
+    return folder
+
+
+@pytest.fixture
+def folder(pristine, tmp_path):
+    """A copy that a test may spoil."""
+    for path in pristine.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def observation(**over):
+    rest = np.concatenate([group.rest for group in WIDOWX.groups])
+    fields = {
+        "stamp_s": 0.0,
+        "images": {c.name: np.full((480, 640, 3), 99, np.uint8) for c in WIDOWX.cameras},
+        "positions_D": rest,
+        "commanded_D": rest,
+        "instruction": "pick up the red block",
+    }
+    return Observation(**fields | over)
+
+
+def edit_json(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_when_saved_and_loaded_expect_the_same_weights_and_chunks(pristine, tmp_path):
+    first, second = from_pretrained(pristine), from_pretrained(pristine)
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+    chunks = [QwenVlaPolicy.load(pristine, WIDOWX, seed=3).infer(observation()) for _ in "ab"]
+    assert chunks[0].shape == (16, 7) and chunks[0].dtype == np.float32
+    assert np.abs(chunks[0]).max() <= 1.0
+    np.testing.assert_array_equal(*chunks)
+
+
+def test_when_stored_in_bfloat16_expect_the_shipped_size(pristine, tmp_path):
+    model = from_pretrained(pristine)
+    save_pretrained(tmp_path, model, train_tokenizer(), {}, {})
+    assert (tmp_path / "model.safetensors").stat().st_size < 40e6
+    assert from_pretrained(tmp_path).expert.context_in.weight.dtype == torch.float32
+
+
+def test_when_warmed_up_expect_a_chunk_without_error(pristine):
+    QwenVlaPolicy.load(pristine, WIDOWX).warm_up()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("horizon", 8),
+        ("action_channels", ["base_x"]),
+        ("action_q99", [1.0] * 7),
+        ("state_q01", [0.0] * 7),
+        ("cameras", []),
+        ("prompt_words", {}),
+    ],
+)
+def test_when_trained_on_another_robot_expect_refusal_before_any_weight(folder, key, value):
+    (folder / "model.safetensors").unlink()
+    edit_json(folder / "embodiments.json", lambda c: c["widowx"].update({key: value}))
+    with pytest.raises(CheckpointError, match=key):
+        QwenVlaPolicy.load(folder, WIDOWX)
+
+
+def test_when_the_embodiment_is_unknown_expect_the_known_ones_named(folder):
+    (folder / "model.safetensors").unlink()
+    stranger = WIDOWX.model_copy(update={"name": "stranger"})
+    with pytest.raises(CheckpointError, match="not trained for stranger; it knows widowx"):
+        QwenVlaPolicy.load(folder, stranger)
+
+
+def test_when_tensors_are_missing_extra_or_misshapen_expect_each_named(folder):
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["expert.context_in.bias"]
+    tensors["expert.surplus"] = torch.zeros(1)
+    tensors["expert.time_in.0.bias"] = torch.zeros(3)
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError) as error:
+        from_pretrained(folder)
+    assert "missing expert.context_in.bias" in str(error.value)
+    assert "unexpected expert.surplus" in str(error.value)
+    assert "expert.time_in.0.bias is (3,), not" in str(error.value)
+
+
+class Exploit:
+    def __reduce__(self):
+        return (Path.touch, (Path("ran"),))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_when_a_file_is_a_pickle_expect_refusal_and_that_it_never_runs(folder, name, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / name).write_bytes(pickle.dumps(Exploit()))
+    with pytest.raises(CheckpointError):
+        QwenVlaPolicy.load(folder, WIDOWX)
+    assert not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "config.json", "tokenizer.json", "embodiments.json"]
+)
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"{")])
+def test_when_a_file_is_missing_or_cut_expect_an_error_with_its_folder(folder, name, spoil):
+    spoil(folder / name)
+    with pytest.raises(CheckpointError, match=str(folder)):
+        QwenVlaPolicy.load(folder, WIDOWX)
+
+
+def test_when_the_configuration_has_an_unknown_key_expect_it_named(folder):
+    edit_json(folder / "config.json", lambda c: c.update(surprise=1))
+    with pytest.raises(CheckpointError, match="surprise"):
+        QwenVlaPolicy.load(folder, WIDOWX)
+
+
+def test_when_a_camera_is_missing_expect_it_named(pristine):
+    policy = QwenVlaPolicy.load(pristine, WIDOWX)
+    with pytest.raises(ObservationError, match="wrist"):
+        policy.infer(observation(images={"over_shoulder": np.zeros((96, 96, 3), np.uint8)}))
+
+
+@pytest.mark.parametrize("instruction", ["", "x" * 100_000])
+def test_when_the_instruction_is_empty_or_endless_expect_refusal(pristine, instruction):
+    policy = QwenVlaPolicy.load(pristine, WIDOWX)
+    with pytest.raises(InstructionError):
+        policy.infer(observation(instruction=instruction))

@@ -1,0 +1,82 @@
+"""Equations (1) and (2), the timestep distributions, and the way from noise to actions."""
+
+import pytest
+import torch
+
+from micro_qwen_vla import micro_inputs, micro_model
+from qwen_vla_model.flow_matching import Beta, SigmoidNormal, integrate, interpolate, masked_loss
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_when_tau_is_one_expect_noise_and_at_zero_the_action():
+    actions, noise = torch.randn(2, 1, 3, 4), torch.randn(2, 1, 3, 4)
+    torch.testing.assert_close(interpolate(actions, noise, torch.ones(2, 1)), noise)
+    torch.testing.assert_close(interpolate(actions, noise, torch.zeros(2, 1)), actions)
+
+
+def test_when_channels_differ_in_valid_steps_expect_equation_one_and_two():
+    velocity, target = torch.randn(1, 1, 3, 4), torch.zeros(1, 1, 3, 4)
+    mask = torch.tensor([[[1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]], dtype=torch.bool)
+    squared = velocity[0, 0].square()
+    expected = (squared[:, 0].mean() + squared[0, 1]) / 2
+    torch.testing.assert_close(masked_loss(velocity, target, target, mask), expected)
+
+
+def test_when_padding_holds_anything_expect_the_same_loss_and_no_gradient_there():
+    velocity = torch.randn(2, 3, 4, 5, requires_grad=True)
+    actions, noise = torch.randn(2, 1, 4, 5), torch.randn(2, 3, 4, 5)
+    mask = torch.zeros(2, 4, 5, dtype=torch.bool)
+    mask[:, :3, :2] = True
+    loss = masked_loss(velocity, actions, noise, mask)
+    loss.backward()
+    assert velocity.grad[..., 3:, :].eq(0).all() and velocity.grad[..., 2:].eq(0).all()
+    changed = velocity.detach().clone()
+    changed[..., 2:], changed[:, :, 3] = 1e6, -1e6
+    torch.testing.assert_close(masked_loss(changed, actions, noise, mask), loss.detach())
+
+
+def test_when_a_sample_has_no_valid_step_expect_it_left_out():
+    velocity, zero = torch.ones(2, 1, 2, 2), torch.zeros(2, 1, 2, 2)
+    mask = torch.tensor([True, False])[:, None, None].expand(-1, 2, 2)
+    assert masked_loss(velocity, zero, zero, mask) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("tau", "mean"),
+    [(Beta(alpha=1, beta=1.5), 0.4), (Beta(alpha=2, beta=1), 2 / 3), (SigmoidNormal(), 0.5)],
+)
+def test_when_tau_is_drawn_expect_its_distribution_and_repeatability(tau, mean):
+    drawn = tau.sample((20_000,), generator())
+    assert ((0 <= drawn) & (drawn <= 1)).all()
+    assert drawn.mean().item() == pytest.approx(mean, abs=0.01)
+    assert torch.equal(drawn, tau.sample((20_000,), generator()))
+
+
+def test_when_the_velocity_is_exact_expect_the_action_in_any_number_of_steps():
+    action, noise = torch.randn(1, 1, 3, 2), torch.randn(1, 1, 3, 2)
+    for steps in (1, 5):
+        torch.testing.assert_close(integrate(lambda y, tau: noise - action, noise, steps), action)
+
+
+def test_when_the_seed_is_the_same_expect_the_same_chunk():
+    model, inputs = micro_model(), micro_inputs()
+    first = model.predict(inputs, generator(1))
+    assert first.shape == (2, 4, 5)
+    assert torch.equal(first, model.predict(inputs, generator(1)))
+    assert not torch.equal(first, model.predict(inputs, generator(2)))
+
+
+def test_when_prompts_share_an_observation_expect_the_loss_of_separate_ones():
+    model, shared = micro_model(), micro_inputs(2, prompts_each=2)
+    fields = {name: getattr(shared, name) for name in shared.__dataclass_fields__}
+    fields["patches"] = tuple(view.repeat_interleave(2, 0) for view in shared.patches)
+    separate = type(shared)(**fields | {"observation_P": torch.arange(4)})
+    actions, mask = torch.randn(4, 4, 5), torch.ones(4, 4, 5, dtype=torch.bool)
+    losses = [
+        model.loss(i, actions, mask, draws=2, tau=Beta(), generator=generator())
+        for i in (shared, separate)
+    ]
+    torch.testing.assert_close(*losses)
