@@ -1,0 +1,139 @@
+"""The driver against a node that answers as xs_sdk does: verified first, then by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
+from interbotix_xs_msgs.srv import RobotInfo
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_ros.drivers import make_drivers
+from qwen_vla_ros.drivers.interbotix import pwm_for
+
+WIDOWX = load_embodiment(Path(__file__).parents[2] / "embodiments" / "widowx.yaml")
+ARM = tuple(joint.name for joint in WIDOWX.groups[0].joints)
+WAIT_S = 10.0
+
+
+class FakeXsSdk:
+    """Answers get_robot_info and keeps the commands it hears."""
+
+    def __init__(self, node, arm_joints=ARM, arm_mode="position", gripper_mode="pwm", widen=0.0):
+        self.asked, self.group, self.single = [], [], []
+        self._arm, self._modes, self._widen = arm_joints, (arm_mode, gripper_mode), widen
+        node.create_service(RobotInfo, "wx250s/get_robot_info", self._answer)
+        node.create_subscription(
+            JointGroupCommand, "wx250s/commands/joint_group", self.group.append, 10
+        )
+        node.create_subscription(
+            JointSingleCommand, "wx250s/commands/joint_single", self.single.append, 10
+        )
+
+    def _answer(self, request, response):
+        self.asked.append((request.cmd_type, request.name))
+        arm = request.cmd_type == "group"
+        response.mode = self._modes[0 if arm else 1]
+        response.joint_names = list(self._arm) if arm else ["gripper"]
+        joints = {joint.name: joint for joint in WIDOWX.joints}
+        if arm:
+            known = [joints.get(name, WIDOWX.joints[0]) for name in self._arm]
+            response.joint_lower_limits = [joint.lower + self._widen for joint in known]
+            response.joint_upper_limits = [joint.upper - self._widen for joint in known]
+        return response
+
+
+@pytest.fixture
+def node(ros):
+    node = ros.create_node("driver_test")
+    yield node
+    node.destroy_node()
+
+
+def spin_until(ros, node, condition):
+    deadline = node.get_clock().now().nanoseconds + WAIT_S * 1e9
+    while not condition() and node.get_clock().now().nanoseconds < deadline:
+        ros.spin_once(node, timeout_sec=0.05)
+    return condition()
+
+
+def verified(ros, node, drivers):
+    def done():
+        for driver in drivers.values():
+            driver.verify()
+        return not any(driver.problem for driver in drivers.values())
+
+    return spin_until(ros, node, done)
+
+
+def problem_of(ros, node, drivers, group):
+    def changed():
+        drivers[group].verify()
+        return "has not answered" not in (drivers[group].problem or "")
+
+    assert spin_until(ros, node, changed)
+    return drivers[group].problem
+
+
+def test_when_nothing_answers_expect_a_problem_that_names_the_service(ros, node):
+    drivers = make_drivers(node, WIDOWX)
+    assert "wx250s/get_robot_info" in drivers["arm"].problem
+
+
+def test_when_the_robot_is_as_described_expect_no_problem_and_one_question_each(ros, node):
+    robot = FakeXsSdk(node)
+    assert verified(ros, node, make_drivers(node, WIDOWX))
+    assert sorted(robot.asked) == [("group", "arm"), ("single", "gripper")]
+
+
+@pytest.mark.parametrize(
+    ("group", "options", "words"),
+    [
+        ("arm", {"arm_mode": "velocity"}, "mode 'velocity'"),
+        ("gripper", {"gripper_mode": "position"}, "mode 'position'"),
+        ("arm", {"arm_joints": ARM[:-1]}, "joints"),
+        ("arm", {"arm_joints": (*ARM[:-1], "wrist_spin")}, "wrist_spin"),
+        ("arm", {"widen": 0.1}, "the robot only"),
+    ],
+)
+def test_when_the_robot_differs_from_its_description_expect_the_difference_in_words(
+    ros, node, group, options, words
+):
+    FakeXsSdk(node, **options)
+    assert words in problem_of(ros, node, make_drivers(node, WIDOWX), group)
+
+
+def test_when_the_driver_orders_joints_differently_expect_commands_by_name(ros, node):
+    robot = FakeXsSdk(node, arm_joints=ARM[::-1])
+    drivers = make_drivers(node, WIDOWX)
+    assert verified(ros, node, drivers)
+    targets = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+    def heard():
+        drivers["arm"].send(targets, targets)
+        return bool(robot.group)
+
+    assert spin_until(ros, node, heard)
+    assert robot.group[0].name == "arm"
+    np.testing.assert_allclose(robot.group[0].cmd, targets[::-1], rtol=1e-6)
+
+
+def test_when_the_finger_is_too_far_closed_expect_positive_pwm_on_the_gripper(ros, node):
+    robot = FakeXsSdk(node)
+    drivers = make_drivers(node, WIDOWX)
+    assert verified(ros, node, drivers)
+
+    def heard():
+        drivers["gripper"].send(np.array([0.037]), np.array([0.020]))
+        return bool(robot.single)
+
+    assert spin_until(ros, node, heard)
+    assert (robot.single[0].name, robot.single[0].cmd) == ("gripper", 350.0)
+
+
+@given(st.floats(-1.0, 1.0))
+def test_when_the_finger_error_is_anything_expect_bounded_pwm_towards_the_target(error_m):
+    pwm = pwm_for(error_m, gain_per_m=300.0, pwm_limit=350.0)
+    assert abs(pwm) <= 350.0 and pwm * error_m >= 0.0
