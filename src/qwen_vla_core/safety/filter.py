@@ -56,8 +56,13 @@ class Motion:
 
     @classmethod
     def at_rest(cls, position_D: np.ndarray) -> "Motion":
-        """Standing still at ``position_D``: where a mode starts, and what a hold is."""
+        """Standing still at ``position_D``: where a mode starts, and what a hold is.
+
+        Raises:
+            NonFiniteError: a position is NaN or infinite (None included).
+        """
         position_D = np.array(position_D, dtype=np.float64)
+        _demand_finite(position_D)
         return cls(command_D=position_D, velocity_D=np.zeros_like(position_D), target_D=position_D)
 
 
@@ -207,7 +212,7 @@ def _usable_dt_s(dt_s: float, period_s: float) -> float:
 
 def _demand_finite(*arrays_D: np.ndarray) -> None:
     if not all(np.isfinite(values_D).all() for values_D in arrays_D):
-        raise NonFiniteError("the last motion is not finite: there is nothing safe to hold")
+        raise NonFiniteError("the motion so far is not finite: there is nothing safe to hold")
 
 
 def _rejected(last: Motion, rule: Rule, limits: JointLimits, where_D: np.ndarray) -> Filtered:

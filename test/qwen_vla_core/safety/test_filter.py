@@ -194,9 +194,17 @@ def test_when_time_does_not_pass_expect_an_error_and_no_command(limit, dt_s, per
 
 
 @pytest.mark.parametrize("limit", [limit_positions, limit_velocities])
-def test_when_the_last_command_is_not_finite_expect_an_error(limit):
+@pytest.mark.parametrize("bad", ["command_D", "velocity_D"])
+def test_when_the_last_motion_is_not_finite_expect_an_error(limit, bad):
+    last = replace(Motion.at_rest([0.0]), **{bad: np.array([np.nan])})
     with pytest.raises(NonFiniteError):
-        limit(np.zeros(1), Motion.at_rest([np.nan]), limits_of(), dt_s=DT_S, period_s=DT_S)
+        limit(np.zeros(1), last, limits_of(), dt_s=DT_S, period_s=DT_S)
+
+
+@pytest.mark.parametrize("nowhere", [[np.nan], [np.inf], None])
+def test_when_there_is_nowhere_to_rest_expect_an_error(nowhere):
+    with pytest.raises(NonFiniteError):
+        Motion.at_rest(nowhere)
 
 
 @settings(max_examples=100, deadline=None)
