@@ -1,0 +1,1 @@
+"""Tasks: scenes by seed, what counts as success, and scripted experts that solve them."""

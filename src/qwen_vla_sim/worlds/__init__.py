@@ -1,0 +1,1 @@
+"""One MuJoCo world per embodiment, drawn with primitives."""
