@@ -18,6 +18,7 @@ def micro_config(context: str = "cached", proprioception: str = "expert", **over
     config["backbone"]["text_config"] |= {"hidden_size": 32, "intermediate_size": 48}
     config["backbone"]["vision_config"] |= {"hidden_size": 32, "intermediate_size": 48, "depth": 2}
     config["backbone"]["vision_config"] |= {"num_position_embeddings": 16, "out_hidden_size": 32}
+    config["backbone"]["vision_config"] |= {"spatial_merge_size": 2}
     return QwenVlaConfig.model_validate(config)
 
 
@@ -53,4 +54,4 @@ def micro_inputs(observations: int = 2, prompts_each: int = 1, padding: int = 0)
 
 def context_of(model: QwenVla, inputs: Inputs):
     """What the expert attends to."""
-    return model.encode(inputs)
+    return model.context(inputs, model.read(inputs))

@@ -31,6 +31,9 @@ class Episode:
         actions_NTHC: float32 [N, T, H, C], order of ``Embodiment.action_channels``: the chunk the
             expert executes from step t when told instruction n.
         valid_NTH: bool [N, T, H], which of those steps may be learned from.
+        boxes_NTV4: float32 [N, T, V, 4], where each view (order of ``images``) shows what
+            instruction n names: left, top, right, bottom as fractions of width and height; NaN
+            where it is out of sight.
     """
 
     embodiment: str
@@ -40,6 +43,7 @@ class Episode:
     states_TS: np.ndarray
     actions_NTHC: np.ndarray
     valid_NTH: np.ndarray
+    boxes_NTV4: np.ndarray
 
     def __post_init__(self) -> None:
         n, t = len(self.instructions), len(self.states_TS)
@@ -51,6 +55,11 @@ class Episode:
             raise QwenVlaError(
                 f"episode of seed {self.seed}: {n} instructions and {t} states do not fit actions "
                 f"{self.actions_NTHC.shape} and validity {self.valid_NTH.shape}"
+            )
+        if self.boxes_NTV4.shape != (n, t, len(lengths), 4):
+            raise QwenVlaError(
+                f"episode of seed {self.seed}: boxes have shape {self.boxes_NTV4.shape}, "
+                f"not {(n, t, len(lengths), 4)}"
             )
         if any(length != t for length in lengths.values()):
             raise QwenVlaError(f"episode of seed {self.seed}: {t} states but images {lengths}")
@@ -65,6 +74,7 @@ class Episode:
             "states_TS": self.states_TS.astype(np.float32),
             "actions_NTHC": self.actions_NTHC.astype(np.float32),
             "valid_NTH": self.valid_NTH.astype(bool),
+            "boxes_NTV4": self.boxes_NTV4.astype(np.float32),
         }
         for name, frames in self.images.items():
             arrays[f"image/{name}/bytes"] = np.frombuffer(b"".join(frames), dtype=np.uint8)
@@ -99,6 +109,7 @@ class Episode:
                     states_TS=arrays["states_TS"],
                     actions_NTHC=arrays["actions_NTHC"],
                     valid_NTH=arrays["valid_NTH"],
+                    boxes_NTV4=arrays["boxes_NTV4"],
                 )
         except (OSError, KeyError, ValueError, EOFError) as error:
             raise QwenVlaError(f"{path}: not a readable episode ({error})") from error

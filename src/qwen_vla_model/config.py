@@ -28,6 +28,10 @@ class ExpertConfig(_Strict):
             values are computed once per chunk.
         proprioception: ``none`` (the paper's default), ``prompt`` (256 bins in the text) or
             ``expert`` (one state token before the action tokens).
+        prediction: what the last layer puts out: the ``velocity`` Y1 - Y0, as the paper's loss
+            names it, or the clean ``action`` Y0, from which the velocity follows as
+            (Y_tau - Y0) / tau. The loss is on the velocity either way. A small network learns
+            the second much sooner, because it need not carry the noise through to its output.
     """
 
     width: PositiveInt
@@ -37,6 +41,7 @@ class ExpertConfig(_Strict):
     mlp_hidden: PositiveInt
     context: Literal["joint", "cached"]
     proprioception: Literal["none", "prompt", "expert"]
+    prediction: Literal["velocity", "action"]
 
 
 class QwenVlaConfig(_Strict):
@@ -70,7 +75,7 @@ class QwenVlaConfig(_Strict):
 
 
 def qwen_vla_tiny(vocab_size: int, image_token_id: int) -> QwenVlaConfig:
-    """A few million parameters for two cores: 96-pixel views become 36 tokens each."""
+    """A few million parameters for two cores: 96-pixel views become 16 tokens each."""
     return QwenVlaConfig(
         horizon=16,
         channels=16,
@@ -80,9 +85,10 @@ def qwen_vla_tiny(vocab_size: int, image_token_id: int) -> QwenVlaConfig:
             blocks=4,
             heads=3,
             head_dim=64,
-            mlp_hidden=512,
+            mlp_hidden=384,
             context="cached",
             proprioception="expert",
+            prediction="action",
         ),
         backbone={
             "image_token_id": image_token_id,
@@ -90,7 +96,7 @@ def qwen_vla_tiny(vocab_size: int, image_token_id: int) -> QwenVlaConfig:
             "text_config": {
                 "vocab_size": vocab_size,
                 "hidden_size": 192,
-                "intermediate_size": 512,
+                "intermediate_size": 384,
                 "num_hidden_layers": 2,
                 "layer_types": ["linear_attention", "full_attention"],
                 "num_attention_heads": 3,
@@ -117,7 +123,7 @@ def qwen_vla_tiny(vocab_size: int, image_token_id: int) -> QwenVlaConfig:
                 "num_heads": 4,
                 "patch_size": 8,
                 "temporal_patch_size": 1,
-                "spatial_merge_size": 2,
+                "spatial_merge_size": 3,
                 "num_position_embeddings": 144,
                 "initializer_range": 0.08,
                 "out_hidden_size": 192,
@@ -140,6 +146,7 @@ def qwen_vla_5b() -> QwenVlaConfig:
             mlp_hidden=10240,
             context="joint",
             proprioception="none",
+            prediction="velocity",
         ),
         backbone={
             "image_token_id": 248056,

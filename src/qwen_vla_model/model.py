@@ -10,6 +10,9 @@ from .backbone import Backbone, Grid
 from .config import QwenVlaConfig
 from .flow_matching import TauDistribution, integrate, interpolate, masked_loss
 
+MIN_TAU = 0.05
+"""Below this (Y_tau - Y0) / tau divides by too little; Euler's last step is at 1 / steps."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
@@ -50,14 +53,26 @@ class QwenVla(nn.Module):
         self.backbone = Backbone(config.backbone_config())
         self.expert = ActionExpert(config)
 
-    def encode(self, inputs: Inputs) -> Context:
-        """Images and words to the context the expert attends to."""
+    def read(self, inputs: Inputs) -> torch.Tensor:
+        """Images and words to the backbone's hidden states [P, L, E]."""
         views = self._encode_views(inputs)
-        positions_3PL = self.backbone.positions(inputs.input_ids_PL, inputs.grids)
-        hidden_PLE = self.backbone.encode(
-            inputs.input_ids_PL, views[inputs.observation_P], positions_3PL
+        return self.backbone.encode(
+            inputs.input_ids_PL, views[inputs.observation_P], self._positions(inputs)
         )
-        return self.expert.prepare(hidden_PLE, positions_3PL, inputs.mask_PL)
+
+    def context(self, inputs: Inputs, hidden_PLE: torch.Tensor) -> Context:
+        """Hidden states to what the expert attends to."""
+        return self.expert.prepare(hidden_PLE, self._positions(inputs), inputs.mask_PL)
+
+    def _positions(self, inputs: Inputs) -> torch.Tensor:
+        return self.backbone.positions(inputs.input_ids_PL, inputs.grids)
+
+    def velocity(self, noisy, tau, state_PK, context: Context) -> torch.Tensor:
+        """The flow's velocity at ``noisy`` [P, D, H, K] and ``tau`` [P, D], float32."""
+        output = self.expert(noisy, tau, state_PK, context).float()
+        if self.config.expert.prediction == "velocity":
+            return output
+        return (noisy - output) / tau.clamp(min=MIN_TAU)[..., None, None]
 
     def _encode_views(self, inputs: Inputs) -> torch.Tensor:
         """Image tokens [O, all views, E]; views of one size go through the tower together."""
@@ -78,30 +93,35 @@ class QwenVla(nn.Module):
         draws: int,
         tau: TauDistribution,
         generator: torch.Generator,
+        hidden_PLE: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The action loss with several noise draws per pass of the backbone.
 
         Args:
+            hidden_PLE: what ``read`` returned for ``inputs``, where the caller has it already.
             actions_PHK: normalised chunks, zero where padded.
             mask_PHK: bool, true where a step and a channel hold an action.
         """
-        context = self.encode(inputs)
+        if hidden_PLE is None:
+            hidden_PLE = self.read(inputs)
+        context = self.context(inputs, hidden_PLE)
         shape = (len(actions_PHK), draws, *actions_PHK.shape[1:])
         noise = torch.randn(shape, generator=generator, device=generator.device)
-        tau_PD = tau.sample(shape[:2], generator)
+        tau_PD = tau.sample(shape[:2], generator).clamp(min=MIN_TAU)
         clean = actions_PHK[:, None]
-        velocity = self.expert(interpolate(clean, noise, tau_PD), tau_PD, inputs.state_PK, context)
+        noisy = interpolate(clean, noise, tau_PD)
+        velocity = self.velocity(noisy, tau_PD, inputs.state_PK, context)
         return masked_loss(velocity, clean, noise, mask_PHK)
 
     @torch.no_grad()
     def predict(self, inputs: Inputs, generator: torch.Generator) -> torch.Tensor:
         """Normalised chunks [P, H, K] by Euler integration from noise."""
-        context = self.encode(inputs)
+        context = self.context(inputs, self.read(inputs))
         P = len(inputs.input_ids_PL)
         shape = (P, 1, self.config.horizon, self.config.channels)
         noise = torch.randn(shape, generator=generator, device=generator.device)
 
         def velocity_of(y, tau):
-            return self.expert(y, y.new_full((P, 1), tau), inputs.state_PK, context).float()
+            return self.velocity(y, y.new_full((P, 1), tau), inputs.state_PK, context)
 
         return integrate(velocity_of, noise, self.config.euler_steps)[:, 0]

@@ -8,7 +8,9 @@ import numpy as np
 import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -94,6 +96,21 @@ class Operator(Node):
         request = ChangeState.Request(transition=Transition(id=change))
         if not self._call(ChangeState, f"{node}/change_state", request, 5.0).success:
             raise OperatorError(f"{node} refused to become {'active' if active else 'inactive'}")
+
+    def reset_simulation(self, seed: int) -> None:
+        """Have sim_node lay out the scene of ``seed``; returns when it is there.
+
+        Raises:
+            OperatorError: it refuses or does not answer.
+        """
+        value = Parameter("seed", value=seed).to_parameter_msg()
+        request = SetParameters.Request(parameters=[value])
+        (result,) = self._call(SetParameters, "sim_node/set_parameters", request, 5.0).results
+        if not result.successful:
+            raise OperatorError(f"sim_node refused seed {seed}: {result.reason}")
+        self._call(Trigger, "sim_node/reset", Trigger.Request(), 5.0)
+        if not self.wait(lambda: self.task_status.get("seed") == seed, 5.0):
+            raise OperatorError(f"sim_node did not report seed {seed} within 5 s")
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Let time pass until ``condition`` holds; False when it did not within ``timeout_s``."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..embodiment import Embodiment
-from ..modes import Answer, Mode, ModeState, Transition, Trigger, step
+from ..modes import Mode, ModeState, Transition, Trigger, step
 from ..safety import (
     Filtered,
     JointLimits,
@@ -24,11 +24,19 @@ from ..safety import (
 )
 from ..types import ActionChunk
 from .timeline import Offer, Timeline
+from .timeline import Verdict as ChunkVerdict
 
 CLOCK_JUMP_S = 0.1
 """ROS time and steady time may drift apart by this much within a period; NTP slews far less."""
 
 JOINTS, TELEOP, POLICY = "joint states", "teleop", "policy"
+
+_NEEDED = {
+    Trigger.ENGAGE_POLICY: (JOINTS, POLICY),
+    Trigger.ENGAGE_TELEOP: (JOINTS, TELEOP),
+    Trigger.RESET: (JOINTS,),
+}
+"""What must not be silent when a person makes this request."""
 
 
 def joint_limits(embodiment: Embodiment) -> JointLimits:
@@ -100,9 +108,10 @@ class ControlLoop:
 
     def on_chunk(self, chunk: ActionChunk, ros_s: float, steady_s: float) -> Offer:
         """A chunk arrived; it is used or refused whole."""
+        if self._motion is None:
+            return Offer(verdict=ChunkVerdict.BEFORE_MODE, reason="nothing is commanded yet")
         self._watchdog.feed(POLICY, steady_s)
-        command_D = self._motion.command_D if self._motion else self.measured_D
-        return self.timeline.offer(chunk, now_s=ros_s, command_D=command_D)
+        return self.timeline.offer(chunk, now_s=ros_s, command_D=self._motion.command_D)
 
     def on_teleop(self, target_D: np.ndarray, ros_s: float, steady_s: float) -> None:
         """A person's target [D], finite, arrived; it takes over from autonomy at once."""
@@ -121,15 +130,12 @@ class ControlLoop:
         self, trigger: Trigger, ros_s: float, steady_s: float, problems: Sequence[str] = ()
     ) -> Transition:
         """Answer a person's request; ``problems`` are the drivers', in words."""
-        blockers = list(problems)
-        if self.measured_D is None:
-            blockers.append("no joint states have arrived")
-        needed = {Trigger.ENGAGE_POLICY: (JOINTS, POLICY), Trigger.ENGAGE_TELEOP: (JOINTS, TELEOP)}
-        for expired in self._watchdog.expired(steady_s):
-            if expired.name in needed.get(trigger, ()):
-                blockers.append(str(expired))
-        if trigger is Trigger.RESET:
-            blockers = ["the estop topic is still true"] if self._estop_asserted else []
+        needed = _NEEDED.get(trigger, ())
+        blockers = [str(e) for e in self._watchdog.expired(steady_s) if e.name in needed]
+        if trigger is not Trigger.RESET:
+            blockers += problems
+        elif self._estop_asserted:
+            blockers.append("the estop topic is still true")
         self._policy_wait_from_s = steady_s
         return self.trigger(trigger, "asked for", ros_s, blockers)
 
@@ -142,11 +148,7 @@ class ControlLoop:
         self.state = transition.state
         if self.state.mode is not before.mode:
             self.timeline.clear(valid_from_s=ros_s)
-        if (
-            trigger is Trigger.RESET
-            and transition.answer is Answer.ACCEPTED
-            and self.state != before
-        ):
+        if trigger is Trigger.RESET and self.state != before:
             self._anchor()
         return transition
 

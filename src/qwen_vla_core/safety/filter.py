@@ -112,8 +112,10 @@ def limit_positions(
     if not np.isfinite(target_D).all():
         return _rejected(last, Rule.FINITE, limits, ~np.isfinite(target_D))
     if limits.jump_D is not None:
-        # From the nearest allowed position: coming back from outside is not a jump.
-        inside_D = np.clip(last.command_D, limits.lower_D, limits.upper_D)
+        # From the last target, not the last command: a command that fell behind a target faster
+        # than the joint is late, and not a jump; holding it would never let it catch up. From
+        # the nearest allowed position: coming back from outside is not a jump either.
+        inside_D = np.clip(last.target_D, limits.lower_D, limits.upper_D)
         jumped_D = np.abs(target_D - inside_D) > limits.jump_D
         if jumped_D.any():
             return _rejected(last, Rule.JUMP, limits, jumped_D)

@@ -16,7 +16,7 @@ class JointLimits:
         upper_D: highest position, likewise; +inf for a joint without one.
         velocity_D: highest speed, rad/s or m/s, > 0.
         acceleration_D: highest acceleration, rad/s^2 or m/s^2, > 0.
-        jump_D: a target farther than this from the last command is an error and not a motion,
+        jump_D: a target farther than this from the last target is an error and not a motion,
             rad or m, > 0; None checks no jumps.
 
     Raises:

@@ -23,12 +23,14 @@ class Batch:
 
     Attributes:
         actions_PHK: encoded, zero-padded. mask_PHK: bool, true where there is an action.
+        boxes_PV4: where each view shows what is named, as fractions; NaN where it does not.
         instructions: what each pair was told.
     """
 
     inputs: Inputs
     actions_PHK: torch.Tensor
     mask_PHK: torch.Tensor
+    boxes_PV4: torch.Tensor
     instructions: tuple[str, ...]
 
 
@@ -98,7 +100,7 @@ class EpisodeDataset:
         The vision tower runs once per observation however many instructions it is told, and the
         same image with another sentence and another action is what teaches to listen.
         """
-        observation_P, instructions, states, actions, valid = [], [], [], [], []
+        observation_P, instructions, states, actions, valid, boxes = [], [], [], [], [], []
         for o, index in enumerate(indices):
             episode, _, t = self.steps[index]
             usable = np.flatnonzero(episode.valid_NTH[:, t].any(-1))
@@ -108,6 +110,7 @@ class EpisodeDataset:
                 states.append(episode.states_TS[t])
                 actions.append(episode.actions_NTHC[n, t])
                 valid.append(episode.valid_NTH[n, t])
+                boxes.append(episode.boxes_NTV4[n, t])
         steps, processor = [self.steps[index] for index in indices], self.processor
         mask_PHC = np.repeat(np.stack(valid)[..., None], actions[0].shape[-1], axis=-1)
         native_PHC = np.where(mask_PHC, np.stack(actions), 0.0)
@@ -125,6 +128,7 @@ class EpisodeDataset:
             ),
             actions_PHK=pad_channels(np.where(mask_PHC, encoded_PHC, 0.0), channels),
             mask_PHK=pad_channels(mask_PHC, channels).bool(),
+            boxes_PV4=torch.from_numpy(np.stack(boxes)),
             instructions=tuple(instructions),
         )
 

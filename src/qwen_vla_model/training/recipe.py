@@ -32,6 +32,15 @@ class LearningRates(_Strict):
     expert: NonNegativeFloat
 
 
+class GroundingRecipe(_Strict):
+    """Where is what the instruction names? First by itself, then beside the action loss."""
+
+    steps: NonNegativeInt
+    """Steps that train vision and language on the question alone, before any action."""
+    weight: NonNegativeFloat = 0.1
+    """Of its loss beside the action loss, as in the paper's supervised stage."""
+
+
 class Recipe(_Strict):
     """Supervised fine-tuning on recorded episodes. Relative paths count from the working folder.
 
@@ -61,6 +70,7 @@ class Recipe(_Strict):
     instructions: PositiveInt
     draws: PositiveInt
     tau: TauDistribution
+    grounding: GroundingRecipe
 
     learning_rates: LearningRates
     warmup_steps: PositiveInt

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 from tqdm import tqdm
 
 from qwen_vla_core.embodiment import load_embodiment
@@ -31,6 +32,7 @@ from ..model import QwenVla
 from ..processor import Processor
 from ..tokenizer import IMAGE, train_tokenizer
 from .dataset import EpisodeDataset, shuffled
+from .grounding import GroundingHead
 from .recipe import Recipe, load_recipe
 from .validation import append_curve, validate
 
@@ -60,8 +62,12 @@ class Trainer:
             tokenizer = train_tokenizer()
             image_token = tokenizer.convert_tokens_to_ids(IMAGE)
             model = QwenVla(qwen_vla_tiny(len(tokenizer), image_token))
+        robot = load_embodiment(recipe.embodiment)
+        width = model.config.backbone_config().text_config.hidden_size
         self.model = model.to(recipe.device).train()
-        self.processor = Processor(model.config, tokenizer, load_embodiment(recipe.embodiment))
+        self.grounding = GroundingHead(width, len(robot.cameras)).to(recipe.device)
+        self.trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
+        self.processor = Processor(model.config, tokenizer, robot)
 
         paths = sorted(recipe.episodes.glob("*.npz"))
         if len(paths) <= recipe.validation_episodes:
@@ -77,9 +83,13 @@ class Trainer:
     def _groups(self) -> list[dict]:
         """Parameter groups: each part's learning rate, weight decay on matrices only."""
         rates = self.recipe.learning_rates
-        parts = {"backbone.visual.": rates.vision, "backbone.language_model.": rates.language}
+        parts = {
+            "model.backbone.visual.": rates.vision,
+            "model.backbone.language_model.": rates.language,
+            "grounding.": rates.language,
+        }
         groups = {}
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self.trained.named_parameters():
             rate = next((r for part, r in parts.items() if name.startswith(part)), rates.expert)
             decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
@@ -100,22 +110,30 @@ class Trainer:
         rng = np.random.default_rng((recipe.seed, self.step))
         self.generator.manual_seed(recipe.seed * 1_000_000_007 + self.step)
         batch = self.data.batch(indices, rng, recipe.instructions)
-        scale = min(1.0, (self.step + 1) / recipe.warmup_steps) * _cosine(
+        grounding_only = self.step < recipe.grounding.steps
+        since = self.step if grounding_only else self.step - recipe.grounding.steps
+        scale = min(1.0, (since + 1) / recipe.warmup_steps) * _cosine(
             self.progress, recipe.final_lr_fraction
         )
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * scale
         with torch.autocast(recipe.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            loss = self.model.loss(
-                batch.inputs.to(recipe.device),
-                batch.actions_PHK.to(recipe.device),
-                batch.mask_PHK.to(recipe.device),
-                draws=recipe.draws,
-                tau=recipe.tau,
-                generator=self.generator,
-            )
+            inputs = batch.inputs.to(recipe.device)
+            hidden_PLE = self.model.read(inputs)
+            boxes_PV4 = batch.boxes_PV4.to(recipe.device)
+            loss = self.grounding.loss(hidden_PLE, inputs.mask_PL, boxes_PV4)
+            if not grounding_only:
+                loss = recipe.grounding.weight * loss + self.model.loss(
+                    inputs,
+                    batch.actions_PHK.to(recipe.device),
+                    batch.mask_PHK.to(recipe.device),
+                    draws=recipe.draws,
+                    tau=recipe.tau,
+                    generator=self.generator,
+                    hidden_PLE=hidden_PLE,
+                )
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(self.trained.parameters(), recipe.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
@@ -180,8 +198,8 @@ class Trainer:
             },
         )
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.model.state_dict(), folder / "model.safetensors")
-        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        save_file(self.trained.state_dict(), folder / "model.safetensors")
+        names = {parameter: name for name, parameter in self.trained.named_parameters()}
         moments = {
             f"{names[parameter]}/{key}": value
             for parameter, entries in self.optimizer.state.items()
@@ -195,9 +213,9 @@ class Trainer:
         """Continue where ``save`` left off."""
         if not (folder / "progress.json").exists():
             raise QwenVlaError(f"{folder}: nothing to resume")
-        load_weights(self.model, folder / "model.safetensors")
+        load_weights(self.trained, folder / "model.safetensors")
         moments = load_file(folder / "optimizer.safetensors", device=self.recipe.device)
-        parameters = dict(self.model.named_parameters())
+        parameters = dict(self.trained.named_parameters())
         for key, value in moments.items():
             name, _, kind = key.rpartition("/")
             self.optimizer.state[parameters[name]][kind] = value

@@ -56,7 +56,8 @@ class RobotInfoCheck:
 
     def _judge(self, answer: RobotInfo.Response) -> str | None:
         what = f"{self._client.srv_name}: '{self._request.name}'"
-        if sorted(answer.joint_names) != sorted(self._joints):
+        # The driver calls a gripper by its left finger, its simulator by the motor.
+        if sorted(answer.joint_names) not in (sorted(self._joints), [self._request.name]):
             return (
                 f"{what} has joints {list(answer.joint_names)}, "
                 f"the embodiment {list(self._joints)}"
@@ -124,7 +125,7 @@ class InterbotixPwmGripperDriver:
         spec = group.driver
         self._spec = spec
         self._check = RobotInfoCheck(
-            node, spec.namespace, "single", spec.motor, "pwm", (spec.motor,)
+            node, spec.namespace, "single", spec.motor, "pwm", _names(group)
         )
         self._publisher = node.create_publisher(
             JointSingleCommand, f"{spec.namespace}/commands/joint_single", RELIABLE

@@ -197,15 +197,13 @@ class PolicyNode(EmbodimentNode):
         return receive
 
     def _on_command(self, message: JointState) -> None:
-        try:
-            self._assembler.add_command(
-                message.name,
-                message.position,
-                stamp_s=seconds(message.header.stamp),
-                now=self._now(),
-            )
-        except QwenVlaError as error:
-            self._warn(f"control/command: {error}")
+        report = self._assembler.add_command(
+            message.name,
+            message.position,
+            stamp_s=seconds(message.header.stamp),
+            now=self._now(),
+        )
+        self._say(report)
 
     def _on_instruction(self, message: String) -> None:
         try:

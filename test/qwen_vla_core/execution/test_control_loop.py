@@ -88,6 +88,19 @@ def test_when_no_joint_state_has_arrived_expect_no_command():
     assert loop.update(1e9, 100.0) is None
 
 
+def test_when_a_chunk_arrives_before_any_joint_state_expect_it_to_be_refused():
+    robot = Robot()
+    assert robot.offer(waist(0.3)).verdict is Verdict.BEFORE_MODE
+
+
+def test_when_reset_is_asked_for_before_any_joint_state_expect_refusal():
+    robot = Robot()
+    robot.loop.on_estop(True, robot.ros_s)
+    robot.loop.on_estop(False, robot.ros_s)
+    transition = robot.ask(Trigger.RESET)
+    assert transition.answer is Answer.REFUSED and "joint states" in transition.reason
+
+
 def test_when_nobody_engages_expect_the_measured_pose_to_be_held_exactly():
     robot = Robot().run(0.1)
     robot.offer(waist(0.5))

@@ -166,6 +166,13 @@ def test_when_a_target_jumps_expect_it_rejected_with_the_joint_named():
     assert held.verdict is Verdict.REJECTED and held.acted == {Rule.JUMP: ("a",)}
 
 
+def test_when_a_steady_target_outruns_the_joint_expect_it_followed_and_never_called_a_jump():
+    targets = [[0.05 * step] for step in range(1, 15)]  # 2.5 rad/s
+    results = play(targets, Motion.at_rest([0.0]), limits_of(velocity=(1.0,), jump=(0.3,)))
+    assert targets[-1][0] - results[-1].motion.command_D[0] > 0.3
+    assert all(filtered.verdict is Verdict.LIMITED for filtered in results)
+
+
 def test_when_the_arm_is_farther_outside_than_the_jump_limit_expect_it_to_come_in():
     (filtered,) = play([[0.9]], Motion.at_rest([1.5]), limits_of(jump=(0.2,)))
     assert filtered.acted == {Rule.POSITION: ("a",), Rule.VELOCITY: ("a",)}
