@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from qwen_vla_core.embodiment.codec import EmbodimentCodec
+from qwen_vla_core.embodiment import Camera, EmbodimentCodec
 from qwen_vla_core.embodiment.loader import load_embodiment
 from qwen_vla_core.episode import Episode
 
+from .boxes import visible_box
 from .disturbance import Disturbance
 from .robot_chain import RobotChain
 from .tasks.pick_up import instruction_for, judge, sample_scene
@@ -40,14 +41,16 @@ def record_episode(codec: EmbodimentCodec, world: WidowxWorld, seed: int) -> Epi
     world.reset(scene.positions_D, scene.blocks)
     chain = RobotChain(codec, world)
     images = {camera.name: [] for camera in codec.embodiment.cameras}
-    states, actions, valid = [], [], []
+    states, actions, valid, boxes = [], [], [], []
     remaining = MAX_STEPS
     while remaining:
         situation = expert.situation(chain.commanded_D, world, tuple(scene.blocks))
         plans = [expert.plan(situation, colour, horizon) for colour in scene.blocks]
         grasped = {colour for colour in scene.blocks if expert.grasped(situation, colour)}
-        for camera in codec.embodiment.cameras:
-            images[camera.name].append(_png(world, camera.name, (camera.width, camera.height)))
+        views = {camera.name: _view(world, camera) for camera in codec.embodiment.cameras}
+        for name, view in views.items():
+            images[name].append(_png(view))
+        boxes.append([[visible_box(v, colour) for v in views.values()] for colour in scene.blocks])
         states.append(codec.state(world.positions_D))
         actions.append(plans)
         valid.append([np.full(horizon, grasped <= {colour}) for colour in scene.blocks])
@@ -65,6 +68,7 @@ def record_episode(codec: EmbodimentCodec, world: WidowxWorld, seed: int) -> Epi
         states_TS=np.array(states, dtype=np.float32),
         actions_NTHC=np.array(actions, dtype=np.float32).swapaxes(0, 1),
         valid_NTH=np.array(valid).swapaxes(0, 1),
+        boxes_NTV4=np.array(boxes).swapaxes(0, 1),
     )
 
 
@@ -104,10 +108,14 @@ def _record(embodiment: Path, seed: int, path: Path) -> None:
     record_episode(*_workplace(embodiment), seed).save(path)
 
 
-def _png(world: WidowxWorld, camera: str, size: tuple[int, int]) -> bytes:
+def _view(world: WidowxWorld, camera: Camera) -> np.ndarray:
     """The model's view of a camera, resized as the policy does it."""
-    view = cv2.resize(world.render(camera), size, interpolation=cv2.INTER_AREA)
-    encoded, png = cv2.imencode(".png", cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
+    size = (camera.width, camera.height)
+    return cv2.resize(world.render(camera.name), size, interpolation=cv2.INTER_AREA)
+
+
+def _png(view_HWC: np.ndarray) -> bytes:
+    encoded, png = cv2.imencode(".png", cv2.cvtColor(view_HWC, cv2.COLOR_RGB2BGR))
     assert encoded
     return png.tobytes()
 

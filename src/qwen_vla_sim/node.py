@@ -74,6 +74,8 @@ class SimNode(LifecycleNode):
         except QwenVlaError as error:
             self.get_logger().error(f"cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
+        for camera in self._codec.embodiment.cameras:
+            self._world.render(camera.name)  # sets up OpenGL, which takes a third of a second
         self._driver = XsDriver(self._world)
         self._status = self.create_publisher(String, "~/task_status", LATCHED)
         self._connect_hardware()

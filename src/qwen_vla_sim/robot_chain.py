@@ -28,8 +28,8 @@ class RobotChain:
         self._loop = ControlLoop(codec.embodiment)
         self._periods = 0
         self._loop.on_joints(world.positions_D, self.now_s)
+        self.commanded_D = self._loop.update(self.now_s, self.now_s).filtered.motion.command_D
         self._loop.trigger(Trigger.ENGAGE_POLICY, "rollout", self.now_s)
-        self.commanded_D = world.positions_D
 
     @property
     def now_s(self) -> float:

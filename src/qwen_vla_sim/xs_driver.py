@@ -7,6 +7,7 @@ set_operating_modes releases the torque, registers, reboot, commands/joint_traje
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -93,9 +94,11 @@ class XsDriver:
         """commands/joint_single: rad for the arm, by operating mode for the gripper.
 
         Raises:
-            XsError: no such joint.
+            XsError: no such joint, or the value is NaN or infinite.
         """
         self._motors("single", name)
+        if not isfinite(value):
+            raise XsError(f"joint '{name}' was commanded {value}; the real driver does not check")
         if name == GRIPPER:
             self._world.gripper.command(value)
         else:

@@ -22,7 +22,7 @@ GRASP_Z_M = BLOCK_HALF_M + 0.003
 HOVER_Z_M = 0.095
 """Above this the fingers clear the blocks."""
 LIFT_Z_M = 0.15
-MAX_STEP_M, MAX_STEP_RAD = 0.03, 0.2
+MAX_STEP_M, MAX_STEP_RAD = 0.03, 0.12
 """Below BridgeData's limits of 0.05 m and 0.25 rad."""
 APPROACH_GAIN = 0.7
 """Part of the remaining way covered per step, so that motions end softly."""
@@ -34,9 +34,11 @@ _DOWN_M = 0.007
 _CLOSING_SLACK = 1.8
 _OPEN_M = 0.031
 """Half opening from which on the fingers pass a block on the way down."""
-_HELD_MARGIN_M = 0.002
+_HELD_MARGIN_M = 0.001
 _AROUND_M = 0.018
-"""A block this near to the tool, sideways and in height, is between the fingers."""
+"""A block this near to the tool, sideways, is between the fingers."""
+_BELOW_M = 0.028
+"""So is one this far below, which slips a little when the fingers lift before they press."""
 FINGER_STEP_M = 0.0053
 """What the fingers move in one action step at Bridge's 350 pwm (0.0265 m/s)."""
 
@@ -92,7 +94,7 @@ class PickUpExpert:
     def grasped(self, situation: Situation, colour: str) -> bool:
         """Whether the fingers have closed onto the block."""
         to_block = situation.blocks[colour] - situation.tool[:3, 3]
-        around = np.linalg.norm(to_block[:2]) < _AROUND_M and abs(to_block[2]) < _AROUND_M
+        around = np.linalg.norm(to_block[:2]) < _AROUND_M and abs(to_block[2]) < _BELOW_M
         closed_m = situation.half_widths_m[colour] + _HELD_MARGIN_M
         return bool(around and situation.finger_m < closed_m)
 
