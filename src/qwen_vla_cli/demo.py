@@ -164,8 +164,8 @@ class _Demo:
     def episode(self, seed: int, instruction: str | None) -> dict:
         """Place the scene of ``seed``, tell the task, engage, and watch until it ends."""
         operator = self._operator
-        self._place(seed)
-        instruction = instruction or operator.task_status["instruction"]
+        scene_instruction = self._place(seed)
+        instruction = instruction or scene_instruction
         operator.instruct(instruction)
         operator.clear_commands()
         operator.insist("engage_policy", timeout_s=15.0)
@@ -194,13 +194,17 @@ class _Demo:
             "duration_s": round(elapsed_s, 2),
         }
 
-    def _place(self, seed: int) -> None:
-        """Have the simulator lay out a scene; control rests meanwhile, as when a person does."""
+    def _place(self, seed: int) -> str:
+        """Have the simulator lay out a scene; control rests meanwhile, as when a person does.
+
+        Returns the scene's own instruction.
+        """
         operator = self._operator
         operator.request("hold")
         operator.set_active("control_node", False)
-        operator.reset_simulation(seed)
+        scene_instruction = operator.reset_simulation(seed)
         operator.set_active("control_node", True)
+        return scene_instruction
 
     def _film(self, instruction: str, elapsed_s: float) -> None:
         now_s = time.monotonic()

@@ -97,8 +97,8 @@ class Operator(Node):
         if not self._call(ChangeState, f"{node}/change_state", request, 5.0).success:
             raise OperatorError(f"{node} refused to become {'active' if active else 'inactive'}")
 
-    def reset_simulation(self, seed: int) -> None:
-        """Have sim_node lay out the scene of ``seed``; returns when it is there.
+    def reset_simulation(self, seed: int) -> str:
+        """Have sim_node lay out the scene of ``seed``; returns the scene's own instruction.
 
         Raises:
             OperatorError: it refuses or does not answer.
@@ -108,9 +108,10 @@ class Operator(Node):
         (result,) = self._call(SetParameters, "sim_node/set_parameters", request, 5.0).results
         if not result.successful:
             raise OperatorError(f"sim_node refused seed {seed}: {result.reason}")
-        self._call(Trigger, "sim_node/reset", Trigger.Request(), 5.0)
+        instruction = self._call(Trigger, "sim_node/reset", Trigger.Request(), 5.0).message
         if not self.wait(lambda: self.task_status.get("seed") == seed, 5.0):
             raise OperatorError(f"sim_node did not report seed {seed} within 5 s")
+        return instruction
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Let time pass until ``condition`` holds; False when it did not within ``timeout_s``."""

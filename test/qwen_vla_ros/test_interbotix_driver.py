@@ -21,9 +21,9 @@ WAIT_S = 10.0
 class FakeXsSdk:
     """Answers get_robot_info and keeps the commands it hears."""
 
-    def __init__(self, node, arm_joints=ARM, arm_mode="position", gripper_mode="pwm", widen=0.0):
+    def __init__(self, node, arm_joints=ARM, arm_mode="position", gripper_mode="pwm", narrow=0.0):
         self.asked, self.group, self.single = [], [], []
-        self._arm, self._modes, self._widen = arm_joints, (arm_mode, gripper_mode), widen
+        self._arm, self._modes, self._narrow = arm_joints, (arm_mode, gripper_mode), narrow
         node.create_service(RobotInfo, "wx250s/get_robot_info", self._answer)
         node.create_subscription(
             JointGroupCommand, "wx250s/commands/joint_group", self.group.append, 10
@@ -36,12 +36,11 @@ class FakeXsSdk:
         self.asked.append((request.cmd_type, request.name))
         arm = request.cmd_type == "group"
         response.mode = self._modes[0 if arm else 1]
-        response.joint_names = list(self._arm) if arm else ["gripper"]
+        response.joint_names = list(self._arm) if arm else ["left_finger"]
         joints = {joint.name: joint for joint in WIDOWX.joints}
-        if arm:
-            known = [joints.get(name, WIDOWX.joints[0]) for name in self._arm]
-            response.joint_lower_limits = [joint.lower + self._widen for joint in known]
-            response.joint_upper_limits = [joint.upper - self._widen for joint in known]
+        known = [joints.get(name, WIDOWX.joints[0]) for name in response.joint_names]
+        response.joint_lower_limits = [joint.lower + self._narrow for joint in known]
+        response.joint_upper_limits = [joint.upper - self._narrow for joint in known]
         return response
 
 
@@ -95,7 +94,8 @@ def test_when_the_robot_is_as_described_expect_no_problem_and_one_question_each(
         ("gripper", {"gripper_mode": "position"}, "mode 'position'"),
         ("arm", {"arm_joints": ARM[:-1]}, "joints"),
         ("arm", {"arm_joints": (*ARM[:-1], "wrist_spin")}, "wrist_spin"),
-        ("arm", {"widen": 0.1}, "the robot only"),
+        ("arm", {"narrow": 0.01}, "the robot only"),
+        ("gripper", {"narrow": 0.005}, "allows left_finger"),
     ],
 )
 def test_when_the_robot_differs_from_its_description_expect_the_difference_in_words(

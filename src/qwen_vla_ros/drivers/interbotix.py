@@ -19,54 +19,46 @@ LIMIT_TOLERANCE = 1e-3
 
 
 class RobotInfoCheck:
-    """Asks get_robot_info once and compares the answer with the embodiment.
+    """Asks get_robot_info once and compares the answer with the embodiment."""
 
-    Once, because the driver's own simulator appends to its answer each time it is asked.
-    """
-
-    def __init__(
-        self,
-        node: Node,
-        namespace: str,
-        cmd_type: str,
-        name: str,
-        mode: str,
-        joints: tuple[str, ...],
-    ) -> None:
-        self._client = node.create_client(RobotInfo, f"{namespace}/get_robot_info")
+    def __init__(self, node: Node, group: Group, cmd_type: str, name: str, mode: str) -> None:
+        self._client = node.create_client(RobotInfo, f"{group.driver.namespace}/get_robot_info")
         self._request = RobotInfo.Request(cmd_type=cmd_type, name=name)
-        self._mode, self._joints = mode, joints
+        self._mode = mode
+        self._joints = {joint.name: joint for joint in group.joints}
         self._future = None
-        self.answer: RobotInfo.Response | None = None
-        self.problem: str | None = (
-            f"{self._client.srv_name} has not answered; is the driver running?"
-        )
+        self.joint_names: tuple[str, ...] = ()
+        self.problem: str | None = f"{self._client.srv_name} has not answered; is the driver up?"
 
     def poll(self) -> None:
         """Ask if that has not happened; take the answer if it is there."""
-        if self.answer is not None:
-            return
         if self._future is None:
             if self._client.service_is_ready():
                 self._future = self._client.call_async(self._request)
-            return
-        if self._future.done():
-            self.answer = self._future.result()
-            self.problem = self._judge(self.answer)
+        elif self._future.done() and not self.joint_names:
+            answer = self._future.result()
+            self.joint_names = tuple(answer.joint_names)
+            self.problem = self._judge(answer)
 
     def _judge(self, answer: RobotInfo.Response) -> str | None:
         what = f"{self._client.srv_name}: '{self._request.name}'"
-        # The driver calls a gripper by its left finger, its simulator by the motor.
-        if sorted(answer.joint_names) not in (sorted(self._joints), [self._request.name]):
-            return (
-                f"{what} has joints {list(answer.joint_names)}, "
-                f"the embodiment {list(self._joints)}"
-            )
+        if sorted(answer.joint_names) != sorted(self._joints):
+            return f"{what} has joints {self.joint_names}, the embodiment {tuple(self._joints)}"
         if answer.mode != self._mode:
             return (
                 f"{what} is in mode '{answer.mode}', the embodiment needs '{self._mode}'; "
                 "set it with set_operating_modes while the arm rests"
             )
+        # Without a robot_description the driver has no limits to compare with; ours rule.
+        for name, lower, upper in zip(
+            answer.joint_names, answer.joint_lower_limits, answer.joint_upper_limits, strict=False
+        ):
+            joint = self._joints[name]
+            if joint.lower < lower - LIMIT_TOLERANCE or joint.upper > upper + LIMIT_TOLERANCE:
+                return (
+                    f"{what}: the embodiment allows {name} {joint.lower}..{joint.upper} "
+                    f"{joint.unit}, the robot only {lower:.4f}..{upper:.4f}"
+                )
         return None
 
 
@@ -75,44 +67,23 @@ class InterbotixGroupDriver:
 
     def __init__(self, node: Node, group: Group) -> None:
         spec = group.driver
-        self._group = group
-        self._check = RobotInfoCheck(
-            node, spec.namespace, "group", spec.group, "position", _names(group)
-        )
+        self._group = spec.group
+        self._names = [joint.name for joint in group.joints]
+        self._check = RobotInfoCheck(node, group, "group", spec.group, "position")
         self._publisher = node.create_publisher(
             JointGroupCommand, f"{spec.namespace}/commands/joint_group", RELIABLE
         )
-        self._order: list[int] = []
 
     def verify(self) -> None:
         self._check.poll()
-        if self._check.answer is not None and self._check.problem is None and not self._order:
-            self._check.problem = self._limits_problem(self._check.answer)
-            names = _names(self._group)
-            self._order = [names.index(name) for name in self._check.answer.joint_names]
 
     @property
     def problem(self) -> str | None:
         return self._check.problem
 
     def send(self, targets_G: np.ndarray, measured_G: np.ndarray) -> None:
-        self._publisher.publish(
-            JointGroupCommand(name=self._group.driver.group, cmd=targets_G[self._order].tolist())
-        )
-
-    def _limits_problem(self, answer: RobotInfo.Response) -> str | None:
-        """A description that allows more than the robot's own URDF is wrong."""
-        joints = {joint.name: joint for joint in self._group.joints}
-        for name, lower, upper in zip(
-            answer.joint_names, answer.joint_lower_limits, answer.joint_upper_limits, strict=True
-        ):
-            joint = joints[name]
-            if joint.lower < lower - LIMIT_TOLERANCE or joint.upper > upper + LIMIT_TOLERANCE:
-                return (
-                    f"{name}: the embodiment allows {joint.lower}..{joint.upper} {joint.unit}, "
-                    f"the robot only {lower:.4f}..{upper:.4f}"
-                )
-        return None
+        order = [self._names.index(name) for name in self._check.joint_names]
+        self._publisher.publish(JointGroupCommand(name=self._group, cmd=targets_G[order].tolist()))
 
 
 class InterbotixPwmGripperDriver:
@@ -124,9 +95,8 @@ class InterbotixPwmGripperDriver:
     def __init__(self, node: Node, group: Group) -> None:
         spec = group.driver
         self._spec = spec
-        self._check = RobotInfoCheck(
-            node, spec.namespace, "single", spec.motor, "pwm", _names(group)
-        )
+        # The driver calls the gripper by its left finger, as the embodiment does.
+        self._check = RobotInfoCheck(node, group, "single", spec.motor, "pwm")
         self._publisher = node.create_publisher(
             JointSingleCommand, f"{spec.namespace}/commands/joint_single", RELIABLE
         )
@@ -149,7 +119,3 @@ def pwm_for(error_m: float, gain_per_m: float, pwm_limit: float) -> float:
     Source: bridge_data_robot, pwm = clip((wanted - measured) * 300, +-1) * 350.
     """
     return float(np.clip(error_m * gain_per_m, -1.0, 1.0) * pwm_limit)
-
-
-def _names(group: Group) -> tuple[str, ...]:
-    return tuple(joint.name for joint in group.joints)
