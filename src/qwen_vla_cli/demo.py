@@ -68,11 +68,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def isolated_environment() -> dict[str, str]:
     """ROS settings that keep the demo on this machine and apart from other demos."""
+    humble = os.environ.get("ROS_DISTRO") == "humble"
     return {
         # Domains up to 101 leave their ports outside the ephemeral range.
         "ROS_DOMAIN_ID": str(os.getpid() % 100 + 1),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",  # Jazzy
-        "ROS_LOCALHOST_ONLY": "1" if os.environ.get("ROS_DISTRO") == "humble" else "0",
+        **(
+            {"ROS_LOCALHOST_ONLY": "1"}
+            if humble
+            else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        ),
     }
 
 

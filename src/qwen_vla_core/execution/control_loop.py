@@ -137,7 +137,7 @@ class ControlLoop:
         elif self._estop_asserted:
             blockers.append("the estop topic is still true")
         self._policy_wait_from_s = steady_s
-        return self.trigger(trigger, "asked for", ros_s, blockers)
+        return self.trigger(trigger, "", ros_s, blockers)
 
     def trigger(
         self, trigger: Trigger, detail: str, ros_s: float, blockers: Sequence[str] = ()

@@ -1,8 +1,9 @@
-"""Auxiliary spatial grounding: where in each view is what the instruction names?
+"""Auxiliary spatial grounding: where in the first view is what the instruction names?
 
 The paper trains its backbone with boxes on a 0 to 1000 scale as next tokens. Here the last prompt
 token answers at once: one class per coordinate of the box, in ``BINS`` steps. It is what teaches
-a small vision tower where things are within minutes; the head itself is not shipped.
+a small vision tower where things are, within minutes; the head itself is not shipped. Asked about
+all views at once, it took several times as long to begin to learn.
 """
 
 import torch
@@ -14,26 +15,24 @@ BINS = 48
 
 
 class GroundingHead(nn.Module):
-    """Reads the boxes of V views from the hidden state of the last prompt token."""
+    """Reads a box from the hidden state of the last prompt token."""
 
-    def __init__(self, width: int, views: int):
+    def __init__(self, width: int):
         super().__init__()
-        self.views = views
-        self.read = nn.Linear(width, views * 4 * BINS)
+        self.read = nn.Linear(width, 4 * BINS)
 
     def loss(
-        self, hidden_PLE: torch.Tensor, mask_PL: torch.Tensor | None, boxes_PV4: torch.Tensor
+        self, hidden_PLE: torch.Tensor, mask_PL: torch.Tensor | None, boxes_P4: torch.Tensor
     ) -> torch.Tensor:
         """Cross-entropy of the visible boxes' coordinates.
 
         Args:
             hidden_PLE: states of the backbone. mask_PL: bool, false on padding, or None.
-            boxes_PV4: left, top, right, bottom in [0, 1]; NaN where nothing is to be seen.
+            boxes_P4: left, top, right, bottom in [0, 1]; NaN where nothing is to be seen.
         """
         P, L, _ = hidden_PLE.shape
         last_P = torch.full((P,), L - 1) if mask_PL is None else mask_PL.sum(1) - 1
-        answer = self.read(hidden_PLE[torch.arange(P), last_P]).float()
-        answer = answer.view(P, self.views, 4, BINS)
-        visible = boxes_PV4.isfinite()
-        bins = (boxes_PV4[visible] * BINS).long().clamp(0, BINS - 1)
+        answer = self.read(hidden_PLE[torch.arange(P), last_P]).float().view(P, 4, BINS)
+        visible = boxes_P4.isfinite()
+        bins = (boxes_P4[visible] * BINS).long().clamp(0, BINS - 1)
         return F.cross_entropy(answer[visible], bins)

@@ -65,7 +65,7 @@ class Trainer:
         robot = load_embodiment(recipe.embodiment)
         width = model.config.backbone_config().text_config.hidden_size
         self.model = model.to(recipe.device).train()
-        self.grounding = GroundingHead(width, len(robot.cameras)).to(recipe.device)
+        self.grounding = GroundingHead(width).to(recipe.device)
         self.trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
         self.processor = Processor(model.config, tokenizer, robot)
 
@@ -120,8 +120,8 @@ class Trainer:
         with torch.autocast(recipe.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             inputs = batch.inputs.to(recipe.device)
             hidden_PLE = self.model.read(inputs)
-            boxes_PV4 = batch.boxes_PV4.to(recipe.device)
-            loss = self.grounding.loss(hidden_PLE, inputs.mask_PL, boxes_PV4)
+            boxes_P4 = batch.boxes_PV4[:, 0].to(recipe.device)
+            loss = self.grounding.loss(hidden_PLE, inputs.mask_PL, boxes_P4)
             if not grounding_only:
                 loss = recipe.grounding.weight * loss + self.model.loss(
                     inputs,

@@ -157,27 +157,26 @@ class ControlNode(EmbodimentNode):
     # --- decide, limit, send
 
     def _update(self) -> None:
-        steady_s = time.monotonic()
-        self._lateness_s.append(steady_s - self._due_s)
+        ros_s, steady_s = self.now_s(), time.monotonic()
+        late_s = steady_s - self._due_s
+        self._lateness_s.append(late_s)
         # The timer keeps its phase and skips what it missed; so does what we compare it with.
-        self._due_s += self._period_s * max(
-            1, round((steady_s - self._due_s) / self._period_s) + 1
-        )
-        cycle = self._loop.update(self.now_s(), steady_s)
+        self._due_s += self._period_s * max(1.0, late_s // self._period_s + 1.0)
+        cycle = self._loop.update(ros_s, steady_s)
         if cycle is None or self._driver_problems():
             return
-        self._send(cycle)
+        self._send(cycle, ros_s)
         self._count(cycle)
         self._publish_mode()
 
-    def _send(self, cycle: Cycle) -> None:
+    def _send(self, cycle: Cycle, ros_s: float) -> None:
         motion = cycle.filtered.motion
         if not self._dry_run:
             for group in self._embodiment.groups:
                 rows = self._embodiment.group_slice(group.name)
                 self._drivers[group.name].send(motion.command_D[rows], self._loop.measured_D[rows])
         self._command.publish(
-            joint_state_message(self.now_s(), self._names, motion.command_D, motion.velocity_D)
+            joint_state_message(ros_s, self._names, motion.command_D, motion.velocity_D)
         )
 
     def _count(self, cycle: Cycle) -> None:

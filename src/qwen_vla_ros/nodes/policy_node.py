@@ -62,6 +62,15 @@ class PolicyNode(EmbodimentNode):
             "instruction", "", read_only("the task in words; policy/instruction replaces it")
         )
         self.declare_parameter(
+            "torch_threads",
+            1,
+            ParameterDescriptor(
+                description="CPU threads of the model; more only help where nothing else runs",
+                read_only=True,
+                integer_range=[IntegerRange(from_value=1, to_value=256, step=1)],
+            ),
+        )
+        self.declare_parameter(
             "replan_steps",
             4,
             ParameterDescriptor(
@@ -80,8 +89,6 @@ class PolicyNode(EmbodimentNode):
 
     def configure(self) -> None:
         """Load the model and warm it up, so that the first real observation is not slow."""
-        from qwen_vla_model.policy import QwenVlaPolicy
-
         embodiment = self.load_embodiment()
         self._embodiment = embodiment
         self._codec = EmbodimentCodec(embodiment)
@@ -89,6 +96,12 @@ class PolicyNode(EmbodimentNode):
         if self.text("instruction"):
             self._instruction = check_instruction(self.text("instruction"))
         folder = existing_folder(self.text("checkpoint"), "checkpoint")
+        # Imported late: torch takes seconds, and wrong parameters should be told at once.
+        import torch
+
+        from qwen_vla_model.policy import QwenVlaPolicy
+
+        torch.set_num_threads(self.get_parameter("torch_threads").value)
         self._policy = QwenVlaPolicy.load(folder, embodiment, device=self.text("device"))
         self._policy.warm_up()
         self.get_logger().info(f"policy {folder} is ready for {embodiment.name}")

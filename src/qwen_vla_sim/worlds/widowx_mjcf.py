@@ -59,7 +59,8 @@ def _finger(name: str, side: int, damping: float) -> str:
     return f"""
           <body name="{name}" pos="0.066 0 0" gravcomp="1">
             <joint name="{name}" type="slide" axis="0 {side} 0" range="{low} {high}"
-                   limited="true" armature="0.2" frictionloss="2" damping="{damping}"/>
+                   limited="true" armature="0.2" frictionloss="2" damping="{damping}"
+                   solreflimit="0.004 1" solimplimit="0.99 0.999 0.001"/>
             <geom type="box" pos="0.022 {side * 0.005} 0" size="0.023 0.005 0.011" mass="0.02"
                   {_FINGER} {_TOUCHED} {_GRIP}/>
           </body>"""
