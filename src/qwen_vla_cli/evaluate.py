@@ -117,12 +117,9 @@ _worker: dict = {}
 
 def _start_worker(embodiment_path: Path, checkpoint: Path, replan_steps: int) -> None:
     """Load policy and world once per process."""
-    import torch
-
     from qwen_vla_model.policy import QwenVlaPolicy
     from qwen_vla_sim.worlds.widowx import WidowxWorld
 
-    torch.set_num_threads(1)  # one process per core already
     embodiment = load_embodiment(embodiment_path)
     _worker["policy"] = QwenVlaPolicy.load(checkpoint, embodiment)
     _worker["codec"] = EmbodimentCodec(embodiment)

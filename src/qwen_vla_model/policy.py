@@ -27,16 +27,24 @@ class QwenVlaPolicy:
 
     @classmethod
     def load(
-        cls, folder: Path | str, embodiment: Embodiment, device: str = "cpu", seed: int = 0
+        cls,
+        folder: Path | str,
+        embodiment: Embodiment,
+        device: str = "cpu",
+        seed: int = 0,
+        threads: int = 1,
     ) -> "QwenVlaPolicy":
         """The policy of a checkpoint folder, for a robot it was trained on.
 
         Args:
             seed: of the noise that every chunk starts from.
+            threads: CPU threads of the whole process; a second one makes the small model slower
+                as soon as something else needs the core.
         Raises:
             CheckpointError: the folder is unusable, or it was trained for another robot, other
                 channels, normalisation, horizon or cameras (found before any weight is read).
         """
+        torch.set_num_threads(threads)
         folder = Path(folder)
         config = load_config(folder)
         space = load_action_space(folder, embodiment)

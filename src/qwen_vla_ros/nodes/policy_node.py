@@ -97,12 +97,14 @@ class PolicyNode(EmbodimentNode):
             self._instruction = check_instruction(self.text("instruction"))
         folder = existing_folder(self.text("checkpoint"), "checkpoint")
         # Imported late: torch takes seconds, and wrong parameters should be told at once.
-        import torch
-
         from qwen_vla_model.policy import QwenVlaPolicy
 
-        torch.set_num_threads(self.get_parameter("torch_threads").value)
-        self._policy = QwenVlaPolicy.load(folder, embodiment, device=self.text("device"))
+        self._policy = QwenVlaPolicy.load(
+            folder,
+            embodiment,
+            device=self.text("device"),
+            threads=self.get_parameter("torch_threads").value,
+        )
         self._policy.warm_up()
         self.get_logger().info(f"policy {folder} is ready for {embodiment.name}")
 
