@@ -1,0 +1,249 @@
+"""The whole system as processes over DDS: simulated WidowX, control node, shipped policy."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from std_msgs.msg import Bool
+
+from command_observer import CommandObserver
+from qwen_vla_cli.processes import NodeProcesses
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_ros.bringup import describe_bringup
+from qwen_vla_ros.operator import Operator
+from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+
+PATH = embodiments_directory() / "widowx.yaml"
+WIDOWX = load_embodiment(PATH)
+PERIOD_S = 1.0 / WIDOWX.command_hz
+START_S, EPISODE_S = 60.0, 25.0
+MOVING_RAD = 0.05
+"""The arm has plainly begun to move."""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+class System:
+    """Some of the nodes, and a person who watches them."""
+
+    def __init__(self, ros, folder, names=("sim_node", "control_node", "policy_node")):
+        nodes = describe_bringup(
+            embodiment=str(PATH), checkpoint=str(shipped_checkpoint("widowx")), use_sim=True
+        )
+        self.processes = NodeProcesses([n for n in nodes if n.name in names], {}, folder)
+        self.operator = Operator(WIDOWX)
+
+    def __enter__(self):
+        self.processes.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self.processes.__exit__(*error)
+        self.operator.destroy_node()
+
+    def expect(self, condition, timeout_s, what):
+        assert self.operator.wait(condition, timeout_s), (
+            f"{what} within {timeout_s} s; mode '{self.operator.mode}', "
+            f"{self.operator.diagnostics}, {self.processes.stopped()}"
+        )
+
+    def ready(self):
+        operator = self.operator
+        self.expect(lambda: "/policy_node" in operator.diagnostics, START_S, "policy_node speaks")
+        self.expect(lambda: len(operator.commands) > 5, START_S, "control_node holds")
+        self.expect(lambda: len(operator.images) == 2, START_S, "both cameras show pictures")
+        return self
+
+    def engage(self, seed, instruction=None):
+        """Lay out a scene, tell the task and engage."""
+        operator = self.operator
+        operator.set_active("control_node", False)
+        scene_instruction = operator.reset_simulation(seed)
+        operator.set_active("control_node", True)
+        operator.instruct(instruction or scene_instruction)
+        operator.clear_commands()
+        operator.insist("engage_policy", timeout_s=15.0)
+
+    def moved(self):
+        commands = self.operator.commands
+        return commands and np.abs(commands[-1][1] - commands[0][1])[:6].max() > MOVING_RAD
+
+    def check_commands(self):
+        """Every command so far is within limits and speeds, by an observer of its own."""
+        observer = CommandObserver(
+            lower=[joint.lower for joint in WIDOWX.joints],
+            upper=[joint.upper for joint in WIDOWX.joints],
+            velocity=[joint.velocity for joint in WIDOWX.joints],
+        )
+        last_s = None
+        for stamp_s, command in self.operator.commands:
+            # A period makes at most a period's step, however the scheduler shifts the stamps.
+            observer.see(command, PERIOD_S if last_s is None else max(stamp_s - last_s, PERIOD_S))
+            last_s = stamp_s
+        assert last_s is not None
+
+    def held_for(self, seconds):
+        """Whether every command during the next ``seconds`` is the same."""
+        self.operator.clear_commands()
+        self.operator.wait(lambda: False, seconds)
+        commands = np.array([command for _, command in self.operator.commands])
+        assert len(commands) > 0.5 * seconds / PERIOD_S, "commands must go on during a hold"
+        return bool((commands == commands[0]).all())
+
+
+@pytest.fixture
+def system(ros, tmp_path):
+    with System(ros, tmp_path) as system:
+        yield system.ready()
+
+
+def test_when_told_to_pick_up_blocks_expect_the_named_ones_to_be_lifted_within_all_limits(system):
+    operator, successes = system.operator, 0
+    for seed in range(4):
+        system.engage(seed)
+        successes += operator.wait(lambda: operator.task_status["success"], EPISODE_S)
+        granted, _ = operator.request("hold")
+        assert granted
+        system.check_commands()
+        if successes == 2:
+            break
+    assert successes == 2, f"{successes} of 4 scenes; {operator.diagnostics}"
+
+
+def test_when_the_policy_is_killed_mid_motion_expect_the_chunk_to_end_in_a_hold(system):
+    system.engage(seed=1)
+    system.expect(system.moved, EPISODE_S, "the arm moves")
+    os.kill(system.processes.pid("policy_node"), signal.SIGKILL)
+    chunk_s = WIDOWX.horizon * WIDOWX.action_step_s
+    system.operator.wait(lambda: False, chunk_s)
+    assert system.held_for(WIDOWX.watchdogs.policy_s / 2)
+    system.expect(
+        lambda: system.operator.mode.startswith("HOLD: policy fault"),
+        WIDOWX.watchdogs.policy_s + 2.0,
+        "autonomy ends",
+    )
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "policy" in reason
+    measured = np.array(system.operator.commands[-1][1])
+    assert (measured >= [j.lower for j in WIDOWX.joints]).all()
+    assert (measured <= [j.upper for j in WIDOWX.joints]).all()
+
+
+def test_when_control_is_stopped_for_two_seconds_expect_no_burst_and_no_jump(system):
+    system.engage(seed=1)
+    system.expect(system.moved, EPISODE_S, "the arm moves")
+    control = system.processes.pid("control_node")
+    os.kill(control, signal.SIGSTOP)
+    system.operator.wait(lambda: False, 2.0)
+    system.operator.clear_commands()
+    os.kill(control, signal.SIGCONT)
+    system.operator.wait(lambda: False, 1.0)
+    commands = system.operator.commands
+    assert 0 < len(commands) <= 1.5 / PERIOD_S, f"{len(commands)} commands in one second"
+    system.check_commands()
+
+
+def test_when_nobody_engages_expect_the_arm_to_stay_and_refusals_to_say_why(system):
+    system.operator.instruct("pick up the red block")
+    assert system.held_for(2.0)
+    granted, reason = system.operator.request("engage_teleop")
+    assert not granted and "teleop: never heard" in reason
+    assert system.held_for(0.5)
+
+
+def test_when_estop_is_pressed_mid_motion_expect_hold_and_no_reset_before_its_release(system):
+    system.engage(seed=1)
+    system.expect(system.moved, EPISODE_S, "the arm moves")
+    estop = system.operator.create_publisher(Bool, "estop", 10)
+    estop.publish(Bool(data=True))
+    system.expect(lambda: system.operator.mode.startswith("ESTOP"), 2.0, "the stop latches")
+    assert system.held_for(1.0)
+    granted, reason = system.operator.request("reset")
+    assert not granted and "estop" in reason
+    estop.publish(Bool(data=False))
+    system.operator.insist("reset", timeout_s=5.0)
+    system.expect(lambda: system.operator.mode.startswith("HOLD"), 2.0, "reset leads to hold")
+
+
+@pytest.mark.parametrize("words", ["", "   ", "x" * 100_000, "pick up\x07 the red block"])
+def test_when_an_instruction_is_unusable_expect_the_old_one_to_stay(system, words):
+    operator = system.operator
+    told = "pick up the red block"
+
+    def policy_says():
+        return operator.diagnostics.get("/policy_node", ("", {}))[1].get("instruction")
+
+    operator.instruct(told)
+    system.expect(lambda: policy_says() == told, 10.0, "the instruction is taken")
+    operator.instruct(words)
+    log = system.processes.log_path("policy_node")
+    system.expect(
+        lambda: "refused" in log.read_text(errors="replace"), 10.0, "a refusal is logged"
+    )
+    operator.diagnostics.clear()
+    system.expect(lambda: policy_says() is not None, 10.0, "policy_node goes on")
+    assert policy_says() == told and len(words.strip()) not in range(
+        1, MAX_INSTRUCTION_CHARS // 100
+    )
+
+
+def test_when_cameras_never_come_expect_no_engagement_and_their_names(ros, tmp_path):
+    with System(ros, tmp_path, names=("control_node", "policy_node")) as system:
+        operator = system.operator
+        operator.instruct("pick up the red block")
+        system.expect(
+            lambda: "over_shoulder" in operator.diagnostics.get("/policy_node", ("", {}))[0],
+            START_S,
+            "policy_node names the missing camera",
+        )
+        assert "wrist" in operator.diagnostics["/policy_node"][0]
+        granted, reason = operator.request("engage_policy")
+        assert not granted and "joint states: never heard" in reason
+        assert operator.commands == []
+
+
+@pytest.mark.parametrize(
+    ("node", "parameters", "words"),
+    [
+        ("control_node", {"embodiment": "windowx"}, "there are: "),
+        ("policy_node", {"embodiment": "widowx", "checkpoint": "/nowhere"}, "/nowhere"),
+        ("policy_node", {"embodiment": "{robot}", "checkpoint": "{shipped}"}, "channels"),
+    ],
+)
+def test_when_a_node_is_given_something_unusable_expect_one_clear_error_and_its_end(
+    tmp_path, node, parameters, words
+):
+    robot = tmp_path / "robot.yaml"  # the shipped checkpoint was trained for other channels
+    robot.write_text(PATH.read_text().replace("  - name: gripper\n", "  - name: hand\n"))
+    values = {"robot": robot, "shipped": shipped_checkpoint("widowx")}
+    command = [sys.executable, "-m", f"qwen_vla_ros.nodes.{node}", "--ros-args"]
+    for key, value in parameters.items():
+        command += ["-p", f"{key}:={value.format(**values)}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    errors = [line for line in ended.stderr.splitlines() if "[ERROR]" in line]
+    assert ended.returncode == 1 and len(errors) == 1 and words in errors[0], ended.stderr
+
+
+def test_when_the_demo_is_interrupted_expect_it_to_leave_no_process(tmp_path):
+    command = [sys.executable, "-m", "qwen_vla_cli.main", "demo", "--embodiment", "widowx"]
+    demo = subprocess.Popen(
+        [*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    children = []
+    deadline_s = time.monotonic() + START_S
+    while len(children) < 3 and time.monotonic() < deadline_s:
+        children = _children(demo.pid)
+    assert len(children) == 3
+    demo.send_signal(signal.SIGINT)
+    assert demo.wait(timeout=30) == 130
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def _children(pid):
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.exists() else []
