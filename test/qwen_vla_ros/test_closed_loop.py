@@ -187,9 +187,7 @@ def test_when_an_instruction_is_unusable_expect_the_old_one_to_stay(system, word
     )
     operator.diagnostics.clear()
     system.expect(lambda: policy_says() is not None, 10.0, "policy_node goes on")
-    assert policy_says() == told and len(words.strip()) not in range(
-        1, MAX_INSTRUCTION_CHARS // 100
-    )
+    assert policy_says() == told
 
 
 def test_when_cameras_never_come_expect_no_engagement_and_their_names(ros, tmp_path):
