@@ -49,8 +49,9 @@ def rgb_from_image(message: Image, topic: str) -> np.ndarray:
             f"{what} with rows of {step} bytes need {step * height} bytes in rows of at least "
             f"{width * channels}; the message holds {len(message.data)}"
         )
-    if CvBridge is not None:
-        return CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8")
+    # cv_bridge takes rows for whole pixels and shears a picture padded by anything else.
+    if CvBridge is not None and step == width * channels:
+        return np.array(CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
     rows = np.frombuffer(message.data, dtype=np.uint8).reshape(height, step)
     pixels = rows[:, : width * channels].reshape(height, width, channels)
     return (

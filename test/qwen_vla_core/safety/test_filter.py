@@ -168,7 +168,8 @@ def test_when_a_target_jumps_expect_it_rejected_with_the_joint_named():
 
 def test_when_a_steady_target_outruns_the_joint_expect_it_followed_and_never_called_a_jump():
     targets = [[0.05 * step] for step in range(1, 15)]  # 2.5 rad/s
-    results = play(targets, Motion.at_rest([0.0]), limits_of(velocity=(1.0,), jump=(0.3,)))
+    limits = limits_of(velocity=(1.0,), jump=(0.3,))
+    results = list(play(targets, Motion.at_rest([0.0]), limits))
     assert targets[-1][0] - results[-1].motion.command_D[0] > 0.3
     assert all(filtered.verdict is Verdict.LIMITED for filtered in results)
 
