@@ -24,7 +24,7 @@ class RobotInfoCheck:
     def __init__(self, node: Node, group: Group, cmd_type: str, name: str, mode: str) -> None:
         self._client = node.create_client(RobotInfo, f"{group.driver.namespace}/get_robot_info")
         self._request = RobotInfo.Request(cmd_type=cmd_type, name=name)
-        self._mode = mode
+        self._mode, self._logger = mode, node.get_logger()
         self._joints = {joint.name: joint for joint in group.joints}
         self._future = None
         self.joint_names: tuple[str, ...] = ()
@@ -39,6 +39,11 @@ class RobotInfoCheck:
             answer = self._future.result()
             self.joint_names = tuple(answer.joint_names)
             self.problem = self._judge(answer)
+            if answer.profile_type == "time":
+                self._logger.warning(
+                    f"{self._client.srv_name}: '{self._request.name}' moves by time profile; "
+                    "each command is stretched over it (see config/interbotix_modes_*.yaml)"
+                )
 
     def _judge(self, answer: RobotInfo.Response) -> str | None:
         what = f"{self._client.srv_name}: '{self._request.name}'"
