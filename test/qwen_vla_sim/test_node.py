@@ -1,0 +1,212 @@
+"""sim_node as a process over DDS: does it pass for an Interbotix wx250s with two cameras?"""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
+from interbotix_xs_msgs.srv import OperatingModes, RobotInfo, TorqueEnable
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+ROOT = Path(__file__).parents[2]
+ARM = ["waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate"]
+WAIT_S = 30.0
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class Robot:
+    """A sim_node process and what a program hears of it."""
+
+    def __init__(self, ros, node, parameters=()):
+        self.ros, self.node = ros, node
+        self.joints, self.status, self.images, self.joint_state_times_s = None, {}, {}, []
+        command = [sys.executable, "-m", "qwen_vla_sim.node", "--ros-args"]
+        embodiment = ROOT / "embodiments" / "widowx.yaml"
+        for parameter in (f"embodiment:={embodiment}", *parameters):
+            command += ["-p", parameter]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        node.create_subscription(JointState, "wx250s/joint_states", self._on_joints, 10)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        node.create_subscription(String, "sim_node/task_status", self._on_status, latched)
+        for topic in ("/blue/image_raw", "/wrist/image_raw"):
+            node.create_subscription(
+                Image,
+                topic,
+                lambda m, t=topic: self.images.update({t: m}),
+                qos_profile_sensor_data,
+            )
+        self.group = node.create_publisher(JointGroupCommand, "wx250s/commands/joint_group", 10)
+        self.single = node.create_publisher(JointSingleCommand, "wx250s/commands/joint_single", 10)
+
+    def _on_joints(self, message):
+        self.joints = dict(zip(message.name, message.position, strict=True))
+        self.message = message
+        self.joint_state_times_s.append(time.monotonic())
+
+    def _on_status(self, message):
+        self.status = json.loads(message.data)
+
+    def wait(self, condition, timeout_s=WAIT_S):
+        deadline_s = time.monotonic() + timeout_s
+        while not condition() and time.monotonic() < deadline_s:
+            self.ros.spin_once(self.node, timeout_sec=0.05)
+        return condition()
+
+    def ready(self):
+        return self.wait(
+            lambda: (
+                self.joints is not None
+                and self.status
+                and len(self.images) == 2
+                and self.group.get_subscription_count() > 0
+                and self.single.get_subscription_count() > 0
+            )
+        )
+
+    def call(self, kind, service, **fields):
+        client = self.node.create_client(kind, service)
+        assert self.wait(client.service_is_ready)
+        future = client.call_async(kind.Request(**fields))
+        assert self.wait(future.done)
+        return future.result()
+
+    def errors_after_stop(self):
+        self.process.send_signal(signal.SIGINT)
+        return self.process.communicate(timeout=20)[1]
+
+
+@pytest.fixture
+def start(ros):
+    node = ros.create_node("sim_node_test")
+    robots = []
+
+    def start(*parameters):
+        robots.append(Robot(ros, node, parameters))
+        assert robots[-1].ready()
+        return robots[-1]
+
+    yield start
+    for robot in robots:
+        robot.process.kill()
+        robot.process.wait()
+    node.destroy_node()
+
+
+def test_when_the_node_runs_expect_joint_states_as_the_driver_publishes_them(start):
+    robot = start()
+    assert robot.message.name == [*ARM, "gripper", "left_finger", "right_finger"]
+    assert robot.joints["left_finger"] == pytest.approx(0.037, abs=1e-3)
+    assert robot.joints["right_finger"] == -robot.joints["left_finger"]
+    for values in (robot.message.velocity, robot.message.effort):
+        assert len(values) == 9 and list(values[-2:]) == [0.0, 0.0]
+    robot.joint_state_times_s.clear()
+    assert robot.wait(lambda: len(robot.joint_state_times_s) > 200)
+    period_s = np.median(np.diff(robot.joint_state_times_s))
+    assert period_s == pytest.approx(0.01, rel=0.3)
+
+
+def test_when_a_group_command_arrives_expect_the_arm_to_go_there_and_stay(start):
+    robot = start()
+    goal = [robot.joints[name] for name in ARM]
+    goal[0] += 0.3
+    robot.group.publish(JointGroupCommand(name="arm", cmd=goal))
+    assert robot.wait(
+        lambda: (
+            abs(robot.joints["waist"] - goal[0]) < 0.01 and abs(robot.message.velocity[0]) < 0.05
+        )
+    )
+    assert not robot.wait(lambda: abs(robot.joints["waist"] - goal[0]) > 0.02, timeout_s=1.0)
+
+
+def test_when_a_command_has_the_wrong_length_expect_it_logged_and_dropped(start):
+    robot = start()
+    before = robot.joints["waist"]
+    robot.group.publish(JointGroupCommand(name="arm", cmd=[before + 0.5] * 5))
+    robot.single.publish(JointSingleCommand(name="waist", cmd=float("nan")))
+    goal = robot.joints["wrist_rotate"] + 0.2
+    robot.single.publish(JointSingleCommand(name="wrist_rotate", cmd=goal))
+    assert robot.wait(lambda: abs(robot.joints["wrist_rotate"] - goal) < 0.02)
+    assert robot.joints["waist"] == pytest.approx(before, abs=0.01)
+    errors = robot.errors_after_stop()
+    assert "number of commands (5) does not match" in errors and "commanded nan" in errors
+    assert robot.process.returncode == 0
+
+
+def test_when_the_gripper_is_commanded_expect_the_unit_of_its_mode(start):
+    robot = start()
+    robot.single.publish(JointSingleCommand(name="gripper", cmd=-350.0))  # pwm
+    assert robot.wait(lambda: robot.joints["left_finger"] < 0.016)
+    assert robot.joints["gripper"] < -0.2
+    name = "wx250s/set_operating_modes"
+    robot.call(OperatingModes, name, cmd_type="single", name="gripper", mode="linear_position")
+    robot.single.publish(JointSingleCommand(name="gripper", cmd=0.06))  # m between the fingers
+    assert robot.wait(lambda: abs(robot.joints["left_finger"] - 0.03) < 0.001)
+    info = robot.call(RobotInfo, "wx250s/get_robot_info", cmd_type="single", name="gripper")
+    assert info.mode == "linear_position"
+
+
+def test_when_asked_for_robot_info_expect_the_published_arm(start):
+    robot = start()
+    info = robot.call(RobotInfo, "wx250s/get_robot_info", cmd_type="group", name="arm")
+    assert (list(info.joint_names), info.mode, info.num_joints) == (ARM, "position", 6)
+    assert list(info.joint_ids) == [1, 2, 4, 6, 7, 8]
+    assert list(info.joint_state_indices) == [0, 1, 2, 3, 4, 5]
+    assert info.joint_lower_limits[1] == pytest.approx(-1.884956)
+    assert info.joint_upper_limits[2] == pytest.approx(1.605703)
+    gripper = robot.call(RobotInfo, "wx250s/get_robot_info", cmd_type="single", name="gripper")
+    # The real driver answers with the left finger where it was asked for the motor.
+    assert (list(gripper.joint_names), gripper.mode) == (["left_finger"], "pwm")
+    again = robot.call(RobotInfo, "wx250s/get_robot_info", cmd_type="group", name="arm")
+    assert again == info
+    nobody = robot.call(RobotInfo, "wx250s/get_robot_info", cmd_type="group", name="leg")
+    assert list(nobody.joint_names) == []
+
+
+def test_when_torque_goes_off_expect_the_arm_to_fall(start):
+    robot = start()
+    before = robot.joints["shoulder"]
+    robot.call(TorqueEnable, "wx250s/torque_enable", cmd_type="group", name="arm", enable=False)
+    assert robot.wait(lambda: abs(robot.joints["shoulder"] - before) > 0.1)
+
+
+def test_when_cameras_run_expect_rgb_pictures_stamped_together(start):
+    robot = start()
+    blue = robot.images["/blue/image_raw"]
+    assert (blue.encoding, blue.height, blue.width, blue.step) == ("rgb8", 256, 256, 768)
+    assert len(blue.data) == 256 * 768
+    stamps = {topic: image.header.stamp for topic, image in robot.images.items()}
+    skew_s = abs((stamps["/blue/image_raw"].nanosec - stamps["/wrist/image_raw"].nanosec) * 1e-9)
+    assert min(skew_s, 1.0 - skew_s) < 0.2
+
+
+def test_when_a_scene_is_asked_for_expect_it_laid_out_and_reported(start):
+    from rcl_interfaces.msg import Parameter, ParameterValue
+    from rcl_interfaces.srv import SetParameters
+
+    robot = start("seed:=1")
+    assert robot.status["seed"] == 1
+    waist = robot.joints["waist"]
+    seed = Parameter(name="seed", value=ParameterValue(type=2, integer_value=7))
+    robot.call(SetParameters, "sim_node/set_parameters", parameters=[seed])
+    instruction = robot.call(Trigger, "sim_node/reset").message
+    assert robot.wait(lambda: robot.status["seed"] == 7)
+    assert robot.status["instruction"] == instruction
+    assert (robot.status["success"], robot.status["lifted"]) == (False, None)
+    assert robot.wait(lambda: abs(robot.joints["waist"] - waist) > 0.01)
+
+
+def test_when_the_embodiment_is_missing_expect_one_clear_error_and_no_robot(tmp_path):
+    command = [sys.executable, "-m", "qwen_vla_sim.node", "--ros-args", "-p"]
+    command.append(f"embodiment:={tmp_path / 'nobody.yaml'}")
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1
+    assert "nobody.yaml" in run.stderr and "Traceback" not in run.stderr
