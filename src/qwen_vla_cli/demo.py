@@ -171,8 +171,8 @@ class _Demo:
         scene_instruction = self._place(seed)
         instruction = instruction or scene_instruction
         operator.instruct(instruction)
-        operator.clear_commands()
         operator.insist("engage_policy", timeout_s=15.0)
+        operator.clear_commands()  # what was commanded before the arm was placed
         started_s = time.monotonic()
         success_since_s = None
         while (elapsed_s := time.monotonic() - started_s) < EPISODE_TIMEOUT_S:

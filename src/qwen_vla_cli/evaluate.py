@@ -145,6 +145,6 @@ def _episode(seed: int) -> dict:
         "named": scene.colour,
         "blocks": len(scene.blocks),
         "lifted": rollout.lifted,
-        "success": rollout.success,
+        "success": bool(rollout.success),
         "steps": rollout.steps,
     }

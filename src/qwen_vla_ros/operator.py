@@ -23,6 +23,10 @@ from .messages import seconds
 from .qos import IMAGES, LATCHED, RELIABLE
 
 
+ANSWER_TIMEOUT_S = 20.0
+"""Services answer within milliseconds; on a machine that starts everything at once, in seconds."""
+
+
 class OperatorError(QwenVlaError):
     """The running system refused, or did not answer in time; the message says what and why."""
 
@@ -45,6 +49,7 @@ class Operator(Node):
         self.task_status: dict = {}
         self.diagnostics: dict[str, tuple[str, dict[str, str]]] = {}
         self._instruction = self.create_publisher(String, "policy/instruction", LATCHED)
+        self._service_clients = {}
         self._embodiment = embodiment
         self._subscribe()
 
@@ -62,13 +67,15 @@ class Operator(Node):
         """Tell the policy its task."""
         self._instruction.publish(String(data=instruction))
 
-    def request(self, name: str, timeout_s: float = 5.0) -> tuple[bool, str]:
+    def request(self, name: str) -> tuple[bool, str]:
         """Call a service of control_node: engage_policy, hold, estop, reset, ...
 
+        Returns:
+            Whether it was granted, and the reason.
         Raises:
-            OperatorError: no answer within ``timeout_s``.
+            OperatorError: no answer.
         """
-        answer = self._call(Trigger, f"control/{name}", Trigger.Request(), timeout_s)
+        answer = self._call(Trigger, f"control/{name}", Trigger.Request())
         return answer.success, answer.message
 
     def insist(self, name: str, timeout_s: float) -> None:
@@ -94,7 +101,7 @@ class Operator(Node):
         """
         change = Transition.TRANSITION_ACTIVATE if active else Transition.TRANSITION_DEACTIVATE
         request = ChangeState.Request(transition=Transition(id=change))
-        if not self._call(ChangeState, f"{node}/change_state", request, 5.0).success:
+        if not self._call(ChangeState, f"{node}/change_state", request).success:
             raise OperatorError(f"{node} refused to become {'active' if active else 'inactive'}")
 
     def reset_simulation(self, seed: int) -> str:
@@ -105,10 +112,10 @@ class Operator(Node):
         """
         value = Parameter("seed", value=seed).to_parameter_msg()
         request = SetParameters.Request(parameters=[value])
-        (result,) = self._call(SetParameters, "sim_node/set_parameters", request, 5.0).results
+        (result,) = self._call(SetParameters, "sim_node/set_parameters", request).results
         if not result.successful:
             raise OperatorError(f"sim_node refused seed {seed}: {result.reason}")
-        instruction = self._call(Trigger, "sim_node/reset", Trigger.Request(), 5.0).message
+        instruction = self._call(Trigger, "sim_node/reset", Trigger.Request()).message
         if not self.wait(lambda: self.task_status.get("seed") == seed, 5.0):
             raise OperatorError(f"sim_node did not report seed {seed} within 5 s")
         return instruction
@@ -127,17 +134,16 @@ class Operator(Node):
         """Start a new record of commands."""
         self.commands = []
 
-    def _call(self, service_type: type, name: str, request: object, timeout_s: float):
-        client = self.create_client(service_type, name)
-        try:
-            if not self.wait(client.service_is_ready, timeout_s):
-                raise OperatorError(f"{client.srv_name}: no such service within {timeout_s:g} s")
-            future = client.call_async(request)
-            if not self.wait(future.done, timeout_s):
-                raise OperatorError(f"{client.srv_name}: no answer within {timeout_s:g} s")
-            return future.result()
-        finally:
-            self.destroy_client(client)
+    def _call(self, service_type: type, name: str, request: object):
+        if name not in self._service_clients:  # finding a service again each time takes long
+            self._service_clients[name] = self.create_client(service_type, name)
+        client = self._service_clients[name]
+        if not self.wait(client.service_is_ready, ANSWER_TIMEOUT_S):
+            raise OperatorError(f"{client.srv_name}: no such service for {ANSWER_TIMEOUT_S:g} s")
+        future = client.call_async(request)
+        if not self.wait(future.done, ANSWER_TIMEOUT_S):
+            raise OperatorError(f"{client.srv_name}: no answer for {ANSWER_TIMEOUT_S:g} s")
+        return future.result()
 
     def _on_mode(self, message: String) -> None:
         self.mode = message.data

@@ -66,8 +66,8 @@ class System:
         scene_instruction = operator.reset_simulation(seed)
         operator.set_active("control_node", True)
         operator.instruct(instruction or scene_instruction)
-        operator.clear_commands()
         operator.insist("engage_policy", timeout_s=15.0)
+        operator.clear_commands()  # what was commanded before the arm was placed
 
     def moved(self):
         commands = self.operator.commands

@@ -77,6 +77,7 @@ class Robot:
         assert self.wait(client.service_is_ready)
         future = client.call_async(kind.Request(**fields))
         assert self.wait(future.done)
+        self.node.destroy_client(client)
         return future.result()
 
     def errors_after_stop(self):
@@ -96,8 +97,8 @@ def start(ros):
 
     yield start
     for robot in robots:
-        robot.process.kill()
-        robot.process.wait()
+        if robot.process.poll() is None:
+            robot.errors_after_stop()
     node.destroy_node()
 
 

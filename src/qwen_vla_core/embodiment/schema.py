@@ -213,8 +213,8 @@ class Watchdogs(Strict):
     where a still scene really is identical."""
     teleop_s: Positive
     policy_s: Positive
-    """How long autonomy waits, holding, for a chunk that continues; then a person must engage
-    again."""
+    """How old the last chunk may be when a person engages, and how long autonomy waits, holding,
+    for a chunk that continues; then a person must engage again."""
 
 
 class Embodiment(Strict):

@@ -89,8 +89,7 @@ class ControlLoop:
             {
                 JOINTS: watchdogs.joint_states_s,
                 TELEOP: watchdogs.teleop_s,
-                # A chunk may be followed to its end; then the policy has policy_s to continue.
-                POLICY: embodiment.horizon * embodiment.action_step_s + watchdogs.policy_s,
+                POLICY: watchdogs.policy_s,
             }
         )
         self._tracking = _tracking_monitor(embodiment) if check_tracking else None
