@@ -22,7 +22,6 @@ from .images import rgb_from_image
 from .messages import seconds
 from .qos import IMAGES, LATCHED, RELIABLE
 
-
 ANSWER_TIMEOUT_S = 20.0
 """Services answer within milliseconds; on a machine that starts everything at once, in seconds."""
 
