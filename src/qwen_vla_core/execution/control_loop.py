@@ -6,7 +6,7 @@ the clock was set, and the robot holds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,6 +85,7 @@ class ControlLoop:
         self._policy_s = watchdogs.policy_s
         self._period_s = 1.0 / embodiment.command_hz
         self._limits = joint_limits(embodiment)
+        self._retreat_limits = replace(self._limits, jump_D=None)
         self._watchdog = Watchdog(
             {
                 JOINTS: watchdogs.joint_states_s,
@@ -92,8 +93,14 @@ class ControlLoop:
                 POLICY: watchdogs.policy_s,
             }
         )
-        self._tracking = _tracking_monitor(embodiment) if check_tracking else None
+        self._tracking_limit_D = _tracking_limits(embodiment)
+        self._tracking = (
+            TrackingMonitor(embodiment.joint_names, self._tracking_limit_D)
+            if check_tracking
+            else None
+        )
         self._motion: Motion | None = None
+        self._retreat_D: np.ndarray | None = None
         self._teleop_D: np.ndarray | None = None
         self._estop_asserted = False
         self._last_steady_s: float | None = None
@@ -147,8 +154,8 @@ class ControlLoop:
         self.state = transition.state
         if self.state.mode is not before.mode:
             self.timeline.clear(valid_from_s=ros_s)
-        if trigger is Trigger.RESET and self.state != before:
-            self._anchor()
+        if self.state.mode in (Mode.TELEOP, Mode.AUTONOMY):
+            self._retreat_D = None
         return transition
 
     def update(self, ros_s: float, steady_s: float) -> Cycle | None:
@@ -161,7 +168,7 @@ class ControlLoop:
         if self.measured_D is None:
             return None
         if self._motion is None:
-            self._anchor()
+            self._motion = Motion.at_rest(self.measured_D)
         dt_s = self._period_s if self._last_steady_s is None else steady_s - self._last_steady_s
         self._watch(ros_s, steady_s, dt_s)
         self._last_steady_s, self._last_ros_s = steady_s, ros_s
@@ -171,11 +178,13 @@ class ControlLoop:
             motion = Motion.at_rest(self._motion.command_D)
             filtered = Filtered(verdict=Verdict.PASS, motion=motion, acted={})
         else:
+            limits = self._limits if self._retreat_D is None else self._retreat_limits
             filtered = limit_positions(
-                target_D, self._motion, self._limits, dt_s=dt_s, period_s=self._period_s
+                target_D, self._motion, limits, dt_s=dt_s, period_s=self._period_s
             )
         self._motion = filtered.motion
-        return Cycle(filtered=filtered, state=self.state, following=target_D is not None)
+        following = target_D is not None and self._retreat_D is None
+        return Cycle(filtered=filtered, state=self.state, following=following)
 
     def silent(self, steady_s: float) -> tuple[str, ...]:
         """In words, what has not been heard for too long."""
@@ -196,14 +205,18 @@ class ControlLoop:
             report = self._tracking.update(self.measured_D, self._motion.command_D)
             if report.verdict is Tracking.FAULT:
                 self.trigger(Trigger.TRACKING_FAULT, report.detail, ros_s)
-                self._anchor()  # hold where the robot is, rather than push against what stopped it
+                # Hold where the robot is, rather than push against what stopped it; a gripper goes
+                # on holding what it holds.
+                self._retreat_D = np.where(
+                    np.isfinite(self._tracking_limit_D), self.measured_D, self._motion.command_D
+                )
 
     def _target(self, ros_s: float, steady_s: float) -> np.ndarray | None:
         """Where the source that the mode chose wants the joints; None means hold."""
         if self.state.mode is Mode.TELEOP:
             return self._teleop_D
         if self.state.mode is not Mode.AUTONOMY:
-            return None
+            return self._retreat_D
         sample = self.timeline.sample(ros_s)
         if sample is not None:
             self._policy_wait_from_s = steady_s
@@ -214,12 +227,9 @@ class ControlLoop:
             )
         return None
 
-    def _anchor(self) -> None:
-        self._motion = Motion.at_rest(self.measured_D)
-        if self._tracking is not None:
-            self._tracking.reset()
 
-
-def _tracking_monitor(embodiment: Embodiment) -> TrackingMonitor:
-    limits = [group.tracking_limit or np.inf for group in embodiment.groups for _ in group.joints]
-    return TrackingMonitor(embodiment.joint_names, np.array(limits))
+def _tracking_limits(embodiment: Embodiment) -> np.ndarray:
+    """Per joint [D]; inf where contact makes measured and commanded differ."""
+    return np.array(
+        [group.tracking_limit or np.inf for group in embodiment.groups for _ in group.joints]
+    )

@@ -116,6 +116,7 @@ def sample_scene(seed: int, codec: EmbodimentCodec) -> Scene:
 
 def judge(world: WidowxWorld, scene: Scene) -> Outcome:
     """Success is the named block held in the air between both fingers, and no other lifted."""
-    risen = {c: world.block_position(c)[2] - BLOCK_HALF_M > LIFTED_M for c in scene.blocks}
+    heights = {c: float(world.block_position(c)[2]) - BLOCK_HALF_M for c in scene.blocks}
+    risen = {colour: height > LIFTED_M for colour, height in heights.items()}
     lifted = next((c for c in scene.blocks if risen[c] and world.held(c)), None)
     return Outcome(success=lifted == scene.colour and sum(risen.values()) == 1, lifted=lifted)

@@ -191,7 +191,12 @@ def test_when_something_stops_the_arm_expect_a_latched_fault_and_the_measured_po
     robot.measured_D = robot.measured_D + waist(WIDOWX.groups[0].tracking_limit + 0.1)
     robot.run(2 * PERIOD_S)
     assert "waist" in robot.loop.state.fault and robot.loop.state.mode is Mode.HOLD
-    np.testing.assert_array_equal(robot.run(0.5).commands[-1], robot.measured_D)
+    finger_m = robot.commands[-1][6]
+    robot.measured_D[6] = 0.02  # something is in the gripper
+    np.testing.assert_allclose(robot.run(2.0).commands[-1][:6], robot.measured_D[:6], atol=1e-9)
+    assert robot.commands[-1][6] == finger_m
+    moves_TD = np.abs(np.diff(robot.commands, axis=0))
+    assert (moves_TD <= SPEED_D * PERIOD_S + 1e-12).all()
     assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.REFUSED
     assert robot.ask(Trigger.RESET).answer is Answer.ACCEPTED
 
