@@ -5,9 +5,9 @@ Example:
   qwen-vla demo --embodiment widowx --episodes 3 --out out/demo
   qwen-vla demo --instruction "pick up the green block"
 
-Writes demo.mp4, commands.png and summary.json for each embodiment. The exit status is 0 when at
-least half of the episodes succeed, 1 when fewer do, 2 when something could not run. It stays on
-this machine and on a ROS domain of its own, so that it can never command a real robot.
+Writes demo.mp4, demo.png, commands.png and summary.json for each embodiment. The exit status is 0
+when at least half of the episodes succeed, 1 when fewer do, 2 when something could not run. It
+stays on this machine and on a ROS domain of its own, so that it can never command a real robot.
 """
 
 import argparse
@@ -112,11 +112,13 @@ def run_embodiment(
                 outcome = demo.episode(seed, arguments.instruction)
                 outcomes.append(outcome)
                 picture.add(operator.commands, outcome["instruction"])
+                video.end_episode()
                 print(
                     f"  seed {seed}: {outcome['instruction']}: "
                     f"{'success' if outcome['success'] else 'failure'} after "
                     f"{outcome['duration_s']:.1f} s (lifted: {outcome['lifted'] or 'nothing'})"
                 )
+            video.save_strip(out / "demo.png")
             diagnostics = operator.diagnostics
     finally:
         operator.destroy_node()

@@ -1,4 +1,4 @@
-"""What the demo leaves behind for a person: a video and a picture of commands against limits."""
+"""What the demo leaves behind: a video, a film strip, and commands against limits."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +12,17 @@ from qwen_vla_core.embodiment import Embodiment
 VIEW_PX = 360
 """Side of each camera's picture in the video."""
 CAPTION_PX = 40
+STRIP_FRAMES = 4
+"""Moments of each episode in the film strip, from its start to its end."""
 
 
 class DemoVideo:
-    """An mp4 of all cameras side by side with a caption; a context manager."""
+    """An mp4 of all cameras side by side with a caption, and a film strip; a context manager."""
 
     def __init__(self, path: Path, frame_rate_hz: float) -> None:
         self._path, self._rate_hz = path, frame_rate_hz
+        self._episode: list[np.ndarray] = []
+        self._rows: list[np.ndarray] = []
 
     def __enter__(self) -> "DemoVideo":
         import imageio
@@ -47,7 +51,21 @@ class DemoVideo:
         cv2.putText(
             bar, caption, (10, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (235, 235, 235), 1, cv2.LINE_AA
         )
-        self._writer.append_data(np.concatenate([bar, frame]))
+        frame = np.concatenate([bar, frame])
+        self._writer.append_data(frame)
+        half = (frame.shape[1] // 2, frame.shape[0] // 2)
+        self._episode.append(cv2.resize(frame, half, interpolation=cv2.INTER_AREA))
+
+    def end_episode(self) -> None:
+        """Add a row to the film strip: the frames since the last one."""
+        moments = np.linspace(0, len(self._episode) - 1, STRIP_FRAMES).round().astype(int)
+        self._rows.append(np.concatenate([self._episode[k] for k in moments], axis=1))
+        self._episode = []
+
+    def save_strip(self, path: Path) -> None:
+        """Write the film strip, a row per episode."""
+        strip = np.concatenate(self._rows)
+        cv2.imwrite(str(path), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
 
 
 class CommandPicture:

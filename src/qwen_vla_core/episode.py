@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -111,7 +112,7 @@ class Episode:
                     valid_NTH=arrays["valid_NTH"],
                     boxes_NTV4=arrays["boxes_NTV4"],
                 )
-        except (OSError, KeyError, ValueError, EOFError) as error:
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise QwenVlaError(f"{path}: not a readable episode ({error})") from error
 
 

@@ -1,0 +1,66 @@
+"""The command line: help with examples, one clear line for refused input, honest statistics."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen_vla_cli.evaluate import summarize, wilson_interval
+from qwen_vla_cli.main import COMMANDS
+
+
+def qwen_vla(*arguments):
+    command = [sys.executable, "-m", "qwen_vla_cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_when_help_is_asked_for_expect_what_it_does_and_an_example(command):
+    ended = qwen_vla(command, "--help")
+    assert ended.returncode == 0
+    assert f"qwen-vla {command}" in ended.stdout and "Example:" in ended.stdout
+
+
+def test_when_an_embodiment_is_checked_expect_prompt_channels_and_limits():
+    ended = qwen_vla("check", "widowx")
+    assert ended.returncode == 0
+    for part in ("The robot is widowX", "arm_dyaw", "wrist_rotate", "/blue/image_raw"):
+        assert part in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("check", "windowx"), "there are: widowx"),
+        (("check", "nowhere.yaml"), "nowhere.yaml"),
+        (("evaluate", "--embodiment", "windowx"), "windowx"),
+        (("demo", "--embodiment", "windowx"), "windowx"),
+        (("train", "--config", "nowhere.yaml"), "nowhere.yaml"),
+    ],
+)
+def test_when_input_is_unusable_expect_status_two_and_one_clear_line(arguments, words):
+    ended = qwen_vla(*arguments)
+    assert ended.returncode == 2 and words in ended.stderr and "Traceback" not in ended.stderr
+
+
+@given(st.integers(1, 1000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_when_successes_are_counted_expect_an_interval_around_the_rate(counts):
+    successes, n = counts
+    low, high = wilson_interval(successes / n, n)
+    assert 0.0 <= low <= successes / n + 1e-12 and successes / n - 1e-12 <= high <= 1.0
+
+
+def test_when_episodes_are_summarised_expect_mistakes_told_apart_from_chance():
+    def episode(named, lifted, blocks):
+        return {"named": named, "lifted": lifted, "blocks": blocks, "steps": 20} | {
+            "success": named == lifted
+        }
+
+    summary = summarize(
+        [episode("red", "red", 2), episode("red", "blue", 2), episode("blue", None, 4)]
+    )
+    assert summary["success_rate"] == summary["lifted_another"] == summary["lifted_nothing"]
+    assert summary["chance"] == pytest.approx((0.5 + 0.5 + 0.25) / 3)
+    assert summary["by_named"] == {"blue": [0, 1], "red": [1, 2]}

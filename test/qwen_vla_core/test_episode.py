@@ -1,0 +1,66 @@
+"""An episode comes back from disk exactly, and damage is an error with the file's name."""
+
+import numpy as np
+import pytest
+
+from qwen_vla_core.episode import Episode
+from qwen_vla_core.errors import QwenVlaError
+
+
+def episode(**changes):
+    rng = np.random.default_rng(0)
+    values = {
+        "embodiment": "widowx",
+        "seed": 10_000,
+        "instructions": ("pick up the red block", "pick up the blue block"),
+        "images": {"wrist": (b"one", b"", b"three"), "over_shoulder": (b"x" * 50, b"y", b"z")},
+        "states_TS": rng.normal(size=(3, 7)).astype(np.float32),
+        "actions_NTHC": rng.normal(size=(2, 3, 16, 7)).astype(np.float32),
+        "valid_NTH": rng.random((2, 3, 16)) > 0.5,
+        "boxes_NTV4": np.full((2, 3, 2, 4), np.nan, dtype=np.float32),
+    }
+    return Episode(**(values | changes))
+
+
+def test_when_an_episode_is_saved_and_loaded_expect_the_same_bytes_and_numbers(tmp_path):
+    saved = episode()
+    saved.save(tmp_path / "10000.npz")
+    loaded = Episode.load(tmp_path / "10000.npz")
+    assert loaded.instructions == saved.instructions and loaded.images == saved.images
+    for name in ("states_TS", "actions_NTHC", "valid_NTH", "boxes_NTV4"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(saved, name))
+    assert [path.name for path in tmp_path.iterdir()] == ["10000.npz"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": {"wrist": (b"one",), "over_shoulder": (b"x",) * 3}},
+        {"instructions": ("pick up the red block",)},
+        {"valid_NTH": np.ones((2, 3, 8), dtype=bool)},
+        {"boxes_NTV4": np.zeros((2, 3, 1, 4))},
+    ],
+)
+def test_when_parts_do_not_fit_each_other_expect_refusal(changes):
+    with pytest.raises(QwenVlaError, match="10000"):
+        episode(**changes)
+
+
+def test_when_a_file_is_truncated_expect_an_error_with_its_name(tmp_path):
+    path = tmp_path / "10000.npz"
+    episode().save(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(QwenVlaError, match=r"10000\.npz"):
+        Episode.load(path)
+
+
+def test_when_a_file_holds_a_pickle_expect_refusal_and_nothing_run(tmp_path):
+    class Canary:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "canary"), "w"))
+
+    path = tmp_path / "evil.npz"
+    np.savez(path, format_version=np.array([Canary()], dtype=object))
+    with pytest.raises(QwenVlaError, match=r"evil\.npz"):
+        Episode.load(path)
+    assert not (tmp_path / "canary").exists()
