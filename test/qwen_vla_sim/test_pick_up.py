@@ -12,7 +12,7 @@ from qwen_vla_sim.tasks.pick_up import BLOCK_SEPARATION_M, colour_in, judge, sam
 from qwen_vla_sim.tasks.pick_up_expert import ExpertPolicy, PickUpExpert
 from qwen_vla_sim.worlds.widowx import WidowxWorld
 
-SEEDS = range(900, 912)
+SEEDS = range(900, 1000)
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +48,11 @@ class Still:
         return np.zeros((16, 7))
 
 
-def test_when_the_expert_works_on_unseen_seeds_expect_every_named_block_lifted(codec, world):
+def test_when_the_expert_works_on_100_seeds_expect_at_least_95_named_blocks_lifted(codec, world):
     expert = ExpertPolicy(codec, world)
     rollouts = [roll_out(expert, codec, world, seed) for seed in SEEDS]
-    assert [r.seed for r in rollouts if not r.success] == []
-    assert all(colour_in(r.instruction) == r.lifted for r in rollouts)
+    assert sum(r.success for r in rollouts) >= 95
+    assert all(colour_in(r.instruction) == r.lifted for r in rollouts if r.success)
 
 
 def test_when_the_seed_is_the_same_expect_the_same_episode(codec, world):
