@@ -89,6 +89,7 @@ def run_embodiment(
 ) -> list[dict]:
     """All episodes of one robot; the results land in a folder of its name."""
     import rclpy
+    from rclpy.signals import SignalHandlerOptions
 
     from qwen_vla_ros.operator import Operator
 
@@ -97,7 +98,7 @@ def run_embodiment(
     out = arguments.out / embodiment.name
     out.mkdir(parents=True, exist_ok=True)
     nodes = describe_bringup(embodiment=str(path), checkpoint=str(checkpoint), use_sim=True)
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is ours to handle
     operator = Operator(embodiment)
     picture = CommandPicture(embodiment)
     outcomes = []

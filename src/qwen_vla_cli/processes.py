@@ -28,17 +28,20 @@ class NodeProcesses:
 
     def __enter__(self) -> "NodeProcesses":
         self._logs.mkdir(parents=True, exist_ok=True)
-        for node in self._nodes:
-            with self.log_path(node.name).open("wb") as log:
-                self._processes[node.name] = subprocess.Popen(
-                    node.command(),
-                    env=os.environ | self._environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C reaches us alone; we stop them in order
-                    preexec_fn=_die_with_parent,
-                )
+        # Ctrl-C waits until every child is known: one that was just forked would be forgotten.
+        interrupts: list[int] = []
+        handler = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+        try:
+            for node in self._nodes:
+                self._start(node)
+        except BaseException:  # __exit__ is not called when this fails
+            self._stop()
+            raise
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        if interrupts:
+            self._stop()
+            raise KeyboardInterrupt
         return self
 
     def __exit__(
@@ -47,6 +50,22 @@ class NodeProcesses:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stop()
+
+    def _start(self, node: NodeDescription) -> None:
+        with self.log_path(node.name).open("wb") as log:
+            self._processes[node.name] = subprocess.Popen(
+                node.command(),
+                env=os.environ | self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches us alone; we stop them in order
+                preexec_fn=_die_with_parent,
+            )
+
+    def _stop(self) -> None:
+        """Interrupt all of them, and kill those that do not end by themselves."""
         for process in self._processes.values():
             process.send_signal(signal.SIGINT)
         for process in self._processes.values():
