@@ -51,7 +51,7 @@ def describe_bringup(
     """The nodes for one embodiment.
 
     Args:
-        embodiment: name in embodiments/ or path of a YAML file.
+        embodiment: path of its YAML file.
         checkpoint: folder of the policy's weights.
         instruction: the task in words; may come later on policy/instruction.
         use_sim: run the simulated hardware instead of the robot's drivers.
