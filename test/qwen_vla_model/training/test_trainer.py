@@ -1,0 +1,162 @@
+"""A run that is interrupted and resumed ends where an uninterrupted one does."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.episode import Episode
+from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_model.policy import QwenVlaPolicy
+from qwen_vla_model.training.grounding import GroundingHead
+from qwen_vla_model.training.recipe import load_recipe
+from qwen_vla_model.training.trainer import Trainer, train
+
+PATH = Path(__file__).parents[3] / "embodiments" / "widowx.yaml"
+WIDOWX = load_embodiment(PATH)
+STEPS = 5
+
+
+def record(folder, seed, steps=4):
+    """An episode of noise; what is learned from it does not matter here."""
+    rng = np.random.default_rng(seed)
+
+    def picture(camera):
+        pixels = rng.integers(0, 256, (camera.height, camera.width, 3), dtype=np.uint8)
+        return cv2.imencode(".png", pixels)[1].tobytes()
+
+    Episode(
+        embodiment="widowx",
+        seed=seed,
+        instructions=("pick up the red block", "pick up the blue block"),
+        images={c.name: tuple(picture(c) for _ in range(steps)) for c in WIDOWX.cameras},
+        states_TS=rng.uniform(0.1, 0.2, (steps, 7)).astype(np.float32),
+        actions_NTHC=rng.uniform(-0.05, 0.05, (2, steps, 16, 7)).astype(np.float32),
+        valid_NTH=np.ones((2, steps, 16), dtype=bool),
+        boxes_NTV4=rng.uniform(0.0, 1.0, (2, steps, 2, 4)).astype(np.float32),
+    ).save(folder / f"{seed}.npz")
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Path of a recipe, to be called with the name of its run."""
+    episodes = tmp_path / "episodes"
+    episodes.mkdir()
+    for seed in range(10_000, 10_004):
+        record(episodes, seed)
+
+    def write(name, **changes):
+        values = {
+            "embodiment": str(PATH),
+            "episodes": str(episodes),
+            "out": str(tmp_path / name),
+            "threads": 1,
+            "max_steps": STEPS,
+            "observations": 2,
+            "instructions": 2,
+            "draws": 2,
+            "tau": {"kind": "beta"},
+            "grounding": {"steps": 2},
+            "learning_rates": {"vision": 1e-3, "language": 1e-3, "expert": 1e-3},
+            "warmup_steps": 2,
+            "validation_episodes": 1,
+            "validation_steps": 2,
+            "validate_every_minutes": 60.0,
+            "save_every_minutes": 1e-9,
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(values | changes))
+        return path
+
+    return write
+
+
+def weights(tmp_path, name):
+    return load_file(tmp_path / name / "state" / "model.safetensors")
+
+
+def test_when_a_run_is_interrupted_and_resumed_expect_the_weights_of_an_uninterrupted_one(
+    recipe, tmp_path, monkeypatch
+):
+    train(recipe("whole"))
+
+    learn = Trainer.learn
+
+    def interrupted(self, indices):
+        if self.step == 3:
+            raise KeyboardInterrupt
+        return learn(self, indices)
+
+    monkeypatch.setattr(Trainer, "learn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe("parts"))
+    monkeypatch.setattr(Trainer, "learn", learn)
+    train(recipe("parts"), resume=True)
+
+    whole, parts = weights(tmp_path, "whole"), weights(tmp_path, "parts")
+    assert whole.keys() == parts.keys()
+    for name, tensor in whole.items():
+        torch.testing.assert_close(parts[name], tensor, rtol=0, atol=0, msg=name)
+
+
+def test_when_a_run_ends_expect_a_checkpoint_that_drives_the_robot_and_its_curves(
+    recipe, tmp_path
+):
+    checkpoint = train(recipe("run"))
+    policy = QwenVlaPolicy.load(checkpoint, WIDOWX)
+    policy.warm_up()
+    assert (tmp_path / "run" / "curve.png").stat().st_size > 0
+    assert "position_mm" in (tmp_path / "run" / "curve.csv").read_text()
+
+
+def test_when_a_folder_holds_a_run_already_expect_refusal_and_nothing_lost(recipe, tmp_path):
+    path = recipe("run")
+    train(path)
+    before = weights(tmp_path, "run")
+    with pytest.raises(QwenVlaError, match="resume"):
+        train(path)
+    after = weights(tmp_path, "run")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_when_there_is_nothing_to_resume_expect_an_error_with_the_folder(recipe):
+    with pytest.raises(QwenVlaError, match="nothing to resume"):
+        train(recipe("new"), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"learning_rate": 1e-3}, "learning_rate"),
+        ({"observations": 0}, "observations"),
+        ({"tau": {"kind": "gauss"}}, "tau"),
+    ],
+)
+def test_when_a_recipe_is_wrong_expect_file_and_key(recipe, changes, words):
+    path = recipe("wrong", **changes)
+    with pytest.raises(QwenVlaError, match=words) as caught:
+        load_recipe(path)
+    assert "wrong.yaml" in str(caught.value)
+
+
+def test_when_a_box_is_out_of_sight_expect_it_not_to_count():
+    torch.manual_seed(0)
+    head, hidden = GroundingHead(width=8), torch.randn(3, 5, 8)
+    boxes = torch.rand(3, 4)
+    seen = head.loss(hidden[:2], None, boxes[:2])
+    boxes[2] = torch.nan
+    torch.testing.assert_close(head.loss(hidden, None, boxes), seen)
+
+
+def test_when_a_prompt_is_padded_expect_its_last_real_token_to_answer():
+    torch.manual_seed(0)
+    head, hidden, boxes = GroundingHead(width=8), torch.randn(2, 5, 8), torch.rand(2, 4)
+    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    loss = head.loss(hidden, mask, boxes)
+    hidden[1, 3:] = 1e6
+    torch.testing.assert_close(head.loss(hidden, mask, boxes), loss)
