@@ -211,6 +211,7 @@ class _Demo:
         operator.set_active("control_node", False)
         scene_instruction = operator.reset_simulation(seed)
         operator.set_active("control_node", True)
+        operator.insist("reset", timeout_s=15.0)  # of what the last episode may have latched
         return scene_instruction
 
     def _film(self, instruction: str, elapsed_s: float) -> None:

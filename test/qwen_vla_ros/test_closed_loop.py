@@ -65,6 +65,7 @@ class System:
         operator.set_active("control_node", False)
         scene_instruction = operator.reset_simulation(seed)
         operator.set_active("control_node", True)
+        operator.insist("reset", timeout_s=15.0)  # of what the last episode may have latched
         operator.instruct(instruction or scene_instruction)
         operator.insist("engage_policy", timeout_s=15.0)
         operator.clear_commands()  # what was commanded before the arm was placed

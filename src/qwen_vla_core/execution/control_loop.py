@@ -186,6 +186,14 @@ class ControlLoop:
         following = target_D is not None and self._retreat_D is None
         return Cycle(filtered=filtered, state=self.state, following=following)
 
+    def rest(self, ros_s: float) -> None:
+        """Commanding ends for a while; it will begin anew at the measured pose. Latches stay."""
+        self.trigger(Trigger.HOLD, "control_node was deactivated", ros_s)
+        self.timeline.clear(valid_from_s=ros_s)
+        self._motion = self._retreat_D = self.measured_D = self._last_steady_s = None
+        if self._tracking is not None:
+            self._tracking.reset()
+
     def silent(self, steady_s: float) -> tuple[str, ...]:
         """In words, what has not been heard for too long."""
         return tuple(str(expired) for expired in self._watchdog.expired(steady_s))

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 
 import numpy as np
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
@@ -59,7 +58,6 @@ class ControlNode(EmbodimentNode):
         self._counts = Counter()
         self._lateness_s: list[float] = []
         self._published_state = None
-        self._active_timers = []
 
         self._command = self.create_publisher(JointState, "control/command", RELIABLE)
         self._mode = self.create_publisher(String, "control/mode", LATCHED)
@@ -80,24 +78,14 @@ class ControlNode(EmbodimentNode):
         ]
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
-        """Start the loop in HOLD at the measured pose."""
-        self._loop = ControlLoop(self._embodiment, check_tracking=not self._dry_run)
+        """Start the loop in HOLD at the measured pose; a latched stop stays latched."""
+        self._loop.rest(self.now_s())
         self._published_state = None
         self._period_s = 1.0 / self._embodiment.command_hz
         self._due_s = time.monotonic() + self._period_s
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._active_timers = [
-            self.create_timer(self._period_s, self._update, clock=steady),
-            self.create_timer(diagnostics.PERIOD_S, self._report, clock=steady),
-        ]
+        self.every(self._period_s, self._update)
+        self.every(diagnostics.PERIOD_S, self._report)
         return super().on_activate(state)
-
-    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
-        """Stop commanding; the servos hold their last goal."""
-        for timer in self._active_timers:
-            self.destroy_timer(timer)
-        self._active_timers = []
-        return super().on_deactivate(state)
 
     # --- read
 
@@ -110,7 +98,7 @@ class ControlNode(EmbodimentNode):
         self._loop.on_joints(positions_D, time.monotonic())
 
     def _on_chunk(self, message: JointTrajectory) -> None:
-        if not self._active_timers or self._loop.measured_D is None:
+        if not self.active or self._loop.measured_D is None:
             return
         try:
             chunk = chunk_from_message(message, self._names)
@@ -138,7 +126,7 @@ class ControlNode(EmbodimentNode):
 
     def _answer(self, trigger: Trigger):
         def answer(request, response):
-            if not self._active_timers:
+            if not self.active:
                 response.success, response.message = False, "control_node is not active"
                 return response
             transition = self._loop.request(

@@ -1,10 +1,12 @@
 """What the lifecycle nodes share: parameters they declare, bringing themselves up, running."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
@@ -28,6 +30,7 @@ class EmbodimentNode(LifecycleNode):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self._active_timers = []
         self.declare_parameter(
             "embodiment", "", read_only("name in embodiments/ or path of an embodiment YAML")
         )
@@ -50,6 +53,23 @@ class EmbodimentNode(LifecycleNode):
     def now_s(self) -> float:
         """ROS time, s."""
         return self.get_clock().now().nanoseconds * 1e-9
+
+    def every(self, period_s: float, callback: Callable[[], None]) -> None:
+        """Call ``callback`` on the steady clock until the node is deactivated."""
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._active_timers.append(self.create_timer(period_s, callback, clock=steady))
+
+    @property
+    def active(self) -> bool:
+        """Whether the node's timers run."""
+        return bool(self._active_timers)
+
+    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
+        """Stop all that ``every`` started."""
+        for timer in self._active_timers:
+            self.destroy_timer(timer)
+        self._active_timers = []
+        return super().on_deactivate(state)
 
     def configure(self) -> None:
         """Load and connect everything; called in the configure transition."""

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
@@ -116,7 +115,6 @@ class PolicyNode(EmbodimentNode):
         self._latency_s: list[float] = []
         self._failures = 0
         self._problem = "not active"
-        self._active_timers = []
         self._chunk = self.create_publisher(JointTrajectory, "policy/chunk", RELIABLE)
         self._diagnostics = DiagnosticsPublisher(self, embodiment.name)
         self._connect()
@@ -165,19 +163,10 @@ class PolicyNode(EmbodimentNode):
             )
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._problem = ""
-        self._active_timers = [
-            self.create_timer(POLL_S, self._poll, clock=steady),
-            self.create_timer(diagnostics.PERIOD_S, self._report, clock=steady),
-        ]
+        self.every(POLL_S, self._poll)
+        self.every(diagnostics.PERIOD_S, self._report)
         return super().on_activate(state)
-
-    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
-        for timer in self._active_timers:
-            self.destroy_timer(timer)
-        self._active_timers = []
-        return super().on_deactivate(state)
 
     # --- streams
 

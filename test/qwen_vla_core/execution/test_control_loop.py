@@ -185,6 +185,24 @@ def test_when_estop_is_true_expect_a_latch_that_only_a_reset_after_its_release_e
     assert robot.loop.state.mode is Mode.HOLD
 
 
+def test_when_commanding_rests_expect_a_new_start_where_the_arm_is():
+    robot = Robot().engaged().run(0.5)
+    robot.loop.rest(robot.ros_s)
+    assert robot.loop.state.mode is Mode.HOLD
+    robot.measured_D = START_D + waist(0.7)  # a person moved it meanwhile
+    robot.run(0.5)
+    np.testing.assert_array_equal(robot.commands[-1], robot.measured_D)
+
+
+def test_when_commanding_rests_during_an_estop_expect_the_latch_to_stay():
+    robot = Robot().engaged().run(0.5)
+    robot.loop.on_estop(True, robot.ros_s)
+    robot.loop.rest(robot.ros_s)
+    robot.run(0.5)
+    assert robot.loop.state.mode is Mode.ESTOP
+    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.REFUSED
+
+
 def test_when_something_stops_the_arm_expect_a_latched_fault_and_the_measured_pose_to_be_held():
     robot = Robot().engaged().run(0.1)
     robot.follows = False
