@@ -86,10 +86,11 @@ class EpisodeDataset:
                 raise QwenVlaError(f"{path}: no images of camera {camera.name}")
             frames = []
             for data in episode.images[camera.name]:
-                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
                 if image is None:
                     raise QwenVlaError(f"{path}: an image of camera {camera.name} is damaged")
-                frames.append(self.processor.resize(image, i))
+                rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+                frames.append(self.processor.resize(rgb, i))
             views.append(np.stack(frames))
         object.__setattr__(episode, "images", {})  # decoded above; the rest stays small
         return episode, views

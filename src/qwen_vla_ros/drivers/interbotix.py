@@ -67,31 +67,41 @@ class RobotInfoCheck:
         return None
 
 
-class InterbotixGroupDriver:
-    """An arm in position mode: JointGroupCommand in the driver's own joint order."""
+class InterbotixDriver:
+    """What both drivers share: nothing may be sent before the robot has been verified."""
 
-    def __init__(self, node: Node, group: Group) -> None:
-        spec = group.driver
-        self._group = spec.group
-        self._names = [joint.name for joint in group.joints]
-        self._check = RobotInfoCheck(node, group, "group", spec.group, "position")
-        self._publisher = node.create_publisher(
-            JointGroupCommand, f"{spec.namespace}/commands/joint_group", RELIABLE
-        )
+    def __init__(self, check: RobotInfoCheck) -> None:
+        self._check = check
 
     def verify(self) -> None:
+        """Go on asking get_robot_info; never waits."""
         self._check.poll()
 
     @property
     def problem(self) -> str | None:
+        """Why commands must not be sent yet, in words."""
         return self._check.problem
 
+
+class InterbotixGroupDriver(InterbotixDriver):
+    """An arm in position mode: JointGroupCommand in the driver's own joint order."""
+
+    def __init__(self, node: Node, group: Group) -> None:
+        spec = group.driver
+        super().__init__(RobotInfoCheck(node, group, "group", spec.group, "position"))
+        self._group = spec.group
+        self._names = [joint.name for joint in group.joints]
+        self._publisher = node.create_publisher(
+            JointGroupCommand, f"{spec.namespace}/commands/joint_group", RELIABLE
+        )
+
     def send(self, targets_G: np.ndarray, measured_G: np.ndarray) -> None:
+        """Command the arm's joints [G], rad, embodiment order."""
         order = [self._names.index(name) for name in self._check.joint_names]
         self._publisher.publish(JointGroupCommand(name=self._group, cmd=targets_G[order].tolist()))
 
 
-class InterbotixPwmGripperDriver:
+class InterbotixPwmGripperDriver(InterbotixDriver):
     """A gripper in pwm mode: a proportional loop on one finger (BridgeData).
 
     The last PWM stays on when commands end: the gripper goes on holding what it holds.
@@ -99,21 +109,15 @@ class InterbotixPwmGripperDriver:
 
     def __init__(self, node: Node, group: Group) -> None:
         spec = group.driver
-        self._spec = spec
         # The driver calls the gripper by its left finger, as the embodiment does.
-        self._check = RobotInfoCheck(node, group, "single", spec.motor, "pwm")
+        super().__init__(RobotInfoCheck(node, group, "single", spec.motor, "pwm"))
+        self._spec = spec
         self._publisher = node.create_publisher(
             JointSingleCommand, f"{spec.namespace}/commands/joint_single", RELIABLE
         )
 
-    def verify(self) -> None:
-        self._check.poll()
-
-    @property
-    def problem(self) -> str | None:
-        return self._check.problem
-
     def send(self, targets_G: np.ndarray, measured_G: np.ndarray) -> None:
+        """Move the finger from measured [1] towards the target [1], m."""
         effort = pwm_for(targets_G[0] - measured_G[0], self._spec.gain_per_m, self._spec.pwm_limit)
         self._publisher.publish(JointSingleCommand(name=self._spec.motor, cmd=effort))
 

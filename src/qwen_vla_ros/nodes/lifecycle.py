@@ -31,6 +31,8 @@ class EmbodimentNode(LifecycleNode):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._active_timers = []
+        kinds = ("subscription", "publisher", "service", "client")
+        self._own = {kind: set(getattr(self, f"{kind}s")) for kind in kinds}
         self.declare_parameter(
             "embodiment", "", read_only("name in embodiments/ or path of an embodiment YAML")
         )
@@ -70,6 +72,13 @@ class EmbodimentNode(LifecycleNode):
             self.destroy_timer(timer)
         self._active_timers = []
         return super().on_deactivate(state)
+
+    def on_cleanup(self, state: object) -> TransitionCallbackReturn:
+        """Undo ``configure``: what it connected is disconnected."""
+        for kind, own in self._own.items():
+            for entity in set(getattr(self, f"{kind}s")) - own:
+                getattr(self, f"destroy_{kind}")(entity)
+        return super().on_cleanup(state)
 
     def configure(self) -> None:
         """Load and connect everything; called in the configure transition."""

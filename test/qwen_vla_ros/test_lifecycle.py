@@ -1,0 +1,41 @@
+"""The nodes go through their lifecycle as often as asked, and leave nothing behind."""
+
+import pytest
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
+
+from qwen_vla_ros.nodes.control_node import ControlNode
+from qwen_vla_ros.nodes.policy_node import PolicyNode
+from qwen_vla_ros.resources import shipped_checkpoint
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+
+
+def entities(node):
+    return [len(list(kind)) for kind in (node.subscriptions, node.publishers, node.services)]
+
+
+@pytest.mark.parametrize("node_class", [ControlNode, PolicyNode])
+def test_when_a_node_is_cycled_twice_expect_the_same_connections_and_silence_when_inactive(
+    node_class, ros_domain
+):
+    parameters = {"embodiment": "widowx", "checkpoint": shipped_checkpoint("widowx")}
+    arguments = ["--ros-args"]
+    for key, value in parameters.items():
+        arguments += ["-p", f"{key}:={value}"]
+    rclpy.init(args=arguments, domain_id=ros_domain)
+    try:
+        node = node_class()
+        unconfigured, seen = entities(node), []
+        for _ in range(2):
+            assert node.trigger_configure() == SUCCESS
+            seen.append(entities(node))
+            assert not node.active
+            assert node.trigger_activate() == SUCCESS and node.active
+            assert node.trigger_deactivate() == SUCCESS and not node.active
+            assert node.trigger_cleanup() == SUCCESS
+            assert entities(node) == unconfigured
+        assert seen[0] == seen[1] != unconfigured
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
