@@ -20,9 +20,11 @@ from pathlib import Path
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.instruction import check_instruction
 from qwen_vla_ros.bringup import describe_bringup
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 
+from .arguments import not_negative, positive
 from .processes import NodeProcesses
 
 START_TIMEOUT_S = 90.0
@@ -39,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embodiment", default="all", help="name in embodiments/, YAML file, or all (all)"
     )
-    parser.add_argument("--episodes", type=int, default=3, help="episodes per embodiment (3)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first scene (0)")
+    parser.add_argument("--episodes", type=positive, default=3, help="episodes per embodiment (3)")
+    parser.add_argument("--seed", type=not_negative, default=0, help="seed of the first scene (0)")
     parser.add_argument("--instruction", help="what to do instead of each scene's own sentence")
     parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="results (out/demo)")
@@ -48,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo for each embodiment and print where the results are."""
+    if arguments.instruction is not None:
+        check_instruction(arguments.instruction)
     folder = embodiments_directory()
     names = [arguments.embodiment]
     if arguments.embodiment == "all":

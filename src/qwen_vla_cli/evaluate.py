@@ -18,6 +18,8 @@ import numpy as np
 from qwen_vla_core.embodiment import EmbodimentCodec, find_embodiment, load_embodiment
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 
+from .arguments import not_negative, positive
+
 Z_95 = 1.96
 """Normal quantile of a two-sided 95 % interval."""
 
@@ -26,13 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla evaluate`."""
     parser.add_argument("--embodiment", default="widowx", help="name or YAML file (widowx)")
     parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
-    parser.add_argument("--episodes", type=int, default=50, help="number of episodes (50)")
+    parser.add_argument("--episodes", type=positive, default=50, help="number of episodes (50)")
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the first scene (0; training uses 10000 on)"
+        "--seed",
+        type=not_negative,
+        default=0,
+        help="seed of the first scene (0; training uses 10000 on)",
     )
-    parser.add_argument("--replan-steps", type=int, default=4, help="actions used per chunk (4)")
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count(), help="processes (all cores)"
+        "--replan-steps", type=positive, default=4, help="actions used per chunk (4)"
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=os.cpu_count(), help="processes (all cores)"
     )
     parser.add_argument("--json", type=Path, help="write every episode and the summary here")
 
@@ -41,8 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the episodes in parallel and print success, chance and mistakes."""
     from tqdm import tqdm
 
+    from qwen_vla_model.policy import QwenVlaPolicy
+
     path = find_embodiment(arguments.embodiment, embodiments_directory())
-    checkpoint = arguments.checkpoint or shipped_checkpoint(load_embodiment(path).name)
+    embodiment = load_embodiment(path)
+    checkpoint = arguments.checkpoint or shipped_checkpoint(embodiment.name)
+    QwenVlaPolicy.load(checkpoint, embodiment)  # refused here in words, not in every worker
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
     with ProcessPoolExecutor(
         arguments.workers,

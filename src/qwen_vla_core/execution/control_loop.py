@@ -142,8 +142,11 @@ class ControlLoop:
             blockers += problems
         elif self._estop_asserted:
             blockers.append("the estop topic is still true")
-        self._policy_wait_from_s = steady_s
-        return self.trigger(trigger, "", ros_s, blockers)
+        before = self.state.mode
+        transition = self.trigger(trigger, "", ros_s, blockers)
+        if self.state.mode is not before:
+            self._policy_wait_from_s = steady_s
+        return transition
 
     def trigger(
         self, trigger: Trigger, detail: str, ros_s: float, blockers: Sequence[str] = ()

@@ -159,6 +159,13 @@ def test_when_the_policy_dies_expect_hold_after_the_chunk_and_a_person_to_be_nee
     assert robot.moved_after(1.0) == 0.0
 
 
+def test_when_someone_keeps_asking_to_engage_expect_no_longer_wait_for_a_dead_policy():
+    robot = Robot().engaged().run(3.3)
+    for _ in range(round(WIDOWX.watchdogs.policy_s / 0.1) + 1):
+        robot.run(0.1).ask(Trigger.ENGAGE_POLICY)
+    assert robot.loop.state.mode is Mode.HOLD
+
+
 def test_when_hold_is_asked_for_mid_motion_expect_the_very_next_command_to_repeat_the_last():
     robot = Robot().engaged().run(1.0)
     robot.ask(Trigger.HOLD)
