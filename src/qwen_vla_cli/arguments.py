@@ -1,4 +1,7 @@
-"""Types of command-line arguments; argparse turns a ValueError into a usage message."""
+"""What the commands share: types of arguments (argparse turns a ValueError into a usage message)."""
+
+import argparse
+from types import ModuleType
 
 
 def positive(text: str) -> int:
@@ -16,3 +19,16 @@ def _at_least(lowest: int, text: str) -> int:
     if value < lowest:
         raise ValueError(f"{value} is below {lowest}")
     return value
+
+
+def add_command(subparsers, name: str, module: ModuleType) -> None:
+    """Add the sub-command of a module: its docstring is the help, with the example at the end."""
+    summary, _, rest = module.__doc__.partition("\n")
+    parser = subparsers.add_parser(
+        name,
+        help=summary.rstrip("."),
+        description=summary,
+        epilog=rest.strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)

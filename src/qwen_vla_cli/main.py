@@ -5,9 +5,16 @@ import sys
 
 from qwen_vla_core.errors import QwenVlaError
 
-from . import check, demo, evaluate, train
+from . import bench, check, demo, evaluate, train
+from .arguments import add_command
 
-COMMANDS = {"demo": demo, "evaluate": evaluate, "check": check, "train": train}
+COMMANDS = {
+    "demo": demo,
+    "evaluate": evaluate,
+    "check": check,
+    "train": train,
+    "bench": bench,
+}
 
 EXIT_USAGE = 2
 """What argparse uses for wrong arguments; also for input that is refused."""
@@ -23,15 +30,7 @@ def main() -> None:
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        summary, _, rest = module.__doc__.partition("\n")
-        subparser = subparsers.add_parser(
-            name,
-            help=summary.rstrip("."),
-            description=summary,
-            epilog=rest.strip(),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(subparser)
+        add_command(subparsers, name, module)
     arguments = parser.parse_args()
     try:
         sys.exit(COMMANDS[arguments.command].run(arguments))

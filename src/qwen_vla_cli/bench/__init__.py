@@ -1,0 +1,24 @@
+"""Measure this machine: every figure in the README comes from one of these.
+
+Example:
+  qwen-vla bench chunks --help
+"""
+
+import argparse
+
+from ..arguments import add_command
+
+BENCHES: dict = {}
+"""Name of a bench -> its module, which has ``add_arguments`` and ``run`` like a command."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One sub-command for each bench."""
+    subparsers = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
+    for name, module in BENCHES.items():
+        add_command(subparsers, name, module)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the bench that was named."""
+    return BENCHES[arguments.bench].run(arguments)
