@@ -44,8 +44,12 @@ def embodiment_signature(embodiment: Embodiment) -> dict[str, Any]:
         "action_q01": [q for g in groups for q in g.action_normalization.q01],
         "action_q99": [q for g in groups for q in g.action_normalization.q99],
         "state_channels": list(embodiment.state_channels),
-        "state_q01": [q for g in groups for q in g.state_normalization.q01],
-        "state_q99": [q for g in groups for q in g.state_normalization.q99],
+        "state_q01": [
+            q for g in groups if g.state_normalization for q in g.state_normalization.q01
+        ],
+        "state_q99": [
+            q for g in groups if g.state_normalization for q in g.state_normalization.q99
+        ],
     }
 
 

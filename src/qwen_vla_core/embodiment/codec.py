@@ -7,87 +7,11 @@ issued, so a chunk of H actions has H + 1 points, of which the first is where th
 
 import numpy as np
 
-from ..errors import ChunkError, KinematicsError
+from ..errors import ChunkError
 from ..types import ActionChunk
-from .kinematics import ArmKinematics
+from .conventions import CODECS
 from .normalization import denormalize, normalize
-from .rotation import euler_from_matrix, matrix_from_euler
-from .schema import EeDelta, Embodiment, Group
-
-
-class EeDeltaCodec:
-    """End-effector deltas, applied to the previous target (BridgeData's convention)."""
-
-    def __init__(self, group: Group) -> None:
-        self._spec = group.action.kinematics
-        self._zero = np.array(self._spec.zero_rotation)
-        self._workspace = np.array([self._spec.workspace_lower_m, self._spec.workspace_upper_m])
-        self.kinematics = ArmKinematics(group)
-
-    def state(self, positions_D: np.ndarray) -> np.ndarray:
-        """[x, y, z, roll, pitch, yaw] of the tool, m and rad, relative to the zero rotation."""
-        pose = self.kinematics.forward(positions_D)
-        return np.concatenate([pose[:3, 3], euler_from_matrix(pose[:3, :3] @ self._zero.T)])
-
-    def decode(self, actions_HC: np.ndarray, start_D: np.ndarray) -> np.ndarray:
-        """Joint targets [H, D] from native deltas [H, 6], starting at the commanded ``start_D``.
-
-        The target is kept in the workspace. A step whose pose cannot be reached is not made
-        (BridgeData's rule): target and joints stay where they were.
-        """
-        positions_D = np.asarray(start_D, dtype=float)
-        pose = self.kinematics.forward(positions_D)
-        targets = []
-        for delta in actions_HC:
-            wanted = self.step(pose, delta)
-            try:
-                positions_D = self.kinematics.inverse(wanted, positions_D)
-                pose = wanted
-            except KinematicsError:
-                pass
-            targets.append(positions_D)
-        return np.stack(targets)
-
-    def step(self, pose: np.ndarray, delta_6: np.ndarray) -> np.ndarray:
-        """The pose one action later: translation in the base frame, rotation about its axes."""
-        result = pose.copy()
-        result[:3, 3] = np.clip(pose[:3, 3] + delta_6[:3], *self._workspace)
-        result[:3, :3] = matrix_from_euler(delta_6[3:]) @ pose[:3, :3]
-        return result
-
-    def encode(self, targets_TD: np.ndarray) -> np.ndarray:
-        """Native deltas [T - 1, 6] between successive joint targets [T, D]; inverse of decode."""
-        poses = [self.kinematics.forward(target) for target in targets_TD]
-        return np.stack(
-            [
-                np.concatenate([b[:3, 3] - a[:3, 3], euler_from_matrix(b[:3, :3] @ a[:3, :3].T)])
-                for a, b in zip(poses[:-1], poses[1:], strict=True)
-            ]
-        )
-
-
-class GripperCodec:
-    """One joint between closed (0) and open (1)."""
-
-    def __init__(self, group: Group) -> None:
-        self._closed, self._span = group.action.closed, group.action.open - group.action.closed
-
-    def state(self, positions_D: np.ndarray) -> np.ndarray:
-        """[opening], 0 closed .. 1 open; a held object or wear may carry it outside."""
-        return (positions_D - self._closed) / self._span
-
-    def decode(self, actions_HC: np.ndarray, start_D: np.ndarray) -> np.ndarray:
-        """Joint targets [H, 1] from openings [H, 1]."""
-        return self._closed + actions_HC * self._span
-
-    def encode(self, targets_TD: np.ndarray) -> np.ndarray:
-        """Openings [T - 1, 1] of all targets but the first; inverse of decode."""
-        return (targets_TD[1:] - self._closed) / self._span
-
-
-def group_codec(group: Group) -> EeDeltaCodec | GripperCodec:
-    """The codec of a group's action convention."""
-    return EeDeltaCodec(group) if isinstance(group.action, EeDelta) else GripperCodec(group)
+from .schema import Embodiment
 
 
 class EmbodimentCodec:
@@ -95,7 +19,10 @@ class EmbodimentCodec:
 
     def __init__(self, embodiment: Embodiment) -> None:
         self.embodiment = embodiment
-        self.groups = {group.name: group_codec(group) for group in embodiment.groups}
+        self.groups = {
+            group.name: CODECS[group.action.convention](group, embodiment.action_step_s)
+            for group in embodiment.groups
+        }
         self._joints = {
             group.name: embodiment.group_slice(group.name) for group in embodiment.groups
         }
@@ -103,12 +30,13 @@ class EmbodimentCodec:
         for group in embodiment.groups:
             self._channels[group.name] = slice(start, start + len(group.action_channels))
             start += len(group.action_channels)
-        quantiles = [group.action_normalization for group in embodiment.groups]
-        self.action_q01_C = np.concatenate([q.q01 for q in quantiles])
-        self.action_q99_C = np.concatenate([q.q99 for q in quantiles])
-        quantiles = [group.state_normalization for group in embodiment.groups]
-        self.state_q01_S = np.concatenate([q.q01 for q in quantiles])
-        self.state_q99_S = np.concatenate([q.q99 for q in quantiles])
+        actions = [group.action_normalization for group in embodiment.groups]
+        states = [group.state_normalization for group in embodiment.groups]
+        self.action_q01_C = np.array([value for q in actions for value in q.q01])
+        self.action_q99_C = np.array([value for q in actions for value in q.q99])
+        self.state_q01_S = np.array([value for q in states if q for value in q.q01])
+        self.state_q99_S = np.array([value for q in states if q for value in q.q99])
+        self._base_D = np.array(embodiment.base_D)
 
     def state(self, positions_D: np.ndarray) -> np.ndarray:
         """Native state [S], order of ``Embodiment.state_channels``, from joint positions [D]."""
@@ -131,11 +59,12 @@ class EmbodimentCodec:
 
         Args:
             actions_HC: [H, C] in [-1, 1], order of ``Embodiment.action_channels``.
-            commanded_D: joint positions commanded at the observation's time, [D].
+            commanded_D: joint positions commanded at the observation's time, [D]; of no account
+                for a base, which starts at its own origin.
             stamp_s: the observation's time, s.
 
         Returns:
-            H + 1 points; point 0 is ``commanded_D``.
+            H + 1 points; point 0 is ``commanded_D``, zero for a base.
 
         Raises:
             ChunkError: wrong number of channels or no step.
@@ -144,6 +73,7 @@ class EmbodimentCodec:
         channels = self.embodiment.action_channels
         if actions_HC.ndim != 2 or actions_HC.shape[1] != len(channels) or len(actions_HC) == 0:
             raise ChunkError(f"actions have shape {actions_HC.shape}, not [H, {len(channels)}]")
+        commanded_D = np.where(self._base_D, 0.0, commanded_D)
         native_HC = denormalize(
             np.asarray(actions_HC, dtype=float), self.action_q01_C, self.action_q99_C
         )

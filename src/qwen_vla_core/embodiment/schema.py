@@ -13,6 +13,7 @@ Topic = Annotated[str, Field(pattern=r"^/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z
 Positive = Annotated[FiniteFloat, Field(gt=0.0)]
 Vector3 = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
+BASE_JOINTS = ("base_x", "base_y", "base_yaw")
 EE_CHANNELS = ("x", "y", "z", "roll", "pitch", "yaw")
 
 
@@ -48,6 +49,8 @@ class Joint(Strict):
     """One joint and what it may do."""
 
     name: Name
+    hardware_name: Name | None = None
+    """What its driver calls it, where that differs: both arms of an ALOHA have a 'waist'."""
     unit: Literal["rad", "m"]
     lower: FiniteFloat
     upper: FiniteFloat
@@ -57,6 +60,11 @@ class Joint(Strict):
     """Acceleration limit, unit/s^2."""
     source: Annotated[str, Field(min_length=1)]
     """Where the numbers come from."""
+
+    @property
+    def driver_name(self) -> str:
+        """What its driver calls it."""
+        return self.hardware_name or self.name
 
     @model_validator(mode="after")
     def _ordered(self) -> "Joint":
@@ -121,12 +129,37 @@ class EeDelta(Strict):
     kinematics: Kinematics
 
 
+class JointPosition(Strict):
+    """The model names absolute joint positions, one channel for each joint."""
+
+    convention: Literal["joint_position"]
+
+
 class Gripper(Strict):
     """The gripper opens and closes absolutely: 0 is closed, 1 is open."""
 
     convention: Literal["gripper"]
     closed: FiniteFloat
     open: FiniteFloat
+
+
+class BaseWaypoints(Strict):
+    """A mobile base follows waypoints (Qwen-VLA's navigation actions).
+
+    Channels: [dx, dy] m and dyaw rad from one waypoint to the next, the first from where the base
+    stood at the observation; all along the axes of that pose (x ahead, y left).
+    """
+
+    convention: Literal["base_waypoints"]
+
+
+class BaseVelocity(Strict):
+    """A mobile base drives at velocities (Mobile ALOHA's base actions).
+
+    Channels: forward speed, m/s, and turning rate, rad/s, each for one action step.
+    """
+
+    convention: Literal["base_velocity"]
 
 
 class InterbotixGroup(Strict):
@@ -150,32 +183,74 @@ class InterbotixPwmGripper(Strict):
     """Largest PWM sent; 885 is the servo's full scale."""
 
 
+class TwistBase(Strict):
+    """A differential-drive base that takes velocities and answers with odometry."""
+
+    type: Literal["twist"]
+    topic: Topic
+    stamped: bool
+    """TwistStamped instead of Twist."""
+    frame_id: Name = "base_link"
+    """In the header of a TwistStamped."""
+    odometry_topic: Topic
+    estop_in_covariance: bool = False
+    """Whether an odometry message whose first pose covariance is -1 means that the emergency stop
+    of the base is pressed (Trossen's SLATE)."""
+
+
 class Group(Strict):
     """An ordered set of joints that the model drives in one way and one driver carries."""
 
     name: Name
     joints: Annotated[tuple[Joint, ...], Field(min_length=1)]
-    action: Annotated[EeDelta | Gripper, Field(discriminator="convention")]
+    action: Annotated[
+        EeDelta | JointPosition | Gripper | BaseWaypoints | BaseVelocity,
+        Field(discriminator="convention"),
+    ]
     action_normalization: Quantiles
-    state_normalization: Quantiles
+    state_normalization: Quantiles | None = None
+    """None for a base, whose position is counted from each observation and so is no state."""
     rest: tuple[FiniteFloat, ...]
     """A safe pose to leave the robot in, joint units."""
     tracking_limit: Positive | None
     """Largest |measured - commanded| before the robot is held, joint units; null where contact
     makes them differ (a gripper holding something)."""
-    driver: Annotated[InterbotixGroup | InterbotixPwmGripper, Field(discriminator="type")]
+    driver: Annotated[
+        InterbotixGroup | InterbotixPwmGripper | TwistBase, Field(discriminator="type")
+    ]
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it drives on wheels.
+
+        Then it is commanded by velocity, and its joints base_x, base_y and base_yaw are
+        displacements from the pose at the observation.
+        """
+        return isinstance(self.action, BaseWaypoints | BaseVelocity)
 
     @property
     def action_channels(self) -> tuple[str, ...]:
-        if self.action.convention == "gripper":
-            return (self.name,)
+        match self.action.convention:
+            case "gripper":
+                return (self.name,)
+            case "joint_position":
+                return tuple(joint.name for joint in self.joints)
+            case "base_waypoints":
+                return tuple(f"{self.name}_{channel}" for channel in ("dx", "dy", "dyaw"))
+            case "base_velocity":
+                return tuple(f"{self.name}_{channel}" for channel in ("forward", "turn"))
         return tuple(f"{self.name}_d{channel}" for channel in EE_CHANNELS)
 
     @property
     def state_channels(self) -> tuple[str, ...]:
-        if self.action.convention == "gripper":
-            return (self.name,)
-        return tuple(f"{self.name}_{channel}" for channel in EE_CHANNELS)
+        match self.action.convention:
+            case "gripper":
+                return (self.name,)
+            case "joint_position":
+                return tuple(joint.name for joint in self.joints)
+            case "ee_delta":
+                return tuple(f"{self.name}_{channel}" for channel in EE_CHANNELS)
+        return ()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Group":
@@ -184,10 +259,10 @@ class Group(Strict):
             ("action_normalization", self.action_normalization, self.action_channels),
             ("state_normalization", self.state_normalization, self.state_channels),
         ):
-            if len(quantiles.q01) != len(channels):
+            count = 0 if quantiles is None else len(quantiles.q01)
+            if count != len(channels):
                 raise ValueError(
-                    f"{what} has {len(quantiles.q01)} channels; "
-                    f"this group has {', '.join(channels)}"
+                    f"{what} has {count} channels; this group has {', '.join(channels) or 'none'}"
                 )
         if len(self.rest) != len(names):
             raise ValueError(f"rest has {len(self.rest)} values for {len(names)} joints")
@@ -195,10 +270,18 @@ class Group(Strict):
             chain = [link.joint for link in self.action.kinematics.links]
             if chain != names:
                 raise ValueError(f"the kinematic chain {chain} is not the group's joints {names}")
-        elif len(names) != 1:
-            raise ValueError("a gripper has exactly one joint")
-        elif self.action.closed == self.action.open:
-            raise ValueError("closed and open are the same position")
+        elif isinstance(self.action, Gripper):
+            if len(names) != 1:
+                raise ValueError("a gripper has exactly one joint")
+            if self.action.closed == self.action.open:
+                raise ValueError("closed and open are the same position")
+        if self.is_base:
+            if names != list(BASE_JOINTS):
+                raise ValueError(f"a base has the joints {', '.join(BASE_JOINTS)}, not {names}")
+            if self.tracking_limit is not None:
+                raise ValueError("a base has no commanded position; its tracking_limit is null")
+        if self.is_base != isinstance(self.driver, TwistBase):
+            raise ValueError(f"driver {self.driver.type} cannot carry {self.action.convention}")
         return self
 
 
@@ -253,6 +336,11 @@ class Embodiment(Strict):
         if self.command_hz < self.action_hz:
             raise ValueError(f"command_hz {self.command_hz} is below action_hz {self.action_hz}")
         return self
+
+    @property
+    def base_D(self) -> tuple[bool, ...]:
+        """For each joint, whether it belongs to a mobile base."""
+        return tuple(group.is_base for group in self.groups for _ in group.joints)
 
     @property
     def joints(self) -> tuple[Joint, ...]:
