@@ -49,6 +49,7 @@ def micro_inputs(observations: int = 2, prompts_each: int = 1, padding: int = 0)
         input_ids_PL=ids,
         mask_PL=mask if padding else None,
         state_PK=torch.randn(P, 5, generator=generator),
+        valid_PHK=torch.ones(P, 4, 5, dtype=torch.bool),
     )
 
 

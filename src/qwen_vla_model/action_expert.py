@@ -42,6 +42,27 @@ class Context:
     cache: tuple[tuple[torch.Tensor, torch.Tensor], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Time:
+    """The timestep of every token. There are two at most, so each is embedded only once.
+
+    Attributes:
+        embedding: [P, D, 1, d] of tau, or [P, D, 2, d] of tau and of 0.
+        clean_PDH: bool, which of the last H tokens have tau = 0; None for none.
+    """
+
+    embedding: torch.Tensor
+    clean_PDH: torch.Tensor | None
+
+    def modulate(self, layer: nn.Linear, tokens: int) -> torch.Tensor:
+        """Shifts, scales and gates [P, D, tokens, ...]; one token's worth where all agree."""
+        modulation = layer(self.embedding)
+        if self.clean_PDH is None:
+            return modulation
+        clean = F.pad(self.clean_PDH, (tokens - self.clean_PDH.shape[-1], 0))
+        return torch.where(clean[..., None], modulation[:, :, 1:], modulation[:, :, :1])
+
+
 class Block(nn.Module):
     """AdaLN, joint attention with QK-norm, SwiGLU. At the published width: 70.8 M parameters."""
 
@@ -125,11 +146,14 @@ class ActionExpert(nn.Module):
             cache=tuple(cache),
         )
 
-    def forward(self, noisy_PDHK, tau_PD, state_PK, context: Context) -> torch.Tensor:
-        """Velocity [P, D, H, K] of D noise draws per prompt, which do not see each other.
+    def forward(
+        self, noisy_PDHK, tau_PD, state_PK, context: Context, clean_PDH=None
+    ) -> torch.Tensor:
+        """Output [P, D, H, K] for D noise draws per prompt, which do not see each other.
 
         Args:
             tau_PD: 1 is noise. state_PK: normalised state, read when there is a state token.
+            clean_PDH: bool, steps given without noise, whose own tau is 0; None for none.
         """
         P, D, H, _ = noisy_PDHK.shape
         x = self.action_in(noisy_PDHK)
@@ -137,13 +161,17 @@ class ActionExpert(nn.Module):
             x = torch.cat([self.state_in(state_PK)[:, None, None].expand(-1, D, 1, -1), x], dim=2)
         positions_PA = context.start_P[:, None] + torch.arange(x.shape[2], device=x.device)
         rope = self.rotary(x, positions_PA.expand(3, -1, -1))
-        time = F.silu(self.time_in(timestep_embedding(tau_PD)).to(x.dtype))[:, :, None]
+        tau = tau_PD[..., None]
+        if clean_PDH is not None:
+            tau = torch.cat([tau, torch.zeros_like(tau)], dim=-1)
+        time = F.silu(self.time_in(timestep_embedding(tau)).to(x.dtype))
+        time = Time(embedding=time, clean_PDH=clean_PDH)
         stream = self._cached if self.context == "cached" else self._joint
         x = stream(x, time, rope, context)[:, :, -H:]
-        shift, scale = self.modulation_out(time).chunk(2, dim=-1)
+        shift, scale = time.modulate(self.modulation_out, H).chunk(2, dim=-1)
         return self.action_out(self.norm_out(x) * (1 + scale) + shift)
 
-    def _cached(self, x, time, rope, context: Context) -> torch.Tensor:
+    def _cached(self, x, time: Time, rope, context: Context) -> torch.Tensor:
         """Action tokens [P, D, A, d] against the cached context; draws share one sequence."""
         P, D, A, _ = x.shape
         rope = tuple(t.repeat(1, D, 1) for t in rope)
@@ -172,7 +200,7 @@ class ActionExpert(nn.Module):
             seen = context.mask_PL[:, None, None].expand(-1, 1, D * A, -1)
         return torch.cat([seen, own.expand(len(seen), -1, -1, -1)], dim=-1)
 
-    def _joint(self, x, time, rope, context: Context) -> torch.Tensor:
+    def _joint(self, x, time: Time, rope, context: Context) -> torch.Tensor:
         """Context and action tokens as one modulated sequence per draw."""
         P, D, A, _ = x.shape
         x = torch.cat([context.tokens_PLd[:, None].expand(-1, D, -1, -1), x], dim=2)
@@ -194,9 +222,10 @@ class ActionExpert(nn.Module):
         return x
 
 
-def _modulated(block: Block, x, time, attention) -> torch.Tensor:
+def _modulated(block: Block, x, time: Time, attention) -> torch.Tensor:
     """One DiT block with AdaLN's six modulations."""
-    shift1, scale1, gate1, shift2, scale2, gate2 = block.modulation(time).chunk(6, dim=-1)
+    modulation = time.modulate(block.modulation, x.shape[2])
+    shift1, scale1, gate1, shift2, scale2, gate2 = modulation.chunk(6, dim=-1)
     x = x + gate1 * attention(block, block.norm(x) * (1 + scale1) + shift1)
     return x + gate2 * block.mlp(block.norm(x) * (1 + scale2) + shift2)
 

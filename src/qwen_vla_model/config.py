@@ -8,7 +8,7 @@ for Qwen-RobotManip. ``qwen_vla_tiny`` is the same code at a few million paramet
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 from transformers import Qwen3_5Config
 
 
@@ -51,6 +51,8 @@ class QwenVlaConfig(_Strict):
         horizon: action steps of a chunk, H.
         channels: width of the zero-padded action tensor, K.
         euler_steps: integration steps from noise to actions.
+        prefix_steps: the longest clean prefix it was trained to continue; 0 for none. What is
+            longer than that is continued by guidance.
         backbone: what ``Qwen3_5Config`` takes, with ``text_config`` and ``vision_config``.
     """
 
@@ -58,8 +60,15 @@ class QwenVlaConfig(_Strict):
     horizon: PositiveInt
     channels: PositiveInt
     euler_steps: PositiveInt
+    prefix_steps: NonNegativeInt = 0
     expert: ExpertConfig
     backbone: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _prefix_fits(self) -> "QwenVlaConfig":
+        if self.prefix_steps >= self.horizon:
+            raise ValueError(f"prefix_steps {self.prefix_steps} leave nothing of {self.horizon}")
+        return self
 
     @model_validator(mode="after")
     def _rotary_fits(self) -> "QwenVlaConfig":

@@ -1,5 +1,10 @@
-"""Flow matching (paper section 2.4, equations 1, 2): tau = 1 is noise, tau = 0 the action."""
+"""Flow matching (paper section 2.4, equations 1, 2): tau = 1 is noise, tau = 0 the action.
 
+Also the guidance of real-time chunking (arXiv 2506.07339) for networks that were not trained to
+continue a prefix; its authors count time the other way round, tau = 1 - t.
+"""
+
+import math
 from typing import Annotated, Literal
 
 import torch
@@ -46,23 +51,24 @@ def interpolate(actions: torch.Tensor, noise: torch.Tensor, tau: torch.Tensor) -
 
 
 def masked_loss(
-    velocity: torch.Tensor, actions: torch.Tensor, noise: torch.Tensor, mask_PHK: torch.Tensor
+    velocity: torch.Tensor, actions: torch.Tensor, noise: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
     """Equations (1) and (2): squared error per channel over valid steps, mean over valid channels.
 
     Args:
         velocity, actions, noise: [P, D, H, K] (D noise draws), or broadcastable to it.
-        mask_PHK: bool [P, H, K], true where a step and a channel hold an action.
+        mask: bool, likewise; true where a step and a channel hold an action to learn from.
     Returns:
-        A scalar: the mean over draws, and over samples that have a valid channel at all.
+        A scalar: the mean over all draws that have a valid channel; 0 where none has.
     """
-    mask = mask_PHK[:, None].to(velocity.dtype)
+    mask = mask.to(velocity.dtype)
     squared = (velocity - (noise - actions)).square() * mask
-    steps_P1K = mask.sum(2)
-    channel_PDK = squared.sum(2) / steps_P1K.clamp(min=1)  # (1)
-    channels_P1 = (steps_P1K > 0).sum(-1)
-    sample_PD = channel_PDK.sum(-1) / channels_P1.clamp(min=1)  # (2)
-    return sample_PD[channels_P1[:, 0] > 0].mean()
+    steps_PDK = mask.sum(2)
+    channel_PDK = squared.sum(2) / steps_PDK.clamp(min=1)  # (1)
+    channels_PD = (steps_PDK > 0).sum(-1)
+    draw_PD = channel_PDK.sum(-1) / channels_PD.clamp(min=1)  # (2)
+    counted_PD = (channels_PD > 0).expand_as(draw_PD)
+    return draw_PD.sum() / counted_PD.sum().clamp(min=1)
 
 
 def integrate(velocity_of, noise: torch.Tensor, steps: int) -> torch.Tensor:
@@ -71,3 +77,45 @@ def integrate(velocity_of, noise: torch.Tensor, steps: int) -> torch.Tensor:
     for i in range(steps):
         y = y - velocity_of(y, 1.0 - i / steps) / steps
     return y
+
+
+MAX_GUIDANCE = 5.0
+"""Beta of real-time chunking: what its authors' simulated experiments use."""
+
+
+def soft_mask(committed: int, known: int, steps: int) -> torch.Tensor:
+    """How much each step is held to the old chunk, float32 [steps].
+
+    Args:
+        committed: steps that will have been executed before the new chunk is there: weight 1.
+        known: steps that the old chunk still has, >= committed; beyond the committed ones the
+            weight falls exponentially, and it is 0 where the old chunk ends.
+        steps: length of the new chunk.
+    """
+    step = torch.arange(steps)
+    linear = ((known - step) / (known - committed + 1)).clamp(0.0, 1.0)
+    falling = linear * torch.expm1(linear) / (math.e - 1.0)
+    return torch.where(step < committed, 1.0, falling)
+
+
+def guided(velocity_of, target: torch.Tensor, weight: torch.Tensor):
+    """A velocity that also steers the clean estimate Y - tau v towards ``target``.
+
+    Args:
+        velocity_of: as ``integrate`` takes it; differentiable in its first argument.
+        target: what the old chunk does, broadcastable to the noisy chunk.
+        weight: of the squared error at each step and channel, likewise; 0 is free.
+    """
+
+    def velocity(y: torch.Tensor, tau: float) -> torch.Tensor:
+        with torch.enable_grad():
+            y = y.detach().requires_grad_()
+            v = velocity_of(y, tau)
+            clean = y - tau * v
+            error = (weight * (target - clean)).detach()
+            (pull,) = torch.autograd.grad(clean, y, error)
+        noise, action = tau, 1.0 - tau
+        strength = (noise**2 + action**2) / (noise * action) if action > 0.0 else math.inf
+        return v.detach() - min(strength, MAX_GUIDANCE) * pull
+
+    return velocity

@@ -8,7 +8,7 @@ from torch import nn
 from .action_expert import ActionExpert, Context
 from .backbone import Backbone, Grid
 from .config import QwenVlaConfig
-from .flow_matching import TauDistribution, integrate, interpolate, masked_loss
+from .flow_matching import TauDistribution, guided, integrate, interpolate, masked_loss
 
 MIN_TAU = 0.05
 """Below this (Y_tau - Y0) / tau divides by too little; Euler's last step is at 1 / steps."""
@@ -25,6 +25,9 @@ class Inputs:
         input_ids_PL: tokens, padded on the right; views in order, each with its image tokens.
         mask_PL: bool, false on padding; None where nothing is padded.
         state_PK: normalised state, zero-padded to the K channels.
+        valid_PHK: bool, the paper's mask M: where the robot has a step and a channel. What lies
+            outside is padding. It is zero in the actions, in the noise and all the way between,
+            so that nothing that happens there reaches a loss or an action.
     """
 
     patches: tuple[torch.Tensor, ...]
@@ -33,6 +36,7 @@ class Inputs:
     input_ids_PL: torch.Tensor
     mask_PL: torch.Tensor | None
     state_PK: torch.Tensor
+    valid_PHK: torch.Tensor
 
     def to(self, device: torch.device | str) -> "Inputs":
         """The same on another device."""
@@ -67,12 +71,15 @@ class QwenVla(nn.Module):
     def _positions(self, inputs: Inputs) -> torch.Tensor:
         return self.backbone.positions(inputs.input_ids_PL, inputs.grids)
 
-    def velocity(self, noisy, tau, state_PK, context: Context) -> torch.Tensor:
-        """The flow's velocity at ``noisy`` [P, D, H, K] and ``tau`` [P, D], float32."""
-        output = self.expert(noisy, tau, state_PK, context).float()
-        if self.config.expert.prediction == "velocity":
-            return output
-        return (noisy - output) / tau.clamp(min=MIN_TAU)[..., None, None]
+    def velocity(self, noisy, tau, state_PK, context: Context, clean_PDH=None) -> torch.Tensor:
+        """The flow's velocity at ``noisy`` [P, D, H, K] and ``tau`` [P, D], float32.
+
+        It is 0 on the steps of ``clean_PDH``, which are given and stay.
+        """
+        output = self.expert(noisy, tau, state_PK, context, clean_PDH).float()
+        if self.config.expert.prediction == "action":
+            output = (noisy - output) / tau.clamp(min=MIN_TAU)[..., None, None]
+        return output if clean_PDH is None else output.masked_fill(clean_PDH[..., None], 0.0)
 
     def _encode_views(self, inputs: Inputs) -> torch.Tensor:
         """Image tokens [O, all views, E]; views of one size go through the tower together."""
@@ -97,31 +104,77 @@ class QwenVla(nn.Module):
     ) -> torch.Tensor:
         """The action loss with several noise draws per pass of the backbone.
 
+        Where the configuration has ``prefix_steps``, each draw is given a random number of steps
+        from 0 to that many without noise, and learns to continue them (arXiv 2512.05964).
+
         Args:
             hidden_PLE: what ``read`` returned for ``inputs``, where the caller has it already.
-            actions_PHK: normalised chunks, zero where padded.
-            mask_PHK: bool, true where a step and a channel hold an action.
+            actions_PHK: normalised chunks.
+            mask_PHK: bool, true where a step and a channel hold an action to learn from; what is
+                false counts as padding.
         """
         if hidden_PLE is None:
             hidden_PLE = self.read(inputs)
         context = self.context(inputs, hidden_PLE)
-        shape = (len(actions_PHK), draws, *actions_PHK.shape[1:])
-        noise = torch.randn(shape, generator=generator, device=generator.device)
-        tau_PD = tau.sample(shape[:2], generator).clamp(min=MIN_TAU)
-        clean = actions_PHK[:, None]
+        P, H, _ = actions_PHK.shape
+        mask = mask_PHK[:, None]
+        clean = torch.where(mask, actions_PHK[:, None], 0.0)
+        noise = torch.randn(
+            P, draws, *actions_PHK.shape[1:], generator=generator, device=generator.device
+        )
+        noise = torch.where(mask, noise, 0.0)
+        tau_PD = tau.sample((P, draws), generator).clamp(min=MIN_TAU)
         noisy = interpolate(clean, noise, tau_PD)
-        velocity = self.velocity(noisy, tau_PD, inputs.state_PK, context)
-        return masked_loss(velocity, clean, noise, mask_PHK)
+        prefix_PDH = None
+        if self.config.prefix_steps:
+            longest = self.config.prefix_steps
+            length_PD1 = torch.randint(
+                longest + 1, (P, draws, 1), generator=generator, device=generator.device
+            )
+            prefix_PDH = torch.arange(H, device=length_PD1.device) < length_PD1
+            noisy = torch.where(prefix_PDH[..., None], clean, noisy)
+            mask = mask & ~prefix_PDH[..., None]
+        velocity = self.velocity(noisy, tau_PD, inputs.state_PK, context, prefix_PDH)
+        return masked_loss(velocity, clean, noise, mask)
 
     @torch.no_grad()
-    def predict(self, inputs: Inputs, generator: torch.Generator) -> torch.Tensor:
-        """Normalised chunks [P, H, K] by Euler integration from noise."""
+    def predict(
+        self,
+        inputs: Inputs,
+        generator: torch.Generator,
+        prefix_PHK: torch.Tensor | None = None,
+        weight_PH: torch.Tensor | None = None,
+        *,
+        guide: bool = False,
+    ) -> torch.Tensor:
+        """Normalised chunks [P, H, K] by Euler integration from noise; 0 on padding.
+
+        Args:
+            prefix_PHK: what the chunk in use does, wherever ``weight_PH`` is above 0.
+            weight_PH: 1 on steps that are committed: they are returned as they are given, and
+                continued. None where there is no prefix.
+            guide: pull towards the prefix with these weights instead of giving it to the network
+                without noise. For networks that were not trained with a prefix (as long).
+        """
         context = self.context(inputs, self.read(inputs))
-        P = len(inputs.input_ids_PL)
-        shape = (P, 1, self.config.horizon, self.config.channels)
-        noise = torch.randn(shape, generator=generator, device=generator.device)
+        P, H, K = inputs.valid_PHK.shape
+        valid = inputs.valid_PHK[:, None]
+        noise = torch.randn(P, 1, H, K, generator=generator, device=generator.device)
+        noise, clean_PDH = torch.where(valid, noise, 0.0), None
+        if weight_PH is not None:
+            prefix = torch.where(valid, prefix_PHK[:, None], 0.0)
+            committed_PDH = (weight_PH == 1.0)[:, None]
+            if not guide:
+                clean_PDH = committed_PDH
+                noise = torch.where(clean_PDH[..., None], prefix, noise)
 
         def velocity_of(y, tau):
-            return self.velocity(y, y.new_full((P, 1), tau), inputs.state_PK, context)
+            v = self.velocity(y, y.new_full((P, 1), tau), inputs.state_PK, context, clean_PDH)
+            return torch.where(valid, v, 0.0)
 
-        return integrate(velocity_of, noise, self.config.euler_steps)[:, 0]
+        if guide:
+            velocity_of = guided(velocity_of, prefix, weight_PH[:, None, :, None])
+        chunk = integrate(velocity_of, noise, self.config.euler_steps)
+        if guide:
+            chunk = torch.where(committed_PDH[..., None], prefix, chunk)
+        return chunk[:, 0]

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 
 from qwen_vla_core.embodiment import Embodiment
-from qwen_vla_core.errors import ObservationError
+from qwen_vla_core.errors import ChunkError, ObservationError
+from qwen_vla_core.execution import Prefix
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.types import Observation
 
 from .action_space import ActionSpace
 from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
+from .flow_matching import soft_mask
 from .model import QwenVla
 from .processor import Processor
 
@@ -65,12 +67,13 @@ class QwenVlaPolicy:
             )
         )
 
-    def infer(self, observation: Observation) -> np.ndarray:
-        """Predict float32 [H, C] in [-1, 1].
+    def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
+        """Predict float32 [H, C] in [-1, 1], beginning with what ``prefix`` commits.
 
         Raises:
             ObservationError: a camera of the embodiment is missing.
             InstructionError: the instruction is empty or too long.
+            ChunkError: the prefix has other channels or leaves nothing to predict.
         """
         robot = self.processor.embodiment
         missing = [c.name for c in robot.cameras if c.name not in observation.images]
@@ -86,6 +89,38 @@ class QwenVlaPolicy:
             [check_instruction(observation.instruction)],
             self.processor.codec.state(observation.positions_D)[None],
         )
-        chunk_PHK = self._model.predict(inputs.to(self._device), self._generator)
-        encoded_HC = chunk_PHK[0, :, : len(robot.action_channels)].double().cpu().numpy()
-        return np.clip(self._space.decode(encoded_HC), -1.0, 1.0).astype(np.float32)
+        chunk_PHK = self._model.predict(
+            inputs.to(self._device), self._generator, **self._held(prefix)
+        )
+        encoded_HC = chunk_PHK[0, : robot.horizon, : len(robot.action_channels)]
+        actions_HC = self._space.decode(encoded_HC.double().cpu().numpy())
+        actions_HC = np.clip(actions_HC, -1.0, 1.0).astype(np.float32)
+        if prefix is not None:
+            actions_HC[: prefix.committed] = prefix.actions_NC[: prefix.committed]
+        return actions_HC
+
+    def _held(self, prefix: Prefix | None) -> dict:
+        """What ``QwenVla.predict`` is told of a prefix. Its shapes are always the same."""
+        config, robot = self._model.config, self.processor.embodiment
+        if prefix is None:
+            if not config.prefix_steps:
+                return {}
+            nothing = np.zeros((0, len(robot.action_channels)), np.float32)
+            prefix = Prefix(actions_NC=nothing, committed=0)
+        known, channels = prefix.actions_NC.shape
+        committed = prefix.committed
+        if channels != len(robot.action_channels) or not committed < robot.horizon >= known:
+            raise ChunkError(
+                f"a prefix of {known} steps ({committed} committed) of {channels} channels; "
+                f"{robot.name} has {robot.horizon} of {len(robot.action_channels)}"
+            )
+        guide = committed > config.prefix_steps or not config.prefix_steps
+        held = known if guide else committed
+        prefix_PHK = torch.zeros(1, config.horizon, config.channels)
+        encoded_NC = self._space.encode(prefix.actions_NC[:held])
+        prefix_PHK[0, :held, :channels] = torch.from_numpy(encoded_NC)
+        return {
+            "prefix_PHK": prefix_PHK.to(self._device),
+            "weight_PH": soft_mask(committed, held, config.horizon)[None].to(self._device),
+            "guide": guide,
+        }

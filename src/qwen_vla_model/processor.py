@@ -41,11 +41,13 @@ class Processor:
             for camera, grid in zip(embodiment.cameras, self.grids, strict=True)
         )
         self._views_ids = tokenizer(views, add_special_tokens=False)["input_ids"]
+        self.valid_HK = torch.zeros(config.horizon, config.channels, dtype=torch.bool)
+        self.valid_HK[: embodiment.horizon, : len(embodiment.action_channels)] = True
 
     def _check(self) -> None:
         """Refuse an embodiment that does not fit the model's shape."""
         config, robot, unit = self.config, self.embodiment, self._patch * self._merge
-        if robot.horizon != config.horizon:
+        if robot.horizon > config.horizon:
             raise CheckpointError(
                 f"{robot.name}: horizon {robot.horizon}, but the model's is {config.horizon}"
             )
@@ -123,6 +125,7 @@ class Processor:
             input_ids_PL=ids,
             mask_PL=torch.arange(length) < lengths[:, None] if padded else None,
             state_PK=pad_channels(states_PS, self.config.channels),
+            valid_PHK=self.valid_HK.expand(len(rows), -1, -1),
         )
 
 

@@ -69,6 +69,7 @@ def test_when_a_prompt_is_padded_expect_the_same_velocity(context):
         input_ids_PL=padded.input_ids_PL[1:, :-2],
         mask_PL=None,
         state_PK=padded.state_PK[1:],
+        valid_PHK=padded.valid_PHK[1:],
     )
     alone = model.expert(noisy[1:], tau[1:], second.state_PK, context_of(model, second))
     torch.testing.assert_close(together[1:], alone, rtol=1e-4, atol=1e-4)

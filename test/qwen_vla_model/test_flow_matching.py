@@ -22,14 +22,14 @@ def test_when_channels_differ_in_valid_steps_expect_equation_one_and_two():
     mask = torch.tensor([[[1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]], dtype=torch.bool)
     squared = velocity[0, 0].square()
     expected = (squared[:, 0].mean() + squared[0, 1]) / 2
-    torch.testing.assert_close(masked_loss(velocity, target, target, mask), expected)
+    torch.testing.assert_close(masked_loss(velocity, target, target, mask[:, None]), expected)
 
 
 def test_when_padding_holds_anything_expect_the_same_loss_and_no_gradient_there():
     velocity = torch.randn(2, 3, 4, 5, requires_grad=True)
     actions, noise = torch.randn(2, 1, 4, 5), torch.randn(2, 3, 4, 5)
-    mask = torch.zeros(2, 4, 5, dtype=torch.bool)
-    mask[:, :3, :2] = True
+    mask = torch.zeros(2, 1, 4, 5, dtype=torch.bool)
+    mask[:, :, :3, :2] = True
     loss = masked_loss(velocity, actions, noise, mask)
     loss.backward()
     assert velocity.grad[..., 3:, :].eq(0).all() and velocity.grad[..., 2:].eq(0).all()
@@ -40,7 +40,7 @@ def test_when_padding_holds_anything_expect_the_same_loss_and_no_gradient_there(
 
 def test_when_a_sample_has_no_valid_step_expect_it_left_out():
     velocity, zero = torch.ones(2, 1, 2, 2), torch.zeros(2, 1, 2, 2)
-    mask = torch.tensor([True, False])[:, None, None].expand(-1, 2, 2)
+    mask = torch.tensor([True, False])[:, None, None, None].expand(-1, 1, 2, 2)
     assert masked_loss(velocity, zero, zero, mask) == 1.0
 
 

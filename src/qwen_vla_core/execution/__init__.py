@@ -2,6 +2,7 @@
 
 from .control_loop import ControlLoop, Cycle, joint_limits
 from .delay import DelayEstimator
+from .prefix import Prefix, prefix_of
 from .timeline import Offer, Sample, Timeline, Verdict
 
 __all__ = [
@@ -9,8 +10,10 @@ __all__ = [
     "Cycle",
     "DelayEstimator",
     "Offer",
+    "Prefix",
     "Sample",
     "Timeline",
     "Verdict",
     "joint_limits",
+    "prefix_of",
 ]

@@ -14,7 +14,7 @@ from qwen_vla_core.errors import QwenVlaError
 
 from ..action_space import ActionSpace
 from ..model import Inputs
-from ..processor import Processor, pad_channels
+from ..processor import Processor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,11 @@ class EpisodeDataset:
         mask_PHC = np.repeat(np.stack(valid)[..., None], actions[0].shape[-1], axis=-1)
         native_PHC = np.where(mask_PHC, np.stack(actions), 0.0)
         encoded_PHC = self.space.encode(processor.codec.normalize_actions(native_PHC))
-        channels = processor.config.channels
+        actions_PHK = torch.zeros(len(valid), *processor.valid_HK.shape)
+        mask_PHK = torch.zeros_like(actions_PHK, dtype=torch.bool)
+        H, C = mask_PHC.shape[1:]
+        mask_PHK[:, :H, :C] = torch.from_numpy(mask_PHC)
+        actions_PHK[:, :H, :C] = torch.from_numpy(np.where(mask_PHC, encoded_PHC, 0.0))
         return Batch(
             inputs=processor(
                 [
@@ -127,8 +131,8 @@ class EpisodeDataset:
                 instructions,
                 np.stack(states),
             ),
-            actions_PHK=pad_channels(np.where(mask_PHC, encoded_PHC, 0.0), channels),
-            mask_PHK=pad_channels(mask_PHC, channels).bool(),
+            actions_PHK=actions_PHK,
+            mask_PHK=mask_PHK,
             boxes_PV4=torch.from_numpy(np.stack(boxes)),
             instructions=tuple(instructions),
         )

@@ -13,6 +13,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    model_validator,
 )
 
 from qwen_vla_core.errors import QwenVlaError
@@ -49,9 +50,14 @@ class Recipe(_Strict):
         start_from: checkpoint folder to continue from; null starts from random weights.
         max_steps, max_minutes: the training ends, and the cosine reaches its floor, at whichever
             comes first. Minutes are counted over all resumed parts of a run.
+        frozen: parts whose weights stay as they are. The paper's text-to-action stage freezes
+            vision and language and trains the expert alone.
         precision: what the forward pass computes in; weights and optimiser stay float32.
         observations, instructions, draws: a step learns from that many observations, each with up
             to so many of its instructions, each with so many noise draws.
+        prefix_steps: each draw is given up to so many steps without noise and learns to continue
+            them (real-time chunking), 0 for none. As many as the delay between an observation and
+            its chunk may ever last.
         validation_episodes: held out, the last ones by name.
     """
 
@@ -64,12 +70,14 @@ class Recipe(_Strict):
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Literal["float32", "bfloat16"] = "bfloat16"
 
+    frozen: tuple[Literal["vision", "language", "expert"], ...] = ()
     max_steps: PositiveInt
     max_minutes: PositiveFloat | None = None
     observations: PositiveInt
     instructions: PositiveInt
     draws: PositiveInt
     tau: TauDistribution
+    prefix_steps: NonNegativeInt = 0
     grounding: GroundingRecipe
 
     learning_rates: LearningRates
@@ -84,6 +92,14 @@ class Recipe(_Strict):
     """Observations of the held-out episodes that are validated on."""
     validate_every_minutes: PositiveFloat = 5.0
     save_every_minutes: PositiveFloat = 5.0
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> "Recipe":
+        if {"vision", "language", "expert"} <= set(self.frozen):
+            raise ValueError("frozen: nothing is left to train")
+        if {"vision", "language"} <= set(self.frozen) and self.grounding.steps:
+            raise ValueError("grounding: its steps train vision and language, which are frozen")
+        return self
 
 
 def load_recipe(path: Path) -> Recipe:

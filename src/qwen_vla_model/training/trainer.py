@@ -27,7 +27,7 @@ from ..checkpoint import (
     load_weights,
     save_pretrained,
 )
-from ..config import qwen_vla_tiny
+from ..config import QwenVlaConfig, qwen_vla_tiny
 from ..model import QwenVla
 from ..processor import Processor
 from ..tokenizer import IMAGE, train_tokenizer
@@ -62,6 +62,10 @@ class Trainer:
             tokenizer = train_tokenizer()
             image_token = tokenizer.convert_tokens_to_ids(IMAGE)
             model = QwenVla(qwen_vla_tiny(len(tokenizer), image_token))
+        # Not model_copy, which checks nothing: a prefix as long as the chunk is refused here.
+        model.config = QwenVlaConfig.model_validate(
+            model.config.model_dump() | {"prefix_steps": recipe.prefix_steps}
+        )
         robot = load_embodiment(recipe.embodiment)
         width = model.config.backbone_config().text_config.hidden_size
         self.model = model.to(recipe.device).train()
@@ -81,18 +85,23 @@ class Trainer:
         self.step, self.elapsed_s = 0, 0.0
 
     def _groups(self) -> list[dict]:
-        """Parameter groups: each part's learning rate, weight decay on matrices only."""
+        """Freeze what stays; group the rest: each part's rate, weight decay on matrices only."""
         rates = self.recipe.learning_rates
         parts = {
-            "model.backbone.visual.": rates.vision,
-            "model.backbone.language_model.": rates.language,
-            "grounding.": rates.language,
+            "model.backbone.visual.": "vision",
+            "model.backbone.language_model.": "language",
+            "grounding.": "language",
         }
         groups = {}
         for name, parameter in self.trained.named_parameters():
-            rate = next((r for part, r in parts.items() if name.startswith(part)), rates.expert)
+            part = next(
+                (part for start, part in parts.items() if name.startswith(start)), "expert"
+            )
+            if name.startswith("model.") and part in self.recipe.frozen:
+                parameter.requires_grad_(False)
+                continue
             decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
+            groups.setdefault((getattr(rates, part), decay), []).append(parameter)
         return [
             {"params": parameters, "peak": rate, "weight_decay": decay}
             for (rate, decay), parameters in groups.items()

@@ -38,7 +38,9 @@ def validate(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> dict[s
         errors.append((predicted - batch.actions_PHK)[batch.mask_PHK].abs().numpy())
         ends = [
             denormalize(
-                data.space.decode(chunk[..., : len(robot.action_channels)].double().numpy()),
+                data.space.decode(
+                    chunk[:, : robot.horizon, : len(robot.action_channels)].double().numpy()
+                ),
                 codec.action_q01_C,
                 codec.action_q99_C,
             )[..., translation].sum(1)

@@ -1,0 +1,82 @@
+"""What a new chunk has to continue: the part of the old one that still lies ahead.
+
+While a policy computes, the robot goes on with the chunk in use. What will have been executed by
+the time the answer is there is committed: the answer begins with it (real-time chunking).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..embodiment import EmbodimentCodec
+from ..errors import ChunkError, NonFiniteError
+from ..types import ActionChunk, Observation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prefix:
+    """What the chunk in use does from an observation's time on, as a policy's actions.
+
+    Attributes:
+        actions_NC: float32 [N, C] in [-1, 1], order of ``Embodiment.action_channels``; action 0
+            starts from what was commanded at the observation's time.
+        committed: how many of them a new chunk begins with, 0 to N. The rest is what the old
+            chunk would have gone on to do.
+    """
+
+    actions_NC: np.ndarray
+    committed: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no prefix.
+
+        Raises:
+            ChunkError: the actions are not [N, C], or fewer than are committed.
+            NonFiniteError: an action is NaN or infinite.
+        """
+        shape = self.actions_NC.shape
+        if len(shape) != 2 or not 0 <= self.committed <= shape[0]:
+            raise ChunkError(f"a prefix of shape {shape} with {self.committed} steps committed")
+        if not np.isfinite(self.actions_NC).all():
+            raise NonFiniteError("the prefix holds NaN or infinity")
+
+
+def prefix_of(
+    chunk: ActionChunk, observation: Observation, codec: EmbodimentCodec, delay_steps: int
+) -> Prefix | None:
+    """The rest of the chunk in use, seen from an observation.
+
+    The actions are made one after the other, each from where those before it really lead, so that
+    what a limit of the codec cuts off one is made up for by the next.
+
+    Args:
+        chunk: what the robot is doing and will go on doing until the answer is there.
+        observation: what the policy is about to be asked.
+        delay_steps: action steps until the answer is there; all but one step of a chunk at most
+            are committed, so that something is left to predict.
+    Returns:
+        None where the chunk does not lead on from the observation: it was made later, it is at
+        its end, or the command is farther from it than ``jump_limit``: the robot does not follow.
+    """
+    robot = codec.embodiment
+    ahead_s = chunk.end_s - observation.stamp_s
+    # The small term keeps 2.9999999 steps, which is rounding, from being counted as 2.
+    known = min(int(np.floor(ahead_s / robot.action_step_s + 1e-6)), robot.horizon)
+    if known < 1 or observation.stamp_s < chunk.stamp_s:
+        return None
+    times_s = observation.stamp_s + robot.action_step_s * np.arange(known + 1)
+    points_s = chunk.stamp_s + chunk.step_s * np.arange(len(chunk.positions_TD))
+    planned_TD = np.stack(
+        [np.interp(times_s, points_s, joint) for joint in chunk.positions_TD.T], axis=1
+    )
+    reached_D = observation.commanded_D
+    if np.abs(planned_TD[0] - reached_D).max() > robot.jump_limit:
+        return None
+    actions = []
+    for target_D in planned_TD[1:]:
+        native_1C = codec.encode(np.stack([reached_D, target_D]))
+        actions.append(codec.normalize_actions(native_1C).astype(np.float32))
+        reached_D = codec.decode(actions[-1], reached_D, observation.stamp_s).positions_TD[1]
+    return Prefix(
+        actions_NC=np.concatenate(actions), committed=min(delay_steps, known, robot.horizon - 1)
+    )
