@@ -10,6 +10,7 @@ import numpy as np
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from qwen_vla_core.execution import ControlLoop
 from qwen_vla_core.modes import Trigger
+from qwen_vla_core.types import ActionChunk
 
 from .worlds.widowx import WidowxWorld
 
@@ -19,6 +20,7 @@ class RobotChain:
 
     Attributes:
         commanded_D: joint positions [7] last commanded; deltas are integrated from here.
+        chunk: what was handed over last; None before the first.
     """
 
     def __init__(self, codec: EmbodimentCodec, world: WidowxWorld) -> None:
@@ -27,6 +29,7 @@ class RobotChain:
         self._gripper = next(g.driver for g in codec.embodiment.groups if g.name == "gripper")
         self._loop = ControlLoop(codec.embodiment)
         self._periods = 0
+        self.chunk: ActionChunk | None = None
         self._loop.on_joints(world.positions_D, self.now_s)
         self.commanded_D = self._loop.update(self.now_s, self.now_s).filtered.motion.command_D
         self._loop.trigger(Trigger.ENGAGE_POLICY, "rollout", self.now_s)
@@ -51,8 +54,8 @@ class RobotChain:
         """
         stamp_s = self.now_s if stamp_s is None else stamp_s
         commanded_D = self.commanded_D if commanded_D is None else commanded_D
-        chunk = self._codec.decode(actions_HC, commanded_D, stamp_s)
-        self._loop.on_chunk(chunk, self.now_s, self.now_s)
+        self.chunk = self._codec.decode(actions_HC, commanded_D, stamp_s)
+        self._loop.on_chunk(self.chunk, self.now_s, self.now_s)
 
     def advance(self, duration_s: float) -> None:
         """Let the robot go on for a multiple of the control period."""

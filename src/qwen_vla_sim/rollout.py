@@ -1,9 +1,11 @@
 """One episode of a policy in the simulated world, faster than real time and without ROS."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
+from qwen_vla_core.execution import prefix_of
 from qwen_vla_core.policy import Policy
 from qwen_vla_core.types import Observation
 
@@ -59,6 +61,7 @@ def roll_out(
     world.reset(scene.positions_D, scene.blocks)
     chain = RobotChain(codec, world)
     step_s = codec.embodiment.action_step_s
+    delay_steps = math.ceil(latency_s / step_s)
     step = held_steps = 0
     while step < TIME_LIMIT_STEPS and held_steps < HELD_STEPS:
         replan = step % replan_steps == 0
@@ -67,7 +70,8 @@ def roll_out(
         if on_step is not None:
             on_step(observation)
         if replan:
-            actions_HC = policy.infer(observation)
+            prefix = prefix_of(chain.chunk, observation, codec, delay_steps)
+            actions_HC = policy.infer(observation, prefix)
             chain.advance(latency_s)
             chain.play(actions_HC, observation.commanded_D, observation.stamp_s)
         chain.advance(step_s - latency_s if replan else step_s)

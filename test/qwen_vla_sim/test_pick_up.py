@@ -35,7 +35,7 @@ class OtherColour:
         self._codec, self._world, self._colour = codec, world, colour
         self._expert = PickUpExpert(codec)
 
-    def infer(self, observation):
+    def infer(self, observation, prefix=None):
         situation = self._expert.situation(observation.commanded_D, self._world, (self._colour,))
         plan = self._expert.plan(situation, self._colour, self._codec.embodiment.horizon)
         return self._codec.normalize_actions(plan)
@@ -44,7 +44,7 @@ class OtherColour:
 class Still:
     """Does nothing."""
 
-    def infer(self, observation):
+    def infer(self, observation, prefix=None):
         return np.zeros((16, 7))
 
 

@@ -42,7 +42,7 @@ class Prefix:
 
 
 def prefix_of(
-    chunk: ActionChunk, observation: Observation, codec: EmbodimentCodec, delay_steps: int
+    chunk: ActionChunk | None, observation: Observation, codec: EmbodimentCodec, delay_steps: int
 ) -> Prefix | None:
     """The rest of the chunk in use, seen from an observation.
 
@@ -50,14 +50,17 @@ def prefix_of(
     what a limit of the codec cuts off one is made up for by the next.
 
     Args:
-        chunk: what the robot is doing and will go on doing until the answer is there.
+        chunk: what the robot is doing and will go on doing until the answer is there, if anything.
         observation: what the policy is about to be asked.
         delay_steps: action steps until the answer is there; all but one step of a chunk at most
             are committed, so that something is left to predict.
     Returns:
-        None where the chunk does not lead on from the observation: it was made later, it is at
-        its end, or the command is farther from it than ``jump_limit``: the robot does not follow.
+        None where no chunk leads on from the observation: there is none, it was observed later,
+        it is at its end, or the command is farther from it than ``jump_limit``, so that the robot
+        is not following it.
     """
+    if chunk is None:
+        return None
     robot = codec.embodiment
     ahead_s = chunk.end_s - observation.stamp_s
     # The small term keeps 2.9999999 steps, which is rounding, from being counted as 2.
@@ -69,14 +72,25 @@ def prefix_of(
     planned_TD = np.stack(
         [np.interp(times_s, points_s, joint) for joint in chunk.positions_TD.T], axis=1
     )
-    reached_D = observation.commanded_D
+    base_D = np.array(robot.base_D)
+    if base_D.any():
+        planned_TD[:, base_D] = _from_the_first(planned_TD[:, base_D])
+    reached_D = np.where(base_D, 0.0, observation.commanded_D)
     if np.abs(planned_TD[0] - reached_D).max() > robot.jump_limit:
         return None
     actions = []
     for target_D in planned_TD[1:]:
         native_1C = codec.encode(np.stack([reached_D, target_D]))
         actions.append(codec.normalize_actions(native_1C).astype(np.float32))
-        reached_D = codec.decode(actions[-1], reached_D, observation.stamp_s).positions_TD[1]
+        arrived_D = codec.decode(actions[-1], reached_D, observation.stamp_s).positions_TD[1]
+        reached_D = np.where(base_D, target_D, arrived_D)
     return Prefix(
         actions_NC=np.concatenate(actions), committed=min(delay_steps, known, robot.horizon - 1)
     )
+
+
+def _from_the_first(poses_T3: np.ndarray) -> np.ndarray:
+    """Poses x, y, yaw as displacements from the first of them."""
+    x, y, yaw = (poses_T3 - poses_T3[0]).T
+    cos, sin = np.cos(poses_T3[0, 2]), np.sin(poses_T3[0, 2])
+    return np.stack([cos * x + sin * y, cos * y - sin * x, yaw], axis=1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from qwen_vla_core.embodiment.rotation import euler_from_matrix
+from qwen_vla_core.execution import Prefix
 from qwen_vla_core.types import Observation
 
 from ..worlds.widowx import WidowxWorld
@@ -148,8 +149,10 @@ class ExpertPolicy:
         self._codec, self._world = codec, world
         self._expert = PickUpExpert(codec)
 
-    def infer(self, observation: Observation) -> np.ndarray:
+    def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
         """Normalised actions [H, 7] for the block that the instruction names.
+
+        A prefix is not needed: the plan always leads on from what was commanded.
 
         Raises:
             InstructionError: it does not name exactly one block.
