@@ -4,14 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from interbotix_xs_msgs.srv import RobotInfo
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_ros.drivers import make_drivers
-from qwen_vla_ros.drivers.interbotix import pwm_for
 
 WIDOWX = load_embodiment(Path(__file__).parents[2] / "embodiments" / "widowx.yaml")
 ARM = tuple(joint.name for joint in WIDOWX.groups[0].joints)
@@ -131,9 +128,3 @@ def test_when_the_finger_is_too_far_closed_expect_positive_pwm_on_the_gripper(ro
 
     assert spin_until(ros, node, heard)
     assert (robot.single[0].name, robot.single[0].cmd) == ("gripper", 350.0)
-
-
-@given(st.floats(-1.0, 1.0))
-def test_when_the_finger_error_is_anything_expect_bounded_pwm_towards_the_target(error_m):
-    pwm = pwm_for(error_m, gain_per_m=300.0, pwm_limit=350.0)
-    assert abs(pwm) <= 350.0 and pwm * error_m >= 0.0

@@ -4,9 +4,11 @@ Unknown keys, missing limits, min >= max, NaN, and repeated names are errors. No
 files (see loader.py) or computes motions (see kinematics.py, codec.py).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from .gripper_drive import GRIPPER_PRESETS, GripperEnds
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Topic = Annotated[str, Field(pattern=r"^/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$")]
@@ -14,6 +16,9 @@ Positive = Annotated[FiniteFloat, Field(gt=0.0)]
 Vector3 = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
 BASE_JOINTS = ("base_x", "base_y", "base_yaw")
+LOWEST_BASE_HZ = 5.0
+"""A SLATE stops when it hears nothing for 300 ms (interbotix slate_base), diff_drive_controller
+after 500 ms."""
 EE_CHANNELS = ("x", "y", "z", "roll", "pitch", "yaw")
 
 
@@ -183,6 +188,30 @@ class InterbotixPwmGripper(Strict):
     """Largest PWM sent; 885 is the servo's full scale."""
 
 
+class InterbotixPositionGripper(Strict):
+    """A gripper in current_based_position mode, sent motor angles, as ALOHA drives it.
+
+    The finger goes linearly from the action's ``closed`` to its ``open`` while the motor goes
+    from ``motor_closed_rad`` to ``motor_open_rad`` (gripper_drive.py). Nothing is sent beyond
+    these ends; the joint's limits lie between them, so that the safety filter clamps first and
+    says so.
+    """
+
+    type: Literal["interbotix_position_gripper"]
+    namespace: Name
+    motor: Name
+    preset: Literal["aloha_original", "aloha_trossen"] | None = None
+    """Fills the four ends above where the file does not give them."""
+    motor_closed_rad: FiniteFloat
+    motor_open_rad: FiniteFloat
+
+    @model_validator(mode="after")
+    def _turns(self) -> "InterbotixPositionGripper":
+        if self.motor_closed_rad == self.motor_open_rad:
+            raise ValueError("motor_closed_rad and motor_open_rad are the same angle")
+        return self
+
+
 class TwistBase(Strict):
     """A differential-drive base that takes velocities and answers with odometry."""
 
@@ -216,8 +245,37 @@ class Group(Strict):
     """Largest |measured - commanded| before the robot is held, joint units; null where contact
     makes them differ (a gripper holding something)."""
     driver: Annotated[
-        InterbotixGroup | InterbotixPwmGripper | TwistBase, Field(discriminator="type")
+        InterbotixGroup | InterbotixPwmGripper | InterbotixPositionGripper | TwistBase,
+        Field(discriminator="type"),
     ]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, group: Any) -> Any:
+        """What a gripper preset knows, where the file does not say it."""
+        match group:
+            case {
+                "action": {"convention": "gripper"} as action,
+                "driver": {"type": "interbotix_position_gripper", "preset": str(name)} as driver,
+            } if name in GRIPPER_PRESETS:
+                ends = GRIPPER_PRESETS[name]
+                fingers = {"closed": ends.finger_closed_m, "open": ends.finger_open_m}
+                motor = {
+                    "motor_closed_rad": ends.motor_closed_rad,
+                    "motor_open_rad": ends.motor_open_rad,
+                }
+                return {**group, "action": fingers | action, "driver": motor | driver}
+        return group
+
+    @property
+    def gripper_ends(self) -> GripperEnds:
+        """Both ends of a gripper in position mode; only where the driver is one."""
+        return GripperEnds(
+            finger_closed_m=self.action.closed,
+            finger_open_m=self.action.open,
+            motor_closed_rad=self.driver.motor_closed_rad,
+            motor_open_rad=self.driver.motor_open_rad,
+        )
 
     @property
     def is_base(self) -> bool:
@@ -280,8 +338,19 @@ class Group(Strict):
                 raise ValueError(f"a base has the joints {', '.join(BASE_JOINTS)}, not {names}")
             if self.tracking_limit is not None:
                 raise ValueError("a base has no commanded position; its tracking_limit is null")
-        if self.is_base != isinstance(self.driver, TwistBase):
+        grippers = InterbotixPwmGripper | InterbotixPositionGripper
+        if self.is_base != isinstance(self.driver, TwistBase) or (
+            isinstance(self.driver, grippers) and not isinstance(self.action, Gripper)
+        ):
             raise ValueError(f"driver {self.driver.type} cannot carry {self.action.convention}")
+        if isinstance(self.driver, InterbotixPositionGripper):
+            (joint,) = self.joints
+            low, high = sorted((self.action.closed, self.action.open))
+            if joint.lower < low or joint.upper > high:
+                raise ValueError(
+                    f"joint {joint.name} has limits {joint.lower}..{joint.upper}, beyond the ends "
+                    f"of its driver, {low}..{high}; narrow lower and upper"
+                )
         return self
 
 
@@ -304,6 +373,7 @@ class Embodiment(Strict):
     """One robot.
 
     Attributes:
+        simulated_world: which world of the simulator has this robot; None where none has.
         action_hz: rate of the model's action steps.
         command_hz: rate at which commands are streamed to the hardware.
         horizon: action steps per chunk (H).
@@ -312,6 +382,7 @@ class Embodiment(Strict):
     """
 
     name: Name
+    simulated_world: Name | None = None
     prompt_words: PromptWords
     action_hz: Positive
     command_hz: Positive
@@ -335,6 +406,34 @@ class Embodiment(Strict):
                 raise ValueError(f"repeated {what}: {', '.join(sorted(repeated))}")
         if self.command_hz < self.action_hz:
             raise ValueError(f"command_hz {self.command_hz} is below action_hz {self.action_hz}")
+        if sum(group.is_base for group in self.groups) > 1:
+            raise ValueError("more than one group drives a base; a robot has one")
+        if any(self.base_D) and self.command_hz < LOWEST_BASE_HZ:
+            raise ValueError(
+                f"command_hz {self.command_hz} is below {LOWEST_BASE_HZ}: the base would time out "
+                "between commands"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _each_motor_once(self) -> "Embodiment":
+        carried: dict[tuple[str, str], str] = {}
+        for group in self.groups:
+            if group.is_base:
+                continue
+            # A gripper's motor and its finger are two names of one thing.
+            names = [(joint.driver_name, f"joint {joint.name}") for joint in group.joints]
+            if not isinstance(group.driver, InterbotixGroup):
+                motor = group.driver.motor
+                names.append((motor, f"motor {motor} of group {group.name}"))
+            for name, what in names:
+                key = (group.driver.namespace, name)
+                if key in carried:
+                    raise ValueError(
+                        f"{what} and {carried[key]} are the same {'/'.join(key)}; give each its "
+                        "own hardware_name, or each driver its own namespace"
+                    )
+                carried[key] = what
         return self
 
     @property

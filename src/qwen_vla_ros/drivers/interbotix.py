@@ -11,6 +11,7 @@ from interbotix_xs_msgs.srv import RobotInfo
 from rclpy.node import Node
 
 from qwen_vla_core.embodiment import Group
+from qwen_vla_core.embodiment.gripper_drive import pwm_for
 
 from ..qos import RELIABLE
 
@@ -120,11 +121,3 @@ class InterbotixPwmGripperDriver(InterbotixDriver):
         """Move the finger from measured [1] towards the target [1], m."""
         effort = pwm_for(targets_G[0] - measured_G[0], self._spec.gain_per_m, self._spec.pwm_limit)
         self._publisher.publish(JointSingleCommand(name=self._spec.motor, cmd=effort))
-
-
-def pwm_for(error_m: float, gain_per_m: float, pwm_limit: float) -> float:
-    """PWM that moves a finger by ``error_m``; bounded by +-``pwm_limit``, positive opens.
-
-    Source: bridge_data_robot, pwm = clip((wanted - measured) * 300, +-1) * 350.
-    """
-    return float(np.clip(error_m * gain_per_m, -1.0, 1.0) * pwm_limit)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment, parse_embodiment
 from qwen_vla_core.embodiment.loader import MAX_FILE_BYTES
 from qwen_vla_core.errors import EmbodimentError
+from robots import base_text, two_arms_text
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
 TEXT = (EMBODIMENTS / "widowx.yaml").read_text()
@@ -71,6 +72,38 @@ def test_when_one_key_is_wrong_expect_file_line_and_key_in_the_error(old, new, k
     assert message.startswith("robot.yaml:")
     assert key in message
     assert re.match(r"robot\.yaml:\d+: ", message)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "words"),
+    [
+        (two_arms_text(), "namespace: follower_right", "namespace: follower_left", "left_waist"),
+        (two_arms_text(), "hardware_name: elbow", "hardware_name: waist", "left_elbow"),
+        (two_arms_text(), "hardware_name: elbow", "hardware_name: gripper", "motor gripper"),
+        (two_arms_text(), "preset: aloha_original", "preset: aloha_modern", "preset"),
+        (two_arms_text(), "upper: 0.057", "upper: 0.06", "left_finger has limits 0.02..0.06"),
+        (
+            two_arms_text(),
+            "type: interbotix_group, namespace: follower_left, group: arm",
+            "type: interbotix_pwm_gripper, namespace: follower_left, motor: arm, gain_per_m: 1.0, "
+            "pwm_limit: 1.0",
+            "interbotix_pwm_gripper cannot carry joint_position",
+        ),
+        (base_text(), "action_hz: 5\ncommand_hz: 50", "action_hz: 2\ncommand_hz: 4", "time out"),
+        (base_text(), "name: base_y", "name: base_z", "base_z"),
+        (base_text(), "stamped: false, ", "", "stamped"),
+    ],
+)
+def test_when_motors_or_drivers_do_not_fit_expect_the_culprit_to_be_named(text, old, new, words):
+    assert old in text
+    message = refusal(text.replace(old, new))
+    assert message.startswith("robot.yaml:") and words in message
+
+
+def test_when_a_robot_has_two_bases_expect_refusal():
+    group = base_text()[base_text().index("  - name: base\n") :]
+    second = group.replace("- name: base\n", "- name: second\n").replace("name: base_", "name: b_")
+    assert "base" in refusal(base_text() + second)
 
 
 def test_when_a_value_is_wrong_expect_its_own_line_number():

@@ -1,0 +1,91 @@
+"""Descriptions of robots that the shipped ones do not cover alone: as text, to be changed."""
+
+from qwen_vla_core.embodiment import Embodiment, parse_embodiment
+
+_HEAD = """
+name: {name}
+prompt_words: {{robot_tag: {name}, arms: dual, mobile_base: {mobile}}}
+action_hz: {action_hz}
+command_hz: 50
+horizon: 16
+jump_limit: 0.9
+cameras:
+  - {{name: front, topic: /front/image_raw, tag: ego, width: 32, height: 32, max_age_s: 0.5}}
+watchdogs: {{joint_states_s: 0.2, camera_skew_s: 0.2, frozen_camera_s: 2.0, teleop_s: 0.2,
+            policy_s: 2.0}}
+groups:
+"""
+
+_ARM = """
+  - name: {side}_arm
+    joints:
+      - {{name: {side}_waist, hardware_name: waist, unit: rad, lower: -3.0, upper: 3.0,
+         velocity: 3.0, acceleration: 20.0, source: test}}
+      - {{name: {side}_elbow, hardware_name: elbow, unit: rad, lower: -1.7, upper: 1.6,
+         velocity: 3.0, acceleration: 20.0, source: test}}
+    action: {{convention: joint_position}}
+    action_normalization: {{q01: [-3.0, -1.7], q99: [3.0, 1.6], source: test}}
+    state_normalization: {{q01: [-3.0, -1.7], q99: [3.0, 1.6], source: test}}
+    rest: [0.0, 0.0]
+    tracking_limit: 0.5
+    driver: {{type: interbotix_group, namespace: follower_{side}, group: arm}}
+  - name: {side}_gripper
+    joints:
+      - {{name: {side}_finger, hardware_name: left_finger, unit: m, lower: 0.02, upper: 0.057,
+         velocity: 0.2, acceleration: 4.0, source: test}}
+    action: {{convention: gripper}}
+    action_normalization: {{q01: [0.0], q99: [1.0], source: test}}
+    state_normalization: {{q01: [0.0], q99: [1.0], source: test}}
+    rest: [0.02]
+    tracking_limit: null
+    driver: {{type: interbotix_position_gripper, namespace: follower_{side}, motor: gripper,
+             preset: aloha_original}}
+"""
+
+_BASE = """
+  - name: base
+    joints:
+      - {{name: base_x, unit: m, lower: -4.0, upper: 4.0,
+         velocity: 0.5, acceleration: 1.0, source: test}}
+      - {{name: base_y, unit: m, lower: -4.0, upper: 4.0,
+         velocity: 0.5, acceleration: 1.0, source: test}}
+      - {{name: base_yaw, unit: rad, lower: -4.0, upper: 4.0,
+         velocity: 1.0, acceleration: 2.0, source: test}}
+    action: {{convention: {convention}}}
+    action_normalization: {{q01: {q01}, q99: {q99}, source: test}}
+    rest: [0.0, 0.0, 0.0]
+    tracking_limit: null
+    driver: {{type: twist, topic: mobile_base/cmd_vel, stamped: {stamped},
+             odometry_topic: mobile_base/odom, estop_in_covariance: true}}
+"""
+
+
+def two_arms_text() -> str:
+    """Two arms with identical hardware names, and grippers in position mode, like an ALOHA's."""
+    head = _HEAD.format(name="two_arms", mobile="false", action_hz=50)
+    return head + _ARM.format(side="left") + _ARM.format(side="right")
+
+
+def base_text(stamped: bool = False) -> str:
+    """A base that follows waypoints."""
+    base = _BASE.format(
+        convention="base_waypoints",
+        q01=[-0.2, -0.2, -0.3],
+        q99=[0.2, 0.2, 0.3],
+        stamped=str(stamped).lower(),
+    )
+    return _HEAD.format(name="cart", mobile="true", action_hz=5) + base
+
+
+def arm_on_base_text() -> str:
+    """One arm with its gripper on a base that drives at velocities."""
+    base = _BASE.format(
+        convention="base_velocity", q01=[-0.5, -1.0], q99=[0.5, 1.0], stamped="false"
+    )
+    head = _HEAD.format(name="arm_on_base", mobile="true", action_hz=5)
+    return head + base + _ARM.format(side="left")
+
+
+def robot(text: str) -> Embodiment:
+    """The description as an embodiment."""
+    return parse_embodiment(text, "robot.yaml")
