@@ -1,14 +1,15 @@
 """Measure this machine: every figure in the README comes from one of these.
 
 Example:
-  qwen-vla bench chunks --help
+  qwen-vla bench model --help
 """
 
 import argparse
 
 from ..arguments import add_command
+from . import model
 
-BENCHES: dict = {}
+BENCHES: dict = {"model": model}
 """Name of a bench -> its module, which has ``add_arguments`` and ``run`` like a command."""
 
 
