@@ -164,7 +164,7 @@ class ActionExpert(nn.Module):
         tau = tau_PD[..., None]
         if clean_PDH is not None:
             tau = torch.cat([tau, torch.zeros_like(tau)], dim=-1)
-        time = F.silu(self.time_in(timestep_embedding(tau)).to(x.dtype))
+        time = F.silu(self.time_in(timestep_embedding(tau).to(x.dtype)))
         time = Time(embedding=time, clean_PDH=clean_PDH)
         stream = self._cached if self.context == "cached" else self._joint
         x = stream(x, time, rope, context)[:, :, -H:]

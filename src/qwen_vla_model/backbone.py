@@ -55,7 +55,8 @@ class Backbone(Qwen3_5Model):
         (index, weight), (cos, sin) = self._layouts[key]
 
         projection = tower.patch_embed.proj  # a convolution whose stride is its kernel: a linear
-        x = F.linear(patches_NLP, projection.weight.flatten(1), projection.bias)
+        patches = patches_NLP.to(projection.weight.dtype)
+        x = F.linear(patches, projection.weight.flatten(1), projection.bias)
         x = x + (tower.pos_embed(index) * weight[:, :, None]).sum(1).to(x.dtype)
         for block in tower.blocks:
             attention = block.attn

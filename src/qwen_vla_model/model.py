@@ -76,7 +76,8 @@ class QwenVla(nn.Module):
 
         It is 0 on the steps of ``clean_PDH``, which are given and stay.
         """
-        output = self.expert(noisy, tau, state_PK, context, clean_PDH).float()
+        dtype = context.tokens_PLd.dtype  # the weights' own; the integration stays in float32
+        output = self.expert(noisy.to(dtype), tau, state_PK.to(dtype), context, clean_PDH).float()
         if self.config.expert.prediction == "action":
             output = (noisy - output) / tau.clamp(min=MIN_TAU)[..., None, None]
         return output if clean_PDH is None else output.masked_fill(clean_PDH[..., None], 0.0)
