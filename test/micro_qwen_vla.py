@@ -10,11 +10,14 @@ GRID = (4, 4)
 TOKENS_PER_VIEW = 4
 
 
-def micro_config(context: str = "cached", proprioception: str = "expert", **over) -> QwenVlaConfig:
+def micro_config(
+    context: str = "cached", proprioception: str = "expert", prediction: str = "action", **over
+) -> QwenVlaConfig:
     config = qwen_vla_tiny(VOCAB, IMAGE_ID).model_dump()
     config |= {"horizon": 4, "channels": 5, "euler_steps": 3} | over
     config["expert"] |= {"width": 32, "blocks": 2, "heads": 2, "head_dim": 32, "mlp_hidden": 48}
     config["expert"] |= {"context": context, "proprioception": proprioception}
+    config["expert"] |= {"prediction": prediction}
     config["backbone"]["text_config"] |= {"hidden_size": 32, "intermediate_size": 48}
     config["backbone"]["vision_config"] |= {"hidden_size": 32, "intermediate_size": 48, "depth": 2}
     config["backbone"]["vision_config"] |= {"num_position_embeddings": 16, "out_hidden_size": 32}

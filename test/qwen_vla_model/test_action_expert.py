@@ -8,20 +8,23 @@ from micro_qwen_vla import context_of, micro_inputs, micro_model
 from qwen_vla_model.action_expert import timestep_embedding
 
 
-def run(model, inputs, draws=1, seed=0):
+def run(model, inputs, draws=1, seed=0, clean=None):
     generator = torch.Generator().manual_seed(seed)
     P, config = len(inputs.input_ids_PL), model.config
     noisy = torch.randn(P, draws, config.horizon, config.channels, generator=generator)
     tau = torch.rand(P, draws, generator=generator)
     context = context_of(model, inputs)
-    return noisy, tau, context, model.expert(noisy, tau, inputs.state_PK, context)
+    return noisy, tau, context, model.expert(noisy, tau, inputs.state_PK, context, clean)
 
 
+@pytest.mark.parametrize("clean", [None, torch.tensor([True, True, False, False])])
 @torch.no_grad()
-def test_when_context_is_cached_expect_the_uncached_evaluation():
-    """Everything in one masked sequence, only the action tokens modulated."""
+def test_when_context_is_cached_expect_the_uncached_evaluation(clean):
+    """Everything in one masked sequence, only the action tokens modulated, each by its own tau."""
     model, inputs = micro_model(context="cached"), micro_inputs(padding=2)
-    noisy, tau, context, cached = run(model, inputs)
+    if clean is not None:
+        clean = clean.expand(2, 1, -1)
+    noisy, tau, context, cached = run(model, inputs, clean=clean)
     expert, L = model.expert, context.tokens_PLd.shape[1]
     actions = expert.action_in(noisy[:, 0])
     actions = torch.cat([expert.state_in(inputs.state_PK)[:, None], actions], dim=1)
@@ -31,18 +34,19 @@ def test_when_context_is_cached_expect_the_uncached_evaluation():
     rope = tuple(torch.cat(pair, dim=1) for pair in zip(context.rope, rope, strict=True))
     mask = F.pad(context.mask_PL, (0, A), value=True)[:, None, None].repeat(1, 1, L + A, 1)
     mask[:, :, :L, L:] = False
-    time = F.silu(expert.time_in(timestep_embedding(tau)))[:, :1]
+    tau_PA = tau.expand(-1, A).clone()
+    if clean is not None:
+        tau_PA[:, 1:][clean[:, 0]] = 0.0
+    time = F.silu(expert.time_in(timestep_embedding(tau_PA)))
     x = torch.cat([context.tokens_PLd, actions], dim=1)
     for block in expert.blocks:
         neutral = torch.tensor([0.0, 0, 1, 0, 0, 1]).repeat_interleave(x.shape[-1])
-        modulation = torch.cat(
-            [neutral.expand(len(x), L, -1), block.modulation(time).expand(-1, A, -1)], dim=1
-        )
+        modulation = torch.cat([neutral.expand(len(x), L, -1), block.modulation(time)], dim=1)
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation.chunk(6, dim=-1)
         y = block.norm(x) * (1 + scale1) + shift1
         x = x + gate1 * block.attend(*block.project(y, rope), mask)
         x = x + gate2 * block.mlp(block.norm(x) * (1 + scale2) + shift2)
-    shift, scale = expert.modulation_out(time).chunk(2, dim=-1)
+    shift, scale = expert.modulation_out(time[:, 1:]).chunk(2, dim=-1)
     uncached = expert.action_out(expert.norm_out(x[:, -noisy.shape[2] :]) * (1 + scale) + shift)
     torch.testing.assert_close(cached[:, 0], uncached, rtol=1e-4, atol=1e-4)
 
@@ -55,6 +59,20 @@ def test_when_several_draws_share_a_context_expect_each_as_if_alone(context):
     for i in range(3):
         alone = model.expert(noisy[:, i : i + 1], tau[:, i : i + 1], inputs.state_PK, shared)
         torch.testing.assert_close(together[:, i], alone[:, 0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("context", ["cached", "joint"])
+@torch.no_grad()
+def test_when_no_step_is_clean_expect_one_tau_for_all_and_otherwise_one_for_each(context):
+    model, inputs = micro_model(context=context), micro_inputs(padding=1)
+    *_, uniform = run(model, inputs, draws=2)
+    clean = torch.zeros(2, 2, 4, dtype=torch.bool)
+    torch.testing.assert_close(run(model, inputs, draws=2, clean=clean)[-1], uniform)
+    clean[0, 1, :2] = True
+    changed = run(model, inputs, draws=2, clean=clean)[-1]
+    same = torch.isclose(changed, uniform, rtol=1e-4, atol=1e-4).flatten(2).all(-1)
+    assert same.tolist() == [[True, False], [True, True]]
+    assert not torch.allclose(changed[0, 1, 2:], uniform[0, 1, 2:])  # they see the clean ones
 
 
 @pytest.mark.parametrize("context", ["cached", "joint"])
