@@ -1,7 +1,7 @@
 """Checkpoints: folders in Hugging Face layout, without a single pickle.
 
 config.json          sizes (config.py)
-model.safetensors    weights
+model.safetensors    weights, or shards with model.safetensors.index.json (weights.py)
 tokenizer.json ...   the tokenizer
 embodiments.json     for each robot it was trained on: horizon, channels, q01/q99, views,
                      and the action space that was fitted to its data
@@ -15,8 +15,6 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
 from qwen_vla_core.embodiment import Embodiment
@@ -24,9 +22,12 @@ from qwen_vla_core.errors import CheckpointError
 
 from .action_space import ActionSpace
 from .config import QwenVlaConfig
+from .hub import find_checkpoint
 from .model import QwenVla
+from .precision import Weights, require_memory
+from .weights import load_weights, read_json, save_weights
 
-CONFIG, WEIGHTS, TRAINING = "config.json", "model.safetensors", "training.json"
+CONFIG, TRAINING = "config.json", "training.json"
 TOKENIZER, EMBODIMENTS = "tokenizer.json", "embodiments.json"
 
 
@@ -59,12 +60,14 @@ def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
     Raises:
         CheckpointError: the robot is unknown, or something about it differs from training.
     """
-    known = _read_json(folder / EMBODIMENTS)
+    known = read_json(folder / EMBODIMENTS)
     if embodiment.name not in known:
         raise CheckpointError(
             f"{folder}: not trained for {embodiment.name}; it knows {', '.join(sorted(known))}"
         )
     trained = known[embodiment.name]
+    if not isinstance(trained, dict):
+        raise CheckpointError(f"{folder / EMBODIMENTS}: {embodiment.name} is no JSON object")
     for key, value in embodiment_signature(embodiment).items():
         if trained.get(key) != value:
             raise CheckpointError(
@@ -87,6 +90,7 @@ def save_pretrained(
     embodiments: Mapping[str, dict],
     training: Mapping[str, Any],
     dtype: torch.dtype = torch.bfloat16,
+    shard_size: int | str = "5GB",
 ) -> None:
     """Write a checkpoint folder.
 
@@ -94,6 +98,7 @@ def save_pretrained(
         embodiments: name -> ``embodiment_signature`` and "action_space".
         training: whatever is worth remembering about the training; JSON types.
         dtype: what the weights are stored as.
+        shard_size: bytes of weights, or e.g. "5GB", from which on they are split into shards.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
@@ -103,8 +108,7 @@ def save_pretrained(
         (TRAINING, dict(training)),
     ):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
-    tensors = {name: t.to(dtype).contiguous() for name, t in model.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    save_weights(folder, model, dtype, shard_size)
 
 
 def load_config(folder: Path) -> QwenVlaConfig:
@@ -114,7 +118,7 @@ def load_config(folder: Path) -> QwenVlaConfig:
         CheckpointError: config.json is missing, damaged or not a Qwen-VLA configuration.
     """
     try:
-        return QwenVlaConfig.model_validate(_read_json(folder / CONFIG))
+        return QwenVlaConfig.model_validate(read_json(folder / CONFIG))
     except (ValidationError, TypeError, KeyError) as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
 
@@ -129,47 +133,43 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise CheckpointError(f"{folder}: the tokenizer cannot be read ({error})") from error
 
 
-def from_pretrained(folder: Path, device: torch.device | str = "cpu") -> QwenVla:
-    """The model of a checkpoint, float32, in evaluation mode.
+def from_pretrained(
+    name: Path | str, device: torch.device | str = "cpu", weights: Weights = "float32"
+) -> QwenVla:
+    """The model of a checkpoint, in evaluation mode.
 
+    Args:
+        name: a folder, or ``owner/model`` on the hub.
+        weights: what to hold the weights as, see ``precision.py``; the memory it takes is
+            printed first. Quantised weights cannot be trained or saved.
     Raises:
-        CheckpointError: a file is missing or damaged, or tensors are missing, left over or of
-            another shape; each is named.
+        CheckpointError: there is no such checkpoint, a file is missing or damaged, memory is
+            short, or tensors are missing, left over or of another shape; each is named.
     """
-    model = QwenVla(load_config(folder))
-    load_weights(model, folder / WEIGHTS)
+    device = torch.device(device)
+    folder = find_checkpoint(name)
+    model = build_empty(load_config(folder), folder)
+    require_memory(model, weights, device)
+    load_weights(model, find_checkpoint(name, weights=True), device, weights)
     return model.to(device).eval()
 
 
-def load_weights(model: torch.nn.Module, path: Path) -> None:
-    """Copy the tensors of a safetensors file into ``model``, all of them or none.
+def build_empty(config: QwenVlaConfig, folder: Path) -> QwenVla:
+    """The network without weights: parameters on the meta device, everything else real.
 
     Raises:
-        CheckpointError: as ``from_pretrained``.
+        CheckpointError: no network has these sizes.
     """
-    wanted = model.state_dict()
     try:
-        with safe_open(path, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
-            problems = [f"missing {name}" for name in wanted.keys() - shapes.keys()]
-            problems += [f"unexpected {name}" for name in shapes.keys() - wanted.keys()]
-            problems += [
-                f"{name} is {shapes[name]}, not {tuple(wanted[name].shape)}"
-                for name in wanted.keys() & shapes.keys()
-                if shapes[name] != tuple(wanted[name].shape)
-            ]
-            if problems:
-                raise CheckpointError(f"{path}: " + "; ".join(sorted(problems)))
-            model.load_state_dict({name: file.get_tensor(name) for name in shapes})
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: not a JSON object")
-    return content
+        with torch.device("meta"):
+            model = QwenVla(config)
+    except Exception as error:  # sizes that contradict each other fail anywhere in transformers
+        raise CheckpointError(
+            f"{folder / CONFIG}: no network has these sizes ({error})"
+        ) from error
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if any(buffer.is_meta for buffer in child.buffers(recurse=False)):
+                # rotary embeddings: their frequencies follow from the configuration alone
+                setattr(module, name, type(child)(child.config))
+    return model

@@ -1,9 +1,21 @@
 """Every size of the model in one place (paper section 2.2: backbone, action expert, their widths).
 
-``qwen_vla_5b`` is the published model. Of the block shapes that fit its parameter counts (four
-candidates in the paper's silence) it takes the one with attention as wide as the stream and a
-SwiGLU MLP: that is "single-stream" as the paper words it, and the shape the same team published
-for Qwen-RobotManip. ``qwen_vla_tiny`` is the same code at a few million parameters.
+``qwen_vla_5b`` is the published model, ``qwen_vla_tiny`` the same code at a few million
+parameters, and ``qwen_vla`` puts an expert on any other Qwen3.5.
+
+The paper gives parameter counts and no widths. Its projection (2560 d + d = 3.9 M), timestep
+embedding (256 d + d^2 + 2 d = 2.8 M) and output AdaLN (2 d^2 + 2 d = 4.7 M) leave d = 1535 to
+1540, of which 1536 = 12 x 128 is the usual one; then its action MLPs (2 d^2 + 2 K d + 3 d + K =
+4.9 M) leave K = 42 to 73, of which 64 is. A block of 70.8 M is 30 d^2, which four shapes have:
+
+* two streams that share their attention, each with its own projections and MLP (70.82 M);
+* one stream, attention as wide as itself, a SwiGLU of 10240 (70.79 M);
+* one stream, attention of twice its width, a SwiGLU of 8192 (70.80 M);
+* one stream, 24 query heads on 12 keys and values, a SwiGLU of 9216 (70.80 M).
+
+"Single-stream", as the paper words it, excludes the first. Of the others we take the second: it
+needs no ratio that the paper would have had to mention, and it is the shape that the same team
+published for Qwen-RobotManip (12 x 64 = 768 wide, SwiGLU). When weights are published, they tell.
 """
 
 from typing import Any, Literal
@@ -71,11 +83,23 @@ class QwenVlaConfig(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _rotary_fits(self) -> "QwenVlaConfig":
-        text = self.backbone_config().text_config
+    def _backbone_fits(self) -> "QwenVlaConfig":
+        try:
+            backbone = self.backbone_config()
+        except Exception as error:  # transformers and its strict dataclasses raise what they like
+            raise ValueError(f"backbone: {error}") from error
+        text, vision = backbone.text_config, backbone.vision_config
         rotary = int(text.head_dim * text.rope_parameters["partial_rotary_factor"])
         if rotary > self.expert.head_dim:
             raise ValueError(f"expert head_dim {self.expert.head_dim} < backbone rotary {rotary}")
+        if vision.out_hidden_size != text.hidden_size:
+            raise ValueError(
+                f"vision out_hidden_size {vision.out_hidden_size}, text {text.hidden_size}"
+            )
+        if not 0 <= backbone.image_token_id < text.vocab_size:
+            raise ValueError(
+                f"image_token_id {backbone.image_token_id} of {text.vocab_size} tokens"
+            )
         return self
 
     def backbone_config(self) -> Qwen3_5Config:
@@ -141,56 +165,67 @@ def qwen_vla_tiny(vocab_size: int, image_token_id: int) -> QwenVlaConfig:
     )
 
 
+PUBLISHED_EXPERT = ExpertConfig(
+    width=1536,
+    blocks=16,
+    heads=12,
+    head_dim=128,
+    mlp_hidden=10240,
+    context="joint",
+    proprioception="none",
+    prediction="velocity",
+)
+"""1.15 B parameters, see above; 5 Euler steps are our choice, the paper says "a few"."""
+
+QWEN3_5_4B: dict[str, Any] = {
+    "image_token_id": 248056,
+    "tie_word_embeddings": True,
+    "text_config": {
+        "vocab_size": 248320,
+        "hidden_size": 2560,
+        "intermediate_size": 9216,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 4,
+        "head_dim": 256,
+        "linear_num_key_heads": 16,
+        "linear_num_value_heads": 32,
+        "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128,
+        "max_position_embeddings": 262144,
+        "tie_word_embeddings": True,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10_000_000.0,
+            "partial_rotary_factor": 0.25,
+            "mrope_section": [11, 11, 10],
+            "mrope_interleaved": True,
+        },
+    },
+    "vision_config": {
+        "depth": 24,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_heads": 16,
+        "patch_size": 16,
+        "temporal_patch_size": 2,
+        "spatial_merge_size": 2,
+        "num_position_embeddings": 2304,
+        "out_hidden_size": 2560,
+    },
+}
+"""The published configuration of Qwen3.5-4B, where it differs from the class's defaults (9B)."""
+
+
+def qwen_vla(
+    backbone: dict[str, Any], expert: ExpertConfig = PUBLISHED_EXPERT, horizon: int = 16
+) -> QwenVlaConfig:
+    """The published model around a backbone: H = 16, K = 64, 5 Euler steps."""
+    return QwenVlaConfig(
+        horizon=horizon, channels=64, euler_steps=5, expert=expert, backbone=backbone
+    )
+
+
 def qwen_vla_5b() -> QwenVlaConfig:
     """The published model: Qwen3.5-4B and an action expert of 1.15 B parameters."""
-    return QwenVlaConfig(
-        horizon=16,
-        channels=64,
-        euler_steps=5,
-        expert=ExpertConfig(
-            width=1536,
-            blocks=16,
-            heads=12,
-            head_dim=128,
-            mlp_hidden=10240,
-            context="joint",
-            proprioception="none",
-            prediction="velocity",
-        ),
-        backbone={
-            "image_token_id": 248056,
-            "tie_word_embeddings": True,
-            "text_config": {
-                "vocab_size": 248320,
-                "hidden_size": 2560,
-                "intermediate_size": 9216,
-                "num_hidden_layers": 32,
-                "num_attention_heads": 16,
-                "num_key_value_heads": 4,
-                "head_dim": 256,
-                "linear_num_key_heads": 16,
-                "linear_num_value_heads": 32,
-                "linear_key_head_dim": 128,
-                "linear_value_head_dim": 128,
-                "max_position_embeddings": 262144,
-                "rope_parameters": {
-                    "rope_type": "default",
-                    "rope_theta": 10_000_000.0,
-                    "partial_rotary_factor": 0.25,
-                    "mrope_section": [11, 11, 10],
-                    "mrope_interleaved": True,
-                },
-            },
-            "vision_config": {
-                "depth": 24,
-                "hidden_size": 1024,
-                "intermediate_size": 4096,
-                "num_heads": 16,
-                "patch_size": 16,
-                "temporal_patch_size": 2,
-                "spatial_merge_size": 2,
-                "num_position_embeddings": 2304,
-                "out_hidden_size": 2560,
-            },
-        },
-    )
+    return qwen_vla(QWEN3_5_4B)

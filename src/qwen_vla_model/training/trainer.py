@@ -24,13 +24,13 @@ from ..checkpoint import (
     embodiment_signature,
     from_pretrained,
     load_tokenizer,
-    load_weights,
     save_pretrained,
 )
 from ..config import QwenVlaConfig, qwen_vla_tiny
 from ..model import QwenVla
 from ..processor import Processor
 from ..tokenizer import IMAGE, train_tokenizer
+from ..weights import load_weights
 from .dataset import EpisodeDataset, shuffled
 from .grounding import GroundingHead
 from .recipe import Recipe, load_recipe
@@ -222,7 +222,7 @@ class Trainer:
         """Continue where ``save`` left off."""
         if not (folder / "progress.json").exists():
             raise QwenVlaError(f"{folder}: nothing to resume")
-        load_weights(self.trained, folder / "model.safetensors")
+        load_weights(self.trained, folder)
         moments = load_file(folder / "optimizer.safetensors", device=self.recipe.device)
         parameters = dict(self.trained.named_parameters())
         for key, value in moments.items():

@@ -1,0 +1,120 @@
+"""What the weights are held as, and the memory that takes; quantised by torchao.
+
+``int8`` and ``int4`` hold the matrices of the backbone and of the expert's blocks, and compute in
+bfloat16: int8 with one scale per row, int4 with a scale and a zero point per 32 weights. The
+embeddings, and the small layers where actions and time enter and leave the expert, are bfloat16.
+"""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+
+from qwen_vla_core.errors import CheckpointError
+
+Weights = Literal["float32", "bfloat16", "float16", "int8", "int4"]
+WEIGHTS: tuple[Weights, ...] = get_args(Weights)
+
+QUANTISED_PARTS = ("backbone.", "expert.blocks.")
+GROUP = 32
+"""Weights that share an int4 scale; rows and columns of a quantised matrix are multiples of it."""
+
+CUDA_COLUMNS = 1024
+"""torchao's int4 layout for CUDA pads the columns of a matrix to a multiple of this."""
+
+WORKING_BYTES = 12
+"""Per weight of the largest tensor while it is converted: three copies of four bytes."""
+
+
+def compute_dtype(weights: Weights) -> torch.dtype:
+    """The type of what is not quantised, and of the activations."""
+    return torch.bfloat16 if weights in ("int8", "int4") else getattr(torch, weights)
+
+
+def is_quantised(name: str, layer: nn.Module) -> bool:
+    """Whether ``int8`` and ``int4`` quantise this layer of a ``QwenVla``, by its full name."""
+    return (
+        isinstance(layer, nn.Linear)
+        and name.startswith(QUANTISED_PARTS)
+        and not any(size % GROUP for size in layer.weight.shape)
+    )
+
+
+def quantise(layer: nn.Linear, weights: Literal["int8", "int4"]) -> None:
+    """Replace the layer's bfloat16 matrix by a quantised one, on the device where it is."""
+    # On a machine without CUDA it warns of kernels that are not used here.
+    logging.getLogger("torchao").setLevel(logging.ERROR)
+    from torchao.prototype.quantization.int4 import PrototypeInt4WeightOnlyConfig
+    from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
+
+    if weights == "int8":
+        recipe = Int8WeightOnlyConfig(set_inductor_config=False)
+    elif layer.weight.device.type == "cpu":  # the same numbers, packed for the CPU's kernel
+        recipe = PrototypeInt4WeightOnlyConfig(group_size=GROUP, set_inductor_config=False)
+    else:
+        recipe = Int4WeightOnlyConfig(
+            group_size=GROUP, int4_packing_format="tile_packed_to_4d", set_inductor_config=False
+        )
+    quantize_(layer, recipe)
+
+
+def weight_bytes(model: nn.Module, weights: Weights, device: torch.device) -> int:
+    """Memory that the weights of a ``QwenVla`` take; the model may be on the meta device."""
+    total = sum(p.numel() for p in model.parameters()) * compute_dtype(weights).itemsize
+    if weights not in ("int8", "int4"):
+        return total
+    for name, layer in model.named_modules():
+        if is_quantised(name, layer):
+            rows, columns = layer.weight.shape
+            total -= 2 * rows * columns
+            if weights == "int8":
+                total += rows * (columns + 5)  # a float32 scale and an int8 zero point per row
+            else:
+                if device.type == "cuda":
+                    columns = -(-columns // CUDA_COLUMNS) * CUDA_COLUMNS
+                total += rows * columns // 2 + 4 * rows * (columns // GROUP)
+    return total
+
+
+def require_memory(model: nn.Module, weights: Weights, device: torch.device) -> None:
+    """Print what the weights will take on ``device``, before anything is taken.
+
+    Args:
+        model: a ``QwenVla`` on the meta device.
+    Raises:
+        CheckpointError: it is not there; the message says how much is missing and what would fit.
+    """
+    working = WORKING_BYTES * max(p.numel() for p in model.parameters())
+    needed = {w: weight_bytes(model, w, device) + working for w in WEIGHTS}
+    free = free_bytes(device)
+    text = f"weights as {weights} take {_gb(needed[weights])} on {device}, {_gb(free)} are free"
+    print(text, file=sys.stderr, flush=True)
+    if needed[weights] <= free:
+        return
+    smaller = [w for w in sorted(WEIGHTS, key=needed.get, reverse=True) if needed[w] <= free]
+    raise CheckpointError(
+        f"{text}: {_gb(needed[weights] - free)} are missing; "
+        + (f"{smaller[0]} takes {_gb(needed[smaller[0]])}" if smaller else "nothing smaller fits")
+    )
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can still be taken on a device.
+
+    Raises:
+        CheckpointError: there is no such device.
+    """
+    if device.type == "cpu":
+        meminfo = Path("/proc/meminfo").read_text().splitlines()
+        lines = dict(line.split(":") for line in meminfo)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    if device.type == "cuda" and torch.cuda.is_available():
+        return torch.cuda.mem_get_info(device)[0]
+    raise CheckpointError(f"device {device}: torch finds none here")
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.2f} GB"
