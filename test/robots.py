@@ -4,7 +4,7 @@ from qwen_vla_core.embodiment import Embodiment, parse_embodiment
 
 _HEAD = """
 name: {name}
-prompt_words: {{robot_tag: {name}, arms: dual, mobile_base: {mobile}}}
+prompt_words: {{robot_tag: {name}, arms: {arms}, mobile_base: {mobile}}}
 action_hz: {action_hz}
 command_hz: 50
 horizon: 16
@@ -62,7 +62,7 @@ _BASE = """
 
 def two_arms_text() -> str:
     """Two arms with identical hardware names, and grippers in position mode, like an ALOHA's."""
-    head = _HEAD.format(name="two_arms", mobile="false", action_hz=50)
+    head = _HEAD.format(name="two_arms", arms="dual", mobile="false", action_hz=50)
     return head + _ARM.format(side="left") + _ARM.format(side="right")
 
 
@@ -74,7 +74,7 @@ def base_text(stamped: bool = False) -> str:
         q99=[0.2, 0.2, 0.3],
         stamped=str(stamped).lower(),
     )
-    return _HEAD.format(name="cart", mobile="true", action_hz=5) + base
+    return _HEAD.format(name="cart", arms="none", mobile="true", action_hz=5) + base
 
 
 def arm_on_base_text() -> str:
@@ -82,7 +82,7 @@ def arm_on_base_text() -> str:
     base = _BASE.format(
         convention="base_velocity", q01=[-0.5, -1.0], q99=[0.5, 1.0], stamped="false"
     )
-    head = _HEAD.format(name="arm_on_base", mobile="true", action_hz=5)
+    head = _HEAD.format(name="arm_on_base", arms="single", mobile="true", action_hz=5)
     return head + base + _ARM.format(side="left")
 
 

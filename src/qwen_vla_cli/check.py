@@ -7,7 +7,15 @@ Example:
 
 import argparse
 
-from qwen_vla_core.embodiment import Embodiment, build_prompt, find_embodiment, load_embodiment
+from qwen_vla_core.embodiment import (
+    Camera,
+    Embodiment,
+    Group,
+    build_prompt,
+    find_embodiment,
+    load_embodiment,
+)
+from qwen_vla_core.embodiment.schema import EeDelta
 from qwen_vla_ros.resources import embodiments_directory
 
 
@@ -35,15 +43,16 @@ def describe(embodiment: Embodiment, origin: str) -> list[str]:
         "cameras",
     ]
     for camera in embodiment.cameras:
-        optional = ", optional" if camera.optional else ""
         lines.append(
             f"  {camera.name:<16} {camera.topic:<28} {camera.tag:<16} "
-            f"{camera.width} x {camera.height}  at most {camera.max_age_s:g} s old{optional}"
+            f"{camera.width} x {camera.height}  at most {camera.max_age_s:g} s old"
+            + _special(camera)
         )
     for group in embodiment.groups:
         lines += [
             "",
-            f"group '{group.name}': {group.action.convention} through {group.driver.type}",
+            f"group '{group.name}': {_convention(group)} through {group.driver.type}"
+            + ("" if group.is_base else f", {group.side} side"),
         ]
         quantiles = group.action_normalization
         for channel, low, high in zip(
@@ -57,3 +66,22 @@ def describe(embodiment: Embodiment, origin: str) -> list[str]:
                 f"{joint.acceleration:g} {joint.unit}/s^2"
             )
     return lines
+
+
+def _special(camera: Camera) -> str:
+    """What few cameras have."""
+    words = ""
+    if camera.depth_range_m is not None:
+        words += ", depth from {:g} to {:g} m".format(*camera.depth_range_m)
+    if camera.history_steps:
+        steps = " and ".join(map(str, camera.history_steps))
+        words += f", also seen {steps} action steps before"
+    return words + (", optional" if camera.optional else "")
+
+
+def _convention(group: Group) -> str:
+    """How the model acts on a group."""
+    action = group.action
+    if isinstance(action, EeDelta):
+        return f"{action.convention} ({action.rotation}, {action.frame_name} axes)"
+    return action.convention

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qwen_vla_cli.check import describe
 from qwen_vla_cli.evaluate import summarize, wilson_interval
 from qwen_vla_cli.main import COMMANDS
+from qwen_vla_core.embodiment import parse_embodiment
 
 
 def qwen_vla(*arguments):
@@ -28,6 +31,30 @@ def test_when_an_embodiment_is_checked_expect_prompt_channels_and_limits():
     assert ended.returncode == 0
     for part in ("The robot is widowX", "arm_dyaw", "wrist_rotate", "/blue/image_raw"):
         assert part in ended.stdout
+
+
+def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
+    widowx = (Path(__file__).parents[2] / "embodiments" / "widowx.yaml").read_text()
+    for old, new in (
+        ("tag: ego", "tag: ego\n    history_steps: [2, 4]"),
+        (
+            "tag: cam_left_wrist",
+            "tag: cam_left_wrist_depth\n    depth_range_m: [0.1, 1]\n    optional: true",
+        ),
+        (
+            "convention: ee_delta",
+            "convention: ee_delta\n      frame: {camera: over_shoulder, source: x, "
+            "rotation: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}",
+        ),
+    ):
+        widowx = widowx.replace(old, new, 1)
+    text = "\n".join(describe(parse_embodiment(widowx, "x.yaml"), "x.yaml"))
+    for part in (
+        "also seen 2 and 4 action steps before",
+        "depth from 0.1 to 1 m, optional",
+        "ee_delta (euler, over_shoulder axes) through interbotix_group, left side",
+    ):
+        assert part in text
 
 
 @pytest.mark.parametrize(

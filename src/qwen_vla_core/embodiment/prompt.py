@@ -1,21 +1,39 @@
 """The embodiment prompt: the sentence that tells one set of weights which robot it has.
 
-Wording: Qwen-VLA (arXiv 2605.30280), section 2.3, verbatim.
+Wording: Qwen-VLA (arXiv 2605.30280), section 2.3, verbatim. Of navigation the paper only says that
+its prompt "analogously states the navigation convention and waypoint horizon", so those words are
+ours. So is the order "state: [...] task", after the one example the paper prints.
 """
 
-from .schema import Embodiment
+from collections.abc import Sequence
+
+from .schema import BaseWaypoints, Embodiment
+
+_ARMS = {"none": [], "single": ["single arm"], "dual": ["dual arms"]}
 
 
-def build_prompt(embodiment: Embodiment, instruction: str) -> str:
-    """The text part of the model's input for ``instruction``."""
+def build_prompt(
+    embodiment: Embodiment, instruction: str, state_bins: Sequence[int] | None = None
+) -> str:
+    """The text part of the model's input for ``instruction``.
+
+    Args:
+        state_bins: normalised state in 256 bins, to be told in words; None or none: not told.
+    """
     words = embodiment.prompt_words
-    robot = f"{words.robot_tag} with {'single arm' if words.arms == 'single' else 'dual arms'}"
+    parts = [*_ARMS[words.arms]]
     if words.waist:
-        robot += ", waist"
+        parts.append("waist")
     if words.mobile_base:
-        robot += ", and mobile base"
+        parts.append("and mobile base" if parts else "mobile base")
+    what, task = "control actions", "task"
+    if all(isinstance(group.action, BaseWaypoints) for group in embodiment.groups):
+        what, task = "waypoints (dx, dy, dtheta)", "navigation task"
+    if state_bins:
+        instruction = f"state: [{', '.join(map(str, state_bins))}] {instruction}"
     return (
-        f"The robot is {robot}. The control frequency is {embodiment.action_hz:g} Hz. "
-        f"Please predict the next {embodiment.horizon} control actions to execute the following "
-        f"task: {instruction}."
+        f"The robot is {words.robot_tag} with {', '.join(parts)}. "
+        f"The control frequency is {embodiment.action_hz:g} Hz. "
+        f"Please predict the next {embodiment.horizon} {what} to execute the following {task}: "
+        f"{instruction}."
     )

@@ -4,9 +4,18 @@ Unknown keys, missing limits, min >= max, NaN, and repeated names are errors. No
 files (see loader.py) or computes motions (see kinematics.py, codec.py).
 """
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    model_validator,
+)
 
 from .gripper_drive import GRIPPER_PRESETS, GripperEnds
 
@@ -19,7 +28,23 @@ BASE_JOINTS = ("base_x", "base_y", "base_yaw")
 LOWEST_BASE_HZ = 5.0
 """A SLATE stops when it hears nothing for 300 ms (interbotix slate_base), diff_drive_controller
 after 500 ms."""
-EE_CHANNELS = ("x", "y", "z", "roll", "pitch", "yaw")
+ROTATION_CHANNELS = {
+    "euler": ("roll", "pitch", "yaw"),
+    "axis_angle": ("rx", "ry", "rz"),
+    "rot6d": tuple(f"r6d_{i}" for i in range(6)),
+}
+ROTATION_TOLERANCE = 1e-3
+"""How far a rotation matrix in a file may be from orthonormal: three digits are enough."""
+ViewTag = Literal[
+    "ego",
+    "cam_left_wrist",
+    "cam_right_wrist",
+    "ego_depth",
+    "cam_left_wrist_depth",
+    "cam_right_wrist_depth",
+]
+"""The first three are the paper's; a depth view has a tag of its own."""
+DEPTH_TAG_END = "_depth"
 
 
 class Strict(BaseModel):
@@ -28,13 +53,32 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _rotation_matrix(rows: tuple[Vector3, Vector3, Vector3]) -> tuple[Vector3, Vector3, Vector3]:
+    matrix = np.array(rows)
+    if np.abs(matrix @ matrix.T - np.eye(3)).max() > ROTATION_TOLERANCE:
+        raise ValueError("not a rotation matrix: its rows are not orthonormal")
+    if np.linalg.det(matrix) < 0.0:
+        raise ValueError("not a rotation matrix but a mirror image: its determinant is -1")
+    return rows
+
+
+Rotation = Annotated[tuple[Vector3, Vector3, Vector3], AfterValidator(_rotation_matrix)]
+"""A rotation matrix, row by row."""
+
+
 class PromptWords(Strict):
     """The words of the embodiment prompt (Qwen-VLA, section 2.3)."""
 
     robot_tag: Annotated[str, Field(min_length=1, max_length=64)]
-    arms: Literal["single", "dual"]
+    arms: Literal["none", "single", "dual"]
     waist: bool = False
     mobile_base: bool = False
+
+    @model_validator(mode="after")
+    def _something_to_say(self) -> "PromptWords":
+        if self.arms == "none" and not self.mobile_base:
+            raise ValueError("arms is none and there is no mobile_base; nothing could act")
+        return self
 
 
 class Camera(Strict):
@@ -42,12 +86,40 @@ class Camera(Strict):
 
     name: Name
     topic: Topic
-    tag: Literal["ego", "cam_left_wrist", "cam_right_wrist"]
+    tag: ViewTag
     width: Annotated[int, Field(ge=16, le=1024)]
     """Width of the model's view, pixels; the topic may carry any size."""
     height: Annotated[int, Field(ge=16, le=1024)]
     max_age_s: Positive
     optional: bool = False
+    depth_range_m: tuple[Positive, Positive] | None = None
+    """Nearest and farthest distance that the colours of a depth view tell apart; null for a
+    colour camera."""
+    history_steps: tuple[Annotated[int, Field(ge=1, le=64)], ...] = ()
+    """Past pictures that the model sees before the newest one: how many action steps before it
+    each was taken, rising."""
+
+    @property
+    def is_depth(self) -> bool:
+        return self.depth_range_m is not None
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Of all its pictures, oldest first: how many action steps before the newest."""
+        return (*reversed(self.history_steps), 0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Camera":
+        if self.is_depth != self.tag.endswith(DEPTH_TAG_END):
+            raise ValueError(
+                f"tag {self.tag} and depth_range_m {self.depth_range_m} disagree: a depth camera "
+                f"has a depth_range_m and a tag that ends with {DEPTH_TAG_END}, and no other has"
+            )
+        if self.depth_range_m is not None and self.depth_range_m[0] >= self.depth_range_m[1]:
+            raise ValueError(f"depth_range_m {self.depth_range_m} does not rise")
+        if any(a >= b for a, b in pairwise(self.history_steps)):
+            raise ValueError(f"history_steps {list(self.history_steps)} do not rise")
+        return self
 
 
 class Joint(Strict):
@@ -109,7 +181,7 @@ class Kinematics(Strict):
     links: Annotated[tuple[Link, ...], Field(min_length=1)]
     tool_origin_m: Vector3
     """Tool frame in the frame of the last joint."""
-    zero_rotation: tuple[Vector3, Vector3, Vector3]
+    zero_rotation: Rotation
     """Rotation of the tool that counts as roll = pitch = yaw = 0."""
     workspace_lower_m: Vector3
     workspace_upper_m: Vector3
@@ -124,14 +196,46 @@ class Kinematics(Strict):
         return self
 
 
+class CameraFrame(Strict):
+    """The axes of a camera that does not move with the arm, from its calibration.
+
+    Where the camera stands does not matter to a delta; where it looks does.
+    """
+
+    camera: Name
+    rotation: Rotation
+    """Its columns are the camera's x (right), y (down) and z (ahead) in the arm's base_link."""
+    source: Annotated[str, Field(min_length=1)]
+    """Which calibration, and when."""
+
+
 class EeDelta(Strict):
     """The arm moves by end-effector deltas, applied to the previous target (BridgeData).
 
-    Channels: [dx, dy, dz] m in the base frame, [droll, dpitch, dyaw] rad about the base axes.
+    Channels: [dx, dy, dz] m along the axes of ``frame``, then a rotation about them: ``euler``
+    [droll, dpitch, dyaw] rad (BridgeData), ``axis_angle`` [drx, dry, drz] rad (Qwen-RobotManip),
+    or ``rot6d``, the first two columns of the rotation matrix.
     """
 
     convention: Literal["ee_delta"]
+    rotation: Literal["euler", "axis_angle", "rot6d"] = "euler"
+    frame: CameraFrame | None = None
+    """Whose axes are meant; null for the arm's base_link."""
     kinematics: Kinematics
+
+    @property
+    def state_rotation(self) -> Literal["euler", "rot6d"]:
+        """How the state names the tool's rotation.
+
+        A delta is small, but a tool may point anywhere, where Euler angles and rotation vectors
+        jump; so whoever does not follow BridgeData gets 6-D (as in Qwen-RobotManip).
+        """
+        return "euler" if self.rotation == "euler" else "rot6d"
+
+    @property
+    def frame_name(self) -> str:
+        """``base``, or the camera whose axes are meant."""
+        return "base" if self.frame is None else self.frame.camera
 
 
 class JointPosition(Strict):
@@ -241,6 +345,8 @@ class Group(Strict):
     """None for a base, whose position is counted from each observation and so is no state."""
     rest: tuple[FiniteFloat, ...]
     """A safe pose to leave the robot in, joint units."""
+    side: Literal["left", "right"] = "left"
+    """Which arm it belongs to, for the canonical channel layout; of no account for a base."""
     tracking_limit: Positive | None
     """Largest |measured - commanded| before the robot is held, joint units; null where contact
     makes them differ (a gripper holding something)."""
@@ -297,7 +403,8 @@ class Group(Strict):
                 return tuple(f"{self.name}_{channel}" for channel in ("dx", "dy", "dyaw"))
             case "base_velocity":
                 return tuple(f"{self.name}_{channel}" for channel in ("forward", "turn"))
-        return tuple(f"{self.name}_d{channel}" for channel in EE_CHANNELS)
+        rotation = ROTATION_CHANNELS[self.action.rotation]
+        return tuple(f"{self.name}_d{channel}" for channel in ("x", "y", "z", *rotation))
 
     @property
     def state_channels(self) -> tuple[str, ...]:
@@ -307,7 +414,8 @@ class Group(Strict):
             case "joint_position":
                 return tuple(joint.name for joint in self.joints)
             case "ee_delta":
-                return tuple(f"{self.name}_{channel}" for channel in EE_CHANNELS)
+                rotation = ROTATION_CHANNELS[self.action.state_rotation]
+                return tuple(f"{self.name}_{channel}" for channel in ("x", "y", "z", *rotation))
         return ()
 
     @model_validator(mode="after")
@@ -404,6 +512,9 @@ class Embodiment(Strict):
             repeated = {name for name in names if names.count(name) > 1}
             if repeated:
                 raise ValueError(f"repeated {what}: {', '.join(sorted(repeated))}")
+        for group in self.groups:
+            if isinstance(group.action, EeDelta) and group.action.frame is not None:
+                self._check_frame(group.name, group.action.frame.camera)
         if self.command_hz < self.action_hz:
             raise ValueError(f"command_hz {self.command_hz} is below action_hz {self.action_hz}")
         if sum(group.is_base for group in self.groups) > 1:
@@ -435,6 +546,23 @@ class Embodiment(Strict):
                     )
                 carried[key] = what
         return self
+
+    def _check_frame(self, group: str, camera_name: str) -> None:
+        tags = {camera.name: camera.tag for camera in self.cameras}
+        if camera_name not in tags:
+            raise ValueError(
+                f"group {group}: frame names the camera {camera_name}; there are {', '.join(tags)}"
+            )
+        if "wrist" in tags[camera_name]:
+            raise ValueError(
+                f"group {group}: the camera {camera_name} moves with a wrist, so its axes are no "
+                "frame; name one that stands still"
+            )
+
+    @property
+    def base(self) -> Group | None:
+        """The group that drives a base, if there is one."""
+        return next((group for group in self.groups if group.is_base), None)
 
     @property
     def base_D(self) -> tuple[bool, ...]:

@@ -46,6 +46,10 @@ class BaseVelocityCodec:
         speeds = chords / _chord_per_arc(steps[:, 2])
         return np.stack([speeds, steps[:, 2]], axis=1) / self._step_s
 
+    def still(self, start_D: np.ndarray) -> np.ndarray:
+        """No velocity [..., 2]."""
+        return np.zeros((*start_D.shape[:-1], 2))
+
 
 def _chord_per_arc(turns: np.ndarray) -> np.ndarray:
     """sin(a/2) / (a/2) for arcs that turn by a, rad."""

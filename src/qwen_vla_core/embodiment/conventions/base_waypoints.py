@@ -25,3 +25,7 @@ class BaseWaypointsCodec:
     def encode(self, targets_TD: np.ndarray) -> np.ndarray:
         """Steps [T - 1, 3] between displacements [T, 3]; inverse of decode."""
         return np.diff(targets_TD, axis=0)
+
+    def still(self, start_D: np.ndarray) -> np.ndarray:
+        """No step [..., 3]."""
+        return np.zeros((*start_D.shape[:-1], 3))

@@ -22,3 +22,7 @@ class GripperCodec:
     def encode(self, targets_TD: np.ndarray) -> np.ndarray:
         """Openings [T - 1, 1] of all targets but the first; inverse of decode."""
         return (targets_TD[1:] - self._closed) / self._span
+
+    def still(self, start_D: np.ndarray) -> np.ndarray:
+        """The opening [..., 1] that ``start_D`` [..., 1] is."""
+        return self.state(start_D)

@@ -22,3 +22,7 @@ class JointPositionCodec:
     def encode(self, targets_TD: np.ndarray) -> np.ndarray:
         """Positions [T - 1, D] of all targets but the first; inverse of decode."""
         return targets_TD[1:]
+
+    def still(self, start_D: np.ndarray) -> np.ndarray:
+        """The positions [..., D] themselves."""
+        return start_D
