@@ -12,6 +12,9 @@ from ..embodiment import EmbodimentCodec
 from ..errors import ChunkError, NonFiniteError
 from ..types import ActionChunk, Observation
 
+CLIPPED = 1e-6
+"""Less than this, in native units, is rounding: a gripper stands at the end of its range."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prefix:
@@ -46,8 +49,8 @@ def prefix_of(
 ) -> Prefix | None:
     """The rest of the chunk in use, seen from an observation.
 
-    The actions are made one after the other, each from where those before it really lead, so that
-    what a limit of the codec cuts off one is made up for by the next.
+    What normalisation clips from one action is made up for by the next, so that the targets are
+    met again after a command that lagged behind.
 
     Args:
         chunk: what the robot is doing and will go on doing until the answer is there, if anything.
@@ -81,11 +84,15 @@ def prefix_of(
     actions = []
     for target_D in planned_TD[1:]:
         native_1C = codec.encode(np.stack([reached_D, target_D]))
-        actions.append(codec.normalize_actions(native_1C).astype(np.float32))
-        arrived_D = codec.decode(actions[-1], reached_D, observation.stamp_s).positions_TD[1]
-        reached_D = np.where(base_D, target_D, arrived_D)
+        actions.append(codec.normalize_actions(native_1C))
+        clipped = np.abs(native_1C - native_1C.clip(codec.action_q01_C, codec.action_q99_C))
+        if clipped.max() > CLIPPED:
+            arrived_D = codec.decode(actions[-1], reached_D, observation.stamp_s).positions_TD[1]
+            target_D = np.where(base_D, target_D, arrived_D)
+        reached_D = target_D
     return Prefix(
-        actions_NC=np.concatenate(actions), committed=min(delay_steps, known, robot.horizon - 1)
+        actions_NC=np.concatenate(actions).astype(np.float32),
+        committed=min(delay_steps, known, robot.horizon - 1),
     )
 
 
