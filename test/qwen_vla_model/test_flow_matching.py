@@ -1,5 +1,7 @@
 """Equations (1) and (2), the timestep distributions, and the way from noise to actions."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -67,6 +69,38 @@ def test_when_the_seed_is_the_same_expect_the_same_chunk():
     assert first.shape == (2, 4, 5)
     assert torch.equal(first, model.predict(inputs, generator(1)))
     assert not torch.equal(first, model.predict(inputs, generator(2)))
+
+
+@pytest.mark.parametrize("context", ["cached", "joint"])
+def test_when_steps_and_channels_are_padded_expect_nothing_there_to_reach_loss_or_output(
+    context, monkeypatch
+):
+    """A robot of three steps and two channels in a model of four and five."""
+    model, inputs = micro_model(context=context), micro_inputs()
+    mask = torch.zeros(2, 4, 5, dtype=torch.bool)
+    mask[:, :3, :2] = True
+    inputs = replace(inputs, valid_PHK=mask)
+    actions = torch.randn(2, 4, 5)
+
+    def outcome(padding):
+        given = torch.where(mask, actions, padding)
+        loss = model.loss(inputs, given, mask, draws=2, tau=Beta(), generator=generator())
+        return loss, model.predict(inputs, generator())
+
+    loss, chunk = outcome(0.0)
+    forward, seen = model.expert.forward, []
+
+    def spoilt(noisy, *rest):
+        seen.append(noisy)
+        return torch.where(mask[:, None], forward(noisy, *rest), 1e3)
+
+    monkeypatch.setattr(model.expert, "forward", spoilt)
+    again = outcome(torch.nan)
+    torch.testing.assert_close(again[0], loss)
+    assert torch.equal(again[1], chunk)
+    for values in (chunk[:, None], *seen):
+        assert values[(~mask)[:, None].expand_as(values)].eq(0.0).all()
+        assert values[mask[:, None].expand_as(values)].ne(0.0).all()
 
 
 def test_when_prompts_share_an_observation_expect_the_loss_of_separate_ones():

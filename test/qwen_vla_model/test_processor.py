@@ -92,6 +92,14 @@ def test_when_the_robot_does_not_fit_the_model_expect_refusal(change, named):
         processor(**change)
 
 
+def test_when_the_robot_has_fewer_steps_than_the_model_expect_the_rest_to_be_padding():
+    inputs = processor(horizon=20)(
+        [torch.zeros(1, 96, 96, 3, dtype=torch.uint8)] * 2, [0], ["go"], np.zeros((1, 7))
+    )
+    assert inputs.valid_PHK.shape == (1, 20, CONFIG.channels)
+    assert inputs.valid_PHK[0, :16, :7].all() and inputs.valid_PHK.sum() == 16 * 7
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_when_actions_are_encoded_expect_them_back_and_deltas_summed(seed):
     chunks = np.random.default_rng(seed).uniform(-1, 1, (20, 16, 7))
