@@ -9,6 +9,7 @@ import ctypes
 import json
 import math
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,12 @@ from torch import nn
 from tqdm import tqdm
 
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.errors import CheckpointError, QwenVlaError
 
 from ..checkpoint import (
     embodiment_signature,
     from_pretrained,
+    load_action_space,
     load_tokenizer,
     save_pretrained,
 )
@@ -73,10 +75,14 @@ class Trainer:
         self.trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
         self.processor = Processor(model.config, tokenizer, robot)
 
+        space = None  # fitted to the episodes, unless the weights know this robot's already
+        if recipe.start_from:
+            with suppress(CheckpointError):
+                space = load_action_space(recipe.start_from, robot)
         paths = sorted(recipe.episodes.glob("*.npz"))
         if len(paths) <= recipe.validation_episodes:
             raise QwenVlaError(f"{recipe.episodes}: {len(paths)} episodes; none is left to learn")
-        self.data = EpisodeDataset(paths[: -recipe.validation_episodes], self.processor)
+        self.data = EpisodeDataset(paths[: -recipe.validation_episodes], self.processor, space)
         self.held_out = EpisodeDataset(
             paths[-recipe.validation_episodes :], self.processor, self.data.space
         )

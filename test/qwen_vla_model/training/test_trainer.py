@@ -12,12 +12,15 @@ from safetensors.torch import load_file
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_model.checkpoint import load_action_space, load_config
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.training.grounding import GroundingHead
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.trainer import Trainer, train
 
-PATH = Path(__file__).parents[3] / "embodiments" / "widowx.yaml"
+ROOT = Path(__file__).parents[3]
+PATH = ROOT / "embodiments" / "widowx.yaml"
+SHIPPED = ROOT / "src" / "qwen_vla_model" / "checkpoints" / "widowx"
 WIDOWX = load_embodiment(PATH)
 STEPS = 5
 
@@ -129,12 +132,55 @@ def test_when_there_is_nothing_to_resume_expect_an_error_with_the_folder(recipe)
         train(recipe("new"), resume=True)
 
 
+PARTS = {
+    "vision": "model.backbone.visual.",
+    "language": "model.backbone.language_model.",
+    "expert": "model.expert.",
+}
+
+
+@pytest.mark.parametrize("frozen", [(), ("vision", "language"), ("vision",), ("expert",)])
+def test_when_parts_are_frozen_expect_gradients_in_the_others_only_and_frozen_bits_to_stay(
+    recipe, frozen
+):
+    """From trained weights: fresh ones have closed gates that stop gradients at first."""
+    path = recipe("run", frozen=list(frozen), start_from=str(SHIPPED), grounding={"steps": 0})
+    trainer = Trainer(load_recipe(path))
+    before = {name: p.detach().clone() for name, p in trainer.trained.named_parameters()}
+    reached, step = set(), trainer.optimizer.step
+
+    def see():
+        reached.update(n for n, p in trainer.trained.named_parameters() if p.grad is not None)
+        missed = {n for n in reached if not dict(trainer.trained.named_parameters())[n].grad.any()}
+        assert not missed
+        step()
+
+    trainer.optimizer.step = see
+    trainer.learn([0, 1])
+    stay = tuple(PARTS[part] for part in frozen)
+    assert reached == {name for name in before if not (stay and name.startswith(stay))}
+    for name, parameter in trainer.trained.named_parameters():
+        assert torch.equal(parameter, before[name]) is (name not in reached), name
+
+
+def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recipes_prefix(
+    recipe, tmp_path
+):
+    trainer = Trainer(load_recipe(recipe("run", start_from=str(SHIPPED), prefix_steps=5)))
+    assert trainer.data.space == trainer.held_out.space == load_action_space(SHIPPED, WIDOWX)
+    trainer.save(tmp_path / "state")
+    assert load_config(tmp_path / "run" / "checkpoint").prefix_steps == 5
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"learning_rate": 1e-3}, "learning_rate"),
         ({"observations": 0}, "observations"),
         ({"tau": {"kind": "gauss"}}, "tau"),
+        ({"frozen": ["wheels"]}, "frozen"),
+        ({"frozen": ["vision", "language", "expert"]}, "nothing is left"),
+        ({"frozen": ["vision", "language"]}, "grounding"),
     ],
 )
 def test_when_a_recipe_is_wrong_expect_file_and_key(recipe, changes, words):
