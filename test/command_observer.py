@@ -44,3 +44,27 @@ class CommandObserver:
             allowed = self.acceleration[joint] * dt_s + ROUNDING / dt_s
             assert change <= allowed, f"joint {joint} changed speed by {change}, not {allowed}"
         self.speeds[joint] = speed
+
+
+class BaseObserver:
+    """Asserts that every velocity sent to a base is finite, not too high and not too sudden.
+
+    It knows a base by two numbers, ahead and turning. A stop to exactly zero may be immediate.
+    """
+
+    def __init__(self, *, velocity, acceleration):
+        self.velocity, self.acceleration = velocity, acceleration
+        self.last = [0.0, 0.0]
+
+    def see(self, ahead, turn, dt_s):
+        """A velocity was sent ``dt_s`` after the one before."""
+        now = [float(ahead), float(turn)]
+        assert all(math.isfinite(value) for value in now), now
+        for k in range(2):
+            assert abs(now[k]) <= self.velocity[k] + ROUNDING, f"velocity {k} is {now[k]}"
+        if now != [0.0, 0.0]:
+            for k in range(2):
+                change = abs(now[k] - self.last[k])
+                allowed = self.acceleration[k] * dt_s + ROUNDING
+                assert change <= allowed, f"velocity {k} changed by {change}, not {allowed}"
+        self.last = now

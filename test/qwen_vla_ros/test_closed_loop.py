@@ -202,7 +202,7 @@ def test_when_cameras_never_come_expect_no_engagement_and_their_names(ros, tmp_p
         )
         assert "wrist" in operator.diagnostics["/policy_node"][0]
         granted, reason = operator.request("engage_policy")
-        assert not granted and "joint states: never heard" in reason
+        assert not granted and "wx250s/joint_states: never heard" in reason
         assert operator.commands == []
 
 

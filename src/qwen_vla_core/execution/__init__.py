@@ -1,6 +1,6 @@
 """Playing chunks: by time, spliced, and with an honest estimate of their delay."""
 
-from .control_loop import ControlLoop, Cycle, joint_limits
+from .control_loop import ControlLoop, Cycle
 from .delay import DelayEstimator
 from .prefix import Prefix, prefix_of
 from .timeline import Offer, Sample, Timeline, Verdict
@@ -14,6 +14,5 @@ __all__ = [
     "Sample",
     "Timeline",
     "Verdict",
-    "joint_limits",
     "prefix_of",
 ]

@@ -3,10 +3,14 @@
 Between points positions and velocities are interpolated linearly. That never leaves the range of
 the two neighbouring points, which a spline does, and at chunk rates near the command rate there
 are hardly any corners for a spline to round; the safety filter's acceleration limit rounds them.
+
+A mobile base is driven by velocities along its own axes. Each chunk has axes of its own, those of
+the pose at its observation, so its base velocities are turned into the base's axes when it is
+accepted. From then on chunks that were observed at different poses can be faded into each other.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -41,7 +45,10 @@ class Offer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """Targets at one instant: float64 [D], rad or m, and rad/s or m/s."""
+    """Targets at one instant: float64 [D], rad or m, and rad/s or m/s.
+
+    Of a base only the velocities count: ahead, to the left, and turning to the left.
+    """
 
     positions_D: np.ndarray
     velocities_D: np.ndarray
@@ -64,6 +71,7 @@ class Timeline:
         *,
         jump_limit: float | np.ndarray,
         crossfade_s: float = CROSSFADE_S,
+        base: slice | None = None,
     ) -> None:
         """Start with no chunk.
 
@@ -73,6 +81,7 @@ class Timeline:
                 for all joints or one each, rad or m, > 0; inf for joints driven by velocity,
                 whose positions are displacements from the observation's pose.
             crossfade_s: time over which a new chunk fades in over the old one, s, > 0.
+            base: where base_x, base_y and base_yaw stand among the joints, if the robot has them.
         Raises:
             ValueError: a limit or the time is NaN or not positive.
         """
@@ -81,6 +90,7 @@ class Timeline:
         if not ((self._jump_limit_D > 0.0).all() and crossfade_s > 0.0):
             raise ValueError("jump limits and crossfade time must be positive")
         self._crossfade_s = crossfade_s
+        self._base = base
         self._valid_from_s = -np.inf
         self._layers: deque[_Layer] = deque()
 
@@ -103,6 +113,8 @@ class Timeline:
         refusal = self._refusal(chunk, now_s, command_D)
         if refusal is not None:
             return refusal
+        if self._base is not None:
+            chunk = in_base_axes(chunk, self._base)
         if self.sample(now_s) is None:
             # Nothing plays: the robot holds its command, so that is what the chunk fades in over.
             held = ActionChunk(
@@ -177,6 +189,20 @@ class Timeline:
             )
             return Offer(verdict=Verdict.JUMP, reason=reason)
         return None
+
+
+def in_base_axes(chunk: ActionChunk, base: slice) -> ActionChunk:
+    """The chunk with its base velocities along the base's own axes at each point.
+
+    On the wire they lie along the axes of the pose at the observation.
+    """
+    yaw_T = chunk.positions_TD[:, base][:, 2]
+    x_T, y_T, turn_T = chunk.velocities_TD[:, base].T
+    ahead_T = np.cos(yaw_T) * x_T + np.sin(yaw_T) * y_T
+    left_T = np.cos(yaw_T) * y_T - np.sin(yaw_T) * x_T
+    velocities_TD = chunk.velocities_TD.copy()
+    velocities_TD[:, base] = np.stack([ahead_T, left_T, turn_T], axis=1)
+    return replace(chunk, velocities_TD=velocities_TD)
 
 
 def _interpolate(chunk: ActionChunk, now_s: float) -> Sample:

@@ -37,6 +37,7 @@ class Rule(Enum):
     POSITION = "position"
     VELOCITY = "velocity"
     ACCELERATION = "acceleration"
+    SIDEWAYS = "sideways"  # what wheels cannot do; see execution/limiter.py
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +65,22 @@ class Motion:
         position_D = np.array(position_D, dtype=np.float64)
         _demand_finite(position_D)
         return cls(command_D=position_D, velocity_D=np.zeros_like(position_D), target_D=position_D)
+
+    def rows(self, rows: np.ndarray) -> "Motion":
+        """The motion of some of the joints only."""
+        return Motion(
+            command_D=self.command_D[rows],
+            velocity_D=self.velocity_D[rows],
+            target_D=self.target_D[rows],
+        )
+
+    def with_rows(self, rows: np.ndarray, part: "Motion") -> "Motion":
+        """The same motion with some of the joints moving as in ``part``."""
+        whole = {}
+        for key in ("command_D", "velocity_D", "target_D"):
+            whole[key] = getattr(self, key).copy()
+            whole[key][rows] = getattr(part, key)
+        return Motion(**whole)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger as TriggerService
 from trajectory_msgs.msg import JointTrajectory
 
 from qwen_vla_core.errors import ChunkError, QwenVlaError
-from qwen_vla_core.execution import ControlLoop, Cycle
+from qwen_vla_core.execution import ControlLoop, Cycle, Sample
 from qwen_vla_core.execution import Verdict as ChunkVerdict
 from qwen_vla_core.modes import Answer, Mode, Trigger
 from qwen_vla_core.observation import match_joints
@@ -117,7 +117,8 @@ class ControlNode(EmbodimentNode):
         except QwenVlaError as error:
             self._refuse("teleop_refused", str(error))
             return
-        self._loop.on_teleop(target_D, self.now_s(), time.monotonic())
+        target = Sample(positions_D=target_D, velocities_D=np.zeros(len(target_D)))
+        self._loop.on_teleop(target, self.now_s(), time.monotonic())
         self._publish_mode()
 
     def _on_estop(self, message: Bool) -> None:
@@ -198,7 +199,7 @@ class ControlNode(EmbodimentNode):
                 driver.verify()
         state = self._loop.state
         problems = self._driver_problems()
-        silent = [text for text in self._loop.silent(time.monotonic()) if "joint states" in text]
+        silent = [text for text in self._loop.silent(time.monotonic()) if "joint_states" in text]
         level, message = diagnostics.OK, f"{state.mode.value}: {state.reason}"
         if problems or silent or state.fault:
             level, message = (

@@ -7,61 +7,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution import ControlLoop, Verdict
 from qwen_vla_core.modes import Answer, Mode, Trigger
-from qwen_vla_core.types import ActionChunk
+from robots import robot as robot_from
+from robots import two_arms_text
 
 WIDOWX = load_embodiment(Path(__file__).parents[3] / "embodiments" / "widowx.yaml")
 PERIOD_S = 1.0 / WIDOWX.command_hz
 START_D = np.array([0.0, -0.1, 0.25, 0.0, 1.42, 0.0, 0.03])
 LOWER_D = np.array([joint.lower for joint in WIDOWX.joints])
 UPPER_D = np.array([joint.upper for joint in WIDOWX.joints])
+JOINTS = "wx250s/joint_states"
 SPEED_D = np.array([joint.velocity for joint in WIDOWX.joints])
 
 
-class Robot:
-    """A loop with its own time and an arm that follows perfectly unless told not to."""
+class Robot(LoopedRobot):
+    """A WidowX."""
 
     def __init__(self, start_D=START_D, **options):
-        self.loop = ControlLoop(WIDOWX, **options)
-        self.now_s, self.offset_s = 100.0, 1e9
-        self.measured_D = np.array(start_D, dtype=float)
-        self.commands = []
-        self.joints_alive = self.follows = True
-
-    @property
-    def ros_s(self):
-        return self.now_s + self.offset_s
-
-    def run(self, seconds):
-        for _ in range(round(seconds / PERIOD_S)):
-            self.now_s += PERIOD_S
-            if self.joints_alive:
-                self.loop.on_joints(self.measured_D.copy(), self.now_s)
-            cycle = self.loop.update(self.ros_s, self.now_s)
-            if cycle is not None:
-                self.commands.append(cycle.filtered.motion.command_D)
-                if self.follows:
-                    self.measured_D = self.commands[-1].copy()
-        return self
-
-    def ask(self, trigger, problems=()):
-        return self.loop.request(trigger, self.ros_s, self.now_s, problems)
+        super().__init__(WIDOWX, start_D, **options)
 
     def offer(self, offset_D, seconds=3.2, stamp_s=None):
         """A chunk that moves steadily from the present command by ``offset_D``."""
-        steps = round(seconds / 0.2)
         start_D = self.commands[-1] if self.commands else self.measured_D
-        share = np.linspace(0.0, 1.0, steps + 1)[:, None]
-        positions_TD = start_D + share * np.asarray(offset_D)
-        chunk = ActionChunk(
-            stamp_s=self.ros_s if stamp_s is None else stamp_s,
-            step_s=0.2,
-            positions_TD=positions_TD,
-            velocities_TD=np.zeros_like(positions_TD),
-        )
-        return self.loop.on_chunk(chunk, self.ros_s, self.now_s)
+        share = np.linspace(0.0, 1.0, round(seconds / 0.2) + 1)[:, None]
+        return self.give(start_D + share * np.asarray(offset_D), stamp_s=stamp_s)
 
     def engaged(self):
         """In autonomy with a chunk that turns the waist by 0.3 rad in 3.2 s."""
@@ -98,7 +70,7 @@ def test_when_reset_is_asked_for_before_any_joint_state_expect_refusal():
     robot.loop.on_estop(True, robot.ros_s)
     robot.loop.on_estop(False, robot.ros_s)
     transition = robot.ask(Trigger.RESET)
-    assert transition.answer is Answer.REFUSED and "joint states" in transition.reason
+    assert transition.answer is Answer.REFUSED and "wx250s/joint_states" in transition.reason
 
 
 def test_when_nobody_engages_expect_the_measured_pose_to_be_held_exactly():
@@ -174,9 +146,9 @@ def test_when_hold_is_asked_for_mid_motion_expect_the_very_next_command_to_repea
 
 def test_when_joint_states_stop_expect_hold_within_the_limit_plus_one_period():
     robot = Robot().engaged().run(1.0)
-    robot.joints_alive = False
+    robot.silent.add(JOINTS)
     assert robot.moved_after(1.0, settle=WIDOWX.watchdogs.joint_states_s + PERIOD_S) == 0.0
-    assert robot.loop.state.mode is Mode.HOLD and "joint states" in robot.loop.state.reason
+    assert robot.loop.state.mode is Mode.HOLD and "wx250s/joint_states" in robot.loop.state.reason
 
 
 def test_when_estop_is_true_expect_a_latch_that_only_a_reset_after_its_release_ends():
@@ -253,14 +225,14 @@ def test_when_the_process_was_stopped_for_two_seconds_expect_one_normal_step_and
 
 def test_when_teleop_moves_during_autonomy_expect_it_to_have_the_robot_at_once():
     robot = Robot().engaged().run(0.5)
-    robot.loop.on_teleop(robot.commands[-1].copy(), robot.ros_s, robot.now_s)
+    robot.teleop(robot.commands[-1])
     assert robot.loop.state.mode is Mode.TELEOP
     assert robot.run(PERIOD_S).loop.state.mode is Mode.TELEOP
 
 
 def test_when_teleop_falls_silent_expect_hold_and_never_autonomy():
     robot = Robot().engaged().run(0.5)
-    robot.loop.on_teleop(robot.commands[-1].copy(), robot.ros_s, robot.now_s)
+    robot.teleop(robot.commands[-1])
     robot.run(WIDOWX.watchdogs.teleop_s + 2 * PERIOD_S)
     assert robot.loop.state.mode is Mode.HOLD
     robot.offer(waist(0.3))
@@ -270,7 +242,7 @@ def test_when_teleop_falls_silent_expect_hold_and_never_autonomy():
 def test_when_teleop_is_far_from_the_arm_expect_no_motion():
     robot = Robot().engaged().run(0.5)
     far_D = robot.commands[-1] + waist(WIDOWX.jump_limit + 0.1)
-    robot.loop.on_teleop(far_D, robot.ros_s, robot.now_s)
+    robot.teleop(far_D)
     assert robot.moved_after(0.1) == 0.0
 
 
@@ -286,9 +258,9 @@ def test_when_anything_happens_in_any_order_expect_limits_speed_and_finite_comma
             robot.ask(rng.choice(list(Trigger)[:5]))
         elif kind == 2:
             wild_D = robot.commands[-1] + rng.normal(0.0, 0.5, 7)
-            robot.loop.on_teleop(wild_D, robot.ros_s, robot.now_s)
+            robot.teleop(wild_D)
         elif kind == 3:
-            robot.joints_alive = not robot.joints_alive
+            robot.silent ^= {JOINTS}
         elif kind == 4:
             robot.now_s += rng.uniform(0.0, 3.0)
         elif kind == 5:
@@ -300,3 +272,41 @@ def test_when_anything_happens_in_any_order_expect_limits_speed_and_finite_comma
     assert np.isfinite(commands_TD).all()
     assert (commands_TD >= LOWER_D - 1e-9).all() and (commands_TD <= UPPER_D + 1e-9).all()
     assert (np.abs(np.diff(commands_TD, axis=0)) <= SPEED_D * PERIOD_S + 1e-9).all()
+
+
+def two_arms():
+    """Both arms in autonomy, turning at both waists."""
+    embodiment = robot_from(two_arms_text())
+    robot = LoopedRobot(embodiment, [0.1, 0.2, 0.03, -0.1, -0.2, 0.04]).run(0.1)
+    robot.give(np.tile(robot.measured_D, (2, 1)))
+    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    turn_D = np.array([0.5, 0.0, 0.0, -0.5, 0.0, 0.0])
+    robot.run(0.02).give(robot.measured_D + np.linspace(0.0, 1.0, 11)[:, None] * turn_D)
+    return robot.run(0.5)
+
+
+def test_when_two_arms_play_a_chunk_expect_each_to_follow_its_own_part():
+    np.testing.assert_allclose(
+        two_arms().run(2.0).commands[-1], [0.6, 0.2, 0.03, -0.6, -0.2, 0.04], atol=2e-3
+    )
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_when_one_of_two_arms_falls_silent_expect_both_to_hold_and_its_name(side):
+    robot = two_arms()
+    robot.silent.add(f"follower_{side}/joint_states")
+    robot.run(0.22)
+    held_D = robot.commands[-1]
+    assert (robot.run(0.5).commands[-1] == held_D).all()
+    assert robot.loop.state.mode is Mode.HOLD
+    assert f"follower_{side}/joint_states" in robot.loop.state.reason
+    transition = robot.ask(Trigger.ENGAGE_POLICY)
+    assert transition.answer is Answer.REFUSED and f"follower_{side}" in transition.reason
+
+
+def test_when_one_of_two_arms_was_never_heard_expect_no_command_and_no_engaging():
+    robot = LoopedRobot(robot_from(two_arms_text()), np.zeros(6))
+    robot.silent.add("follower_right/joint_states")
+    assert robot.run(0.5).commands == []
+    transition = robot.ask(Trigger.ENGAGE_POLICY)
+    assert "follower_right/joint_states: never heard" in transition.reason

@@ -1,0 +1,95 @@
+"""All joints of a robot through the safety filter: arms by position, a base by velocity."""
+
+import numpy as np
+
+from ..embodiment import Embodiment
+from ..safety import (
+    Filtered,
+    JointLimits,
+    Motion,
+    Rule,
+    Verdict,
+    limit_positions,
+    limit_velocities,
+)
+
+SIDEWAYS_TOLERANCE_M_S = 0.1
+"""Sideways speed not worth a report: what the chords of a sampled curve, or a waypoint that is
+two centimetres off, leave over. It is dropped all the same."""
+
+
+class Limiter:
+    """The limits of one robot. What it lets through depends on nothing but its arguments."""
+
+    def __init__(self, embodiment: Embodiment) -> None:
+        base_D = np.array(embodiment.base_D)
+        self._period_s = 1.0 / embodiment.command_hz
+        self._arms, self._base = np.flatnonzero(~base_D), np.flatnonzero(base_D)
+        self._arm_limits = _limits(embodiment, self._arms, embodiment.jump_limit)
+        self._retreat_limits = _limits(embodiment, self._arms, None)
+        self._base_limits = _limits(embodiment, self._base, None)
+
+    def limit(
+        self,
+        positions_D: np.ndarray,
+        velocities_D: np.ndarray | None,
+        last: Motion,
+        *,
+        dt_s: float,
+        check_jumps: bool = True,
+    ) -> Filtered:
+        """Move towards a target as far as the limits allow.
+
+        Args:
+            positions_D: wanted positions, float64 [D], rad or m; those of a base do not matter.
+            velocities_D: wanted velocities; only those of a base matter, along its own axes:
+                ahead, to the left (wheels cannot; it is dropped and reported) and turning. None
+                stops the base at once.
+            last: what was last sent.
+            dt_s: time since then, s, > 0.
+            check_jumps: whether a position far from the last target is an error.
+        Returns:
+            The motion to send, in which a base keeps its position. Where any part of the target
+            is rejected, the whole robot holds.
+        Raises:
+            NonFiniteError: ``last`` is NaN or infinite. ValueError: ``dt_s`` <= 0.
+        """
+        times = {"dt_s": dt_s, "period_s": self._period_s}
+        motion = held = Motion.at_rest(last.command_D)
+        acted: dict[Rule, tuple[str, ...]] = {}
+        verdicts = []
+        if len(self._arms):
+            limits = self._arm_limits if check_jumps else self._retreat_limits
+            arms = limit_positions(positions_D[self._arms], last.rows(self._arms), limits, **times)
+            motion = motion.with_rows(self._arms, arms.motion)
+            acted, verdicts = arms.acted, [arms.verdict]
+        if len(self._base) and velocities_D is not None:
+            ahead, left, turn = velocities_D[self._base]
+            wanted = np.array([ahead, 0.0 if np.isfinite(left) else left, turn])
+            base = limit_velocities(wanted, last.rows(self._base), self._base_limits, **times)
+            motion = motion.with_rows(self._base, base.motion)
+            verdicts.append(base.verdict)
+            acted = {
+                rule: acted.get(rule, ()) + base.acted.get(rule, ())
+                for rule in (*acted, *base.acted)
+            }
+            if abs(left) > SIDEWAYS_TOLERANCE_M_S:
+                acted[Rule.SIDEWAYS] = (self._base_limits.names[1],)
+        if Verdict.REJECTED in verdicts:
+            return Filtered(verdict=Verdict.REJECTED, motion=held, acted=acted)
+        verdict = Verdict.LIMITED if acted else Verdict.PASS
+        return Filtered(verdict=verdict, motion=motion, acted=acted)
+
+
+def _limits(embodiment: Embodiment, rows: np.ndarray, jump: float | None) -> JointLimits | None:
+    joints = [embodiment.joints[row] for row in rows]
+    if not joints:
+        return None
+    return JointLimits(
+        names=tuple(joint.name for joint in joints),
+        lower_D=np.array([joint.lower for joint in joints]),
+        upper_D=np.array([joint.upper for joint in joints]),
+        velocity_D=np.array([joint.velocity for joint in joints]),
+        acceleration_D=np.array([joint.acceleration for joint in joints]),
+        jump_D=None if jump is None else np.full(len(joints), jump),
+    )

@@ -1,0 +1,73 @@
+"""A control loop with its own time, around a robot that follows perfectly unless told not to."""
+
+import numpy as np
+
+from qwen_vla_core.embodiment.streams import joint_streams
+from qwen_vla_core.execution import ControlLoop, Sample
+from qwen_vla_core.types import ActionChunk
+
+
+class LoopedRobot:
+    """Feeds every stream of a robot in every period, and remembers what was sent.
+
+    Attributes:
+        commands, velocities: [D] each, one for every period.
+        silent: topics of streams that have died.
+    """
+
+    def __init__(self, embodiment, start_D, **options):
+        self.loop = ControlLoop(embodiment, **options)
+        self.streams = joint_streams(embodiment)
+        self.base = embodiment.base
+        self.period_s = 1.0 / embodiment.command_hz
+        self.now_s, self.offset_s = 100.0, 1e9
+        self.measured_D = np.array(start_D, dtype=float)
+        self.commands, self.velocities = [], []
+        self.silent, self.follows = set(), True
+
+    @property
+    def ros_s(self):
+        return self.now_s + self.offset_s
+
+    def run(self, seconds):
+        for _ in range(round(seconds / self.period_s)):
+            self.now_s += self.period_s
+            self.hear()
+            cycle = self.loop.update(self.ros_s, self.now_s)
+            if cycle is not None:
+                self.commands.append(cycle.filtered.motion.command_D)
+                self.velocities.append(cycle.filtered.motion.velocity_D)
+                self.acted = cycle.filtered.acted
+                if self.follows:
+                    self.measured_D = self.commands[-1].copy()
+        return self
+
+    def hear(self):
+        for stream in self.streams:
+            if stream.topic not in self.silent:
+                rows = list(stream.rows)
+                self.loop.on_joints(self.measured_D[rows], self.now_s, stream.topic)
+        if self.base is not None and self.base.driver.odometry_topic not in self.silent:
+            self.loop.on_odometry(self.now_s)
+
+    def ask(self, trigger, problems=()):
+        return self.loop.request(trigger, self.ros_s, self.now_s, problems)
+
+    def teleop(self, positions_D, velocities_D=None):
+        velocities_D = np.zeros(len(positions_D)) if velocities_D is None else velocities_D
+        target = Sample(
+            positions_D=np.array(positions_D, dtype=float),
+            velocities_D=np.array(velocities_D, dtype=float),
+        )
+        self.loop.on_teleop(target, self.ros_s, self.now_s)
+
+    def give(self, positions_TD, velocities_TD=None, step_s=0.2, stamp_s=None):
+        """Offer a chunk with these points."""
+        positions_TD = np.asarray(positions_TD, dtype=float)
+        chunk = ActionChunk(
+            stamp_s=self.ros_s if stamp_s is None else stamp_s,
+            step_s=step_s,
+            positions_TD=positions_TD,
+            velocities_TD=np.zeros_like(positions_TD) if velocities_TD is None else velocities_TD,
+        )
+        return self.loop.on_chunk(chunk, self.ros_s, self.now_s)
