@@ -175,17 +175,22 @@ class Link(Strict):
     origin_m: Vector3
 
 
-class Kinematics(Strict):
-    """A serial chain from base_link to the tool, and the box the tool may be sent to."""
+class Chain(Strict):
+    """A serial chain from base_link to the tool."""
 
     links: Annotated[tuple[Link, ...], Field(min_length=1)]
     tool_origin_m: Vector3
     """Tool frame in the frame of the last joint."""
+    source: Annotated[str, Field(min_length=1)]
+
+
+class Kinematics(Chain):
+    """A chain whose tool is sent to poses, and the box it may be sent to."""
+
     zero_rotation: Rotation
     """Rotation of the tool that counts as roll = pitch = yaw = 0."""
     workspace_lower_m: Vector3
     workspace_upper_m: Vector3
-    source: Annotated[str, Field(min_length=1)]
 
     @model_validator(mode="after")
     def _ordered(self) -> "Kinematics":
@@ -242,6 +247,8 @@ class JointPosition(Strict):
     """The model names absolute joint positions, one channel for each joint."""
 
     convention: Literal["joint_position"]
+    kinematics: Chain | None = None
+    """Where the tool is; the actions do without, markers and experts do not."""
 
 
 class Gripper(Strict):
@@ -432,7 +439,7 @@ class Group(Strict):
                 )
         if len(self.rest) != len(names):
             raise ValueError(f"rest has {len(self.rest)} values for {len(names)} joints")
-        if isinstance(self.action, EeDelta):
+        if isinstance(self.action, EeDelta | JointPosition) and self.action.kinematics is not None:
             chain = [link.joint for link in self.action.kinematics.links]
             if chain != names:
                 raise ValueError(f"the kinematic chain {chain} is not the group's joints {names}")
