@@ -5,7 +5,7 @@ bfloat16: int8 with one scale per row, int4 with a scale and a zero point per 32
 embeddings, and the small layers where actions and time enter and leave the expert, are bfloat16.
 """
 
-import logging
+import ctypes
 import sys
 from pathlib import Path
 from typing import Literal, get_args
@@ -25,8 +25,9 @@ GROUP = 32
 CUDA_COLUMNS = 1024
 """torchao's int4 layout for CUDA pads the columns of a matrix to a multiple of this."""
 
-WORKING_BYTES = 12
-"""Per weight of the largest tensor while it is converted: three copies of four bytes."""
+WORKING_BYTES = 4
+"""Beside the weights, per weight of the largest tensor: what loading and quantising take for a
+while (2.7 were measured), and the activations after that."""
 
 
 def compute_dtype(weights: Weights) -> torch.dtype:
@@ -45,8 +46,6 @@ def is_quantised(name: str, layer: nn.Module) -> bool:
 
 def quantise(layer: nn.Linear, weights: Literal["int8", "int4"]) -> None:
     """Replace the layer's bfloat16 matrix by a quantised one, on the device where it is."""
-    # On a machine without CUDA it warns of kernels that are not used here.
-    logging.getLogger("torchao").setLevel(logging.ERROR)
     from torchao.prototype.quantization.int4 import PrototypeInt4WeightOnlyConfig
     from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
 
@@ -59,6 +58,18 @@ def quantise(layer: nn.Linear, weights: Literal["int8", "int4"]) -> None:
             group_size=GROUP, int4_packing_format="tile_packed_to_4d", set_inductor_config=False
         )
     quantize_(layer, recipe)
+    if layer.weight.device.type == "cpu":
+        _give_back()
+
+
+def _give_back() -> None:
+    """Return freed memory to the kernel: glibc would keep what each matrix's copies took.
+
+    Measured on 1.1 B parameters loaded as int8: 2.4 GB stayed taken without this, 1.4 GB with.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+    if trim is not None:
+        trim(0)
 
 
 def weight_bytes(model: nn.Module, weights: Weights, device: torch.device) -> int:
@@ -90,7 +101,7 @@ def require_memory(model: nn.Module, weights: Weights, device: torch.device) -> 
     working = WORKING_BYTES * max(p.numel() for p in model.parameters())
     needed = {w: weight_bytes(model, w, device) + working for w in WEIGHTS}
     free = free_bytes(device)
-    text = f"weights as {weights} take {_gb(needed[weights])} on {device}, {_gb(free)} are free"
+    text = f"weights as {weights} need {_gb(needed[weights])} on {device}, {_gb(free)} are free"
     print(text, file=sys.stderr, flush=True)
     if needed[weights] <= free:
         return
