@@ -2,10 +2,11 @@
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from qwen_vla_core.errors import ChunkError
+from qwen_vla_core.errors import ChunkError, NonFiniteError
 from qwen_vla_core.types import ActionChunk
 
 NS_PER_S = 1_000_000_000
@@ -82,3 +83,34 @@ def joint_state_message(
     )
     message.header.stamp = stamp_message(stamp_s)
     return message
+
+
+def estop_in(odometry: Odometry) -> bool:
+    """Whether a SLATE base says in its odometry that its emergency stop is pressed.
+
+    Source: interbotix slate_base sets the first pose covariance to -1 in state SYS_ESTOP.
+    """
+    return odometry.pose.covariance[0] == -1.0
+
+
+def check_odometry(odometry: Odometry) -> None:
+    """Refuse odometry that is not a number.
+
+    Raises:
+        NonFiniteError: a part of the pose, of the twist, or the first covariance (in which some
+            bases report their emergency stop) is NaN or infinite; the message names it.
+    """
+    pose, twist = odometry.pose.pose, odometry.twist.twist
+    parts = {
+        "position": (pose.position.x, pose.position.y, pose.position.z),
+        "orientation": (
+            *(pose.orientation.x, pose.orientation.y),
+            *(pose.orientation.z, pose.orientation.w),
+        ),
+        "linear velocity": (twist.linear.x, twist.linear.y, twist.linear.z),
+        "angular velocity": (twist.angular.x, twist.angular.y, twist.angular.z),
+        "covariance": (odometry.pose.covariance[0],),
+    }
+    bad = [name for name, values in parts.items() if not np.isfinite(values).all()]
+    if bad:
+        raise NonFiniteError(f"odometry not finite: {', '.join(bad)}")

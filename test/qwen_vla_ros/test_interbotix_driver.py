@@ -109,7 +109,7 @@ def test_when_the_driver_orders_joints_differently_expect_commands_by_name(ros, 
     targets = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
 
     def heard():
-        drivers["arm"].send(targets, targets)
+        drivers["arm"].send(targets, np.zeros(6), targets)
         return bool(robot.group)
 
     assert spin_until(ros, node, heard)
@@ -123,7 +123,7 @@ def test_when_the_finger_is_too_far_closed_expect_positive_pwm_on_the_gripper(ro
     assert verified(ros, node, drivers)
 
     def heard():
-        drivers["gripper"].send(np.array([0.037]), np.array([0.020]))
+        drivers["gripper"].send(np.array([0.037]), np.zeros(1), np.array([0.020]))
         return bool(robot.single)
 
     assert spin_until(ros, node, heard)

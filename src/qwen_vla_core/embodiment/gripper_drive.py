@@ -28,6 +28,11 @@ class GripperEnds:
     motor_closed_rad: float
     motor_open_rad: float
 
+    def reach(self, finger_m: float) -> bool:
+        """Whether a finger position lies between both ends; beyond them the motor stays there."""
+        low_m, high_m = sorted((self.finger_closed_m, self.finger_open_m))
+        return low_m <= finger_m <= high_m
+
     def motor_rad(self, finger_m: float) -> float:
         """Motor angle for a finger position, kept between both ends of the motor."""
         opening = (finger_m - self.finger_closed_m) / (self.finger_open_m - self.finger_closed_m)

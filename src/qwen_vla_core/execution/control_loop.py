@@ -211,8 +211,9 @@ class ControlLoop:
             self._tracking.reset()
 
     def silent(self, steady_s: float) -> tuple[str, ...]:
-        """In words, what has not been heard for too long."""
-        return tuple(str(expired) for expired in self._watchdog.expired(steady_s))
+        """In words, which topics that the robot needs have not been heard for too long."""
+        expired = self._watchdog.expired(steady_s)
+        return tuple(str(topic) for topic in expired if topic.name in self._topics)
 
     def _watch(self, ros_s: float, steady_s: float, dt_s: float) -> None:
         """Everything that ends a motion by itself."""

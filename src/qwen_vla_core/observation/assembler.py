@@ -42,11 +42,19 @@ class CameraSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class JointsSpec:
-    """A joint state topic, its oldest usable sample in s, and the joints to read from it."""
+    """A joint state topic.
+
+    Attributes:
+        name: what to call it.
+        max_age_s: oldest usable sample, s.
+        joints: the joints to read from its messages, as they are called there.
+        rows: where they stand in the embodiment's order.
+    """
 
     name: str
     max_age_s: float
     joints: tuple[str, ...]
+    rows: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +76,7 @@ class ObservationAssembler:
         cameras: Sequence[CameraSpec],
         joint_streams: Sequence[JointsSpec],
         joint_names: Sequence[str],
+        unmeasured_rows: Sequence[int] = (),
         max_skew_s: float,
     ) -> None:
         """Start with nothing heard.
@@ -76,6 +85,7 @@ class ObservationAssembler:
             cameras: the cameras.
             joint_streams: the joint state topics; together they read every joint once.
             joint_names: embodiment joint order.
+            unmeasured_rows: joints without a topic, which are 0 by definition (a base's).
             max_skew_s: longest time between the oldest and the newest sample used, s, > 0.
         Raises:
             ValueError: stream names repeat, a joint is read never or twice, or a limit is not
@@ -84,9 +94,9 @@ class ObservationAssembler:
         names = [spec.name for spec in (*cameras, *joint_streams)]
         if len({*names, "command"}) != len(names) + 1:
             raise ValueError(f"stream names must differ from each other and 'command': {names}")
-        read = [joint for spec in joint_streams for joint in spec.joints]
-        if not read or sorted(read) != sorted(joint_names):
-            raise ValueError(f"joints {joint_names} must each be read once, not {read}")
+        read = [row for spec in joint_streams for row in spec.rows]
+        if sorted([*read, *unmeasured_rows]) != list(range(len(joint_names))):
+            raise ValueError(f"joints {joint_names} must each be read once, not rows {read}")
         if not max_skew_s > 0.0:
             raise ValueError(f"max_skew_s is {max_skew_s}; it must be positive")
         self._cameras = {
@@ -100,7 +110,7 @@ class ObservationAssembler:
             spec.name: Stream(name=spec.name, max_age_s=spec.max_age_s) for spec in joint_streams
         }
         self._joints_of = {spec.name: spec.joints for spec in joint_streams}
-        self._order = [read.index(joint) for joint in joint_names]
+        self._rows_of = {spec.name: list(spec.rows) for spec in joint_streams}
         self._joint_names = tuple(joint_names)
         self._max_skew_s = max_skew_s
         self._command = Stream(name="command", max_age_s=COMMAND_MAX_AGE_S)
@@ -192,11 +202,13 @@ class ObservationAssembler:
         if commanded_D is None:
             detail = f"nothing known of what was sent {now.ros_s - stamp_s:.3f} s ago"
             return _refusal(self._command.name, Fault.NO_COMMAND, detail)
-        positions_D = np.concatenate([stream.data for stream in self._joints.values()])
+        positions_D = np.zeros(len(self._joint_names))
+        for name, stream in self._joints.items():
+            positions_D[self._rows_of[name]] = stream.data
         return Observation(
             stamp_s=stamp_s,
             images={stream.name: stream.data for stream in pictures},
-            positions_D=positions_D[self._order],
+            positions_D=positions_D,
             commanded_D=commanded_D,
             instruction=instruction,
         )

@@ -8,31 +8,35 @@ from ..errors import NonFiniteError, ObservationError
 
 
 def match_joints(
-    names: Sequence[str], positions: Sequence[float], wanted: Sequence[str]
+    names: Sequence[str],
+    values: Sequence[float],
+    wanted: Sequence[str],
+    what: str = "positions",
 ) -> np.ndarray:
     """Put a joint message into our order.
 
     Args:
         names: joint names of the message, any order; names we do not want are ignored.
-        positions: their positions, rad or m.
+        values: their positions, rad or m, or velocities.
         wanted: the joints to return, in order.
+        what: what the values are, for the errors.
     Returns:
         float64 [len(wanted)], bit-identical to the message's values.
     Raises:
-        ObservationError: names and positions differ in number, a name comes twice, or a wanted
-            joint is missing. NonFiniteError: a wanted position is NaN or infinite.
+        ObservationError: names and values differ in number, a name comes twice, or a wanted
+            joint is missing. NonFiniteError: a wanted value is NaN or infinite.
     """
-    if len(names) != len(positions):
-        raise ObservationError(f"{len(names)} joint names but {len(positions)} positions")
-    position_of = dict(zip(names, positions, strict=True))
-    if len(position_of) != len(names):
+    if len(names) != len(values):
+        raise ObservationError(f"{len(names)} joint names but {len(values)} {what}")
+    value_of = dict(zip(names, values, strict=True))
+    if len(value_of) != len(names):
         twice = sorted({name for name in names if list(names).count(name) > 1})
         raise ObservationError(f"joints named more than once: {', '.join(twice)}")
-    missing = [name for name in wanted if name not in position_of]
+    missing = [name for name in wanted if name not in value_of]
     if missing:
         raise ObservationError(f"joints missing: {', '.join(missing)}")
-    matched_D = np.array([position_of[name] for name in wanted], dtype=np.float64)
+    matched_D = np.array([value_of[name] for name in wanted], dtype=np.float64)
     if not np.isfinite(matched_D).all():
         bad = [wanted[d] for d in np.flatnonzero(~np.isfinite(matched_D))]
-        raise NonFiniteError(f"joint positions not finite: {', '.join(bad)}")
+        raise NonFiniteError(f"joint {what} not finite: {', '.join(bad)}")
     return matched_D

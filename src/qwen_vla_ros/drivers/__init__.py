@@ -1,6 +1,6 @@
-"""Hardware interfaces: how a group of joints is read and commanded over ROS."""
+"""Hardware interfaces: how a group of joints is commanded over ROS."""
 
 from .base import Driver
-from .factory import joint_state_topics, make_drivers
+from .factory import make_drivers
 
-__all__ = ["Driver", "joint_state_topics", "make_drivers"]
+__all__ = ["Driver", "make_drivers"]

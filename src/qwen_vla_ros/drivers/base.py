@@ -18,5 +18,14 @@ class Driver(Protocol):
     def problem(self) -> str | None:
         """Why commands must not be sent yet, in words; None once the hardware is verified."""
 
-    def send(self, targets_G: np.ndarray, measured_G: np.ndarray) -> None:
-        """Command the group's joints [G], rad or m, embodiment order; measured likewise."""
+    def send(self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray) -> None:
+        """Command the group's joints [G].
+
+        Args:
+            command_G: positions, rad or m, embodiment order; 0 for a base.
+            velocity_G: at which the commands move; for a base along its own axes.
+            measured_G: positions; 0 for a base.
+        """
+
+    def stop(self) -> None:
+        """Commanding ends here and may begin anew later, somewhere else."""

@@ -22,11 +22,21 @@ LIMIT_TOLERANCE = 1e-3
 class RobotInfoCheck:
     """Asks get_robot_info once and compares the answer with the embodiment."""
 
-    def __init__(self, node: Node, group: Group, cmd_type: str, name: str, mode: str) -> None:
+    def __init__(
+        self,
+        node: Node,
+        group: Group,
+        cmd_type: str,
+        name: str,
+        mode: str,
+        *,
+        compare_limits: bool = True,
+    ) -> None:
         self._client = node.create_client(RobotInfo, f"{group.driver.namespace}/get_robot_info")
         self._request = RobotInfo.Request(cmd_type=cmd_type, name=name)
         self._mode, self._logger = mode, node.get_logger()
-        self._joints = {joint.name: joint for joint in group.joints}
+        self._compare_limits = compare_limits
+        self._joints = {joint.driver_name: joint for joint in group.joints}
         self._future = None
         self.joint_names: tuple[str, ...] = ()
         self.problem: str | None = f"{self._client.srv_name} has not answered; is the driver up?"
@@ -55,6 +65,8 @@ class RobotInfoCheck:
                 f"{what} is in mode '{answer.mode}', the embodiment needs '{self._mode}'; "
                 "set it with set_operating_modes while the arm rests"
             )
+        if not self._compare_limits:
+            return None
         # Without a robot_description the driver has no limits to compare with; ours rule.
         for name, lower, upper in zip(
             answer.joint_names, answer.joint_lower_limits, answer.joint_upper_limits, strict=False
@@ -69,7 +81,7 @@ class RobotInfoCheck:
 
 
 class InterbotixDriver:
-    """What both drivers share: nothing may be sent before the robot has been verified."""
+    """What all three share: nothing may be sent before the robot has been verified."""
 
     def __init__(self, check: RobotInfoCheck) -> None:
         self._check = check
@@ -83,6 +95,9 @@ class InterbotixDriver:
         """Why commands must not be sent yet, in words."""
         return self._check.problem
 
+    def stop(self) -> None:
+        """Nothing to send: the servos hold their last goal."""
+
 
 class InterbotixGroupDriver(InterbotixDriver):
     """An arm in position mode: JointGroupCommand in the driver's own joint order."""
@@ -91,15 +106,15 @@ class InterbotixGroupDriver(InterbotixDriver):
         spec = group.driver
         super().__init__(RobotInfoCheck(node, group, "group", spec.group, "position"))
         self._group = spec.group
-        self._names = [joint.name for joint in group.joints]
+        self._names = [joint.driver_name for joint in group.joints]
         self._publisher = node.create_publisher(
             JointGroupCommand, f"{spec.namespace}/commands/joint_group", RELIABLE
         )
 
-    def send(self, targets_G: np.ndarray, measured_G: np.ndarray) -> None:
+    def send(self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray) -> None:
         """Command the arm's joints [G], rad, embodiment order."""
         order = [self._names.index(name) for name in self._check.joint_names]
-        self._publisher.publish(JointGroupCommand(name=self._group, cmd=targets_G[order].tolist()))
+        self._publisher.publish(JointGroupCommand(name=self._group, cmd=command_G[order].tolist()))
 
 
 class InterbotixPwmGripperDriver(InterbotixDriver):
@@ -117,7 +132,50 @@ class InterbotixPwmGripperDriver(InterbotixDriver):
             JointSingleCommand, f"{spec.namespace}/commands/joint_single", RELIABLE
         )
 
-    def send(self, targets_G: np.ndarray, measured_G: np.ndarray) -> None:
-        """Move the finger from measured [1] towards the target [1], m."""
-        effort = pwm_for(targets_G[0] - measured_G[0], self._spec.gain_per_m, self._spec.pwm_limit)
+    def send(self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray) -> None:
+        """Move the finger from measured [1] towards the command [1], m."""
+        effort = pwm_for(command_G[0] - measured_G[0], self._spec.gain_per_m, self._spec.pwm_limit)
         self._publisher.publish(JointSingleCommand(name=self._spec.motor, cmd=effort))
+
+
+class InterbotixPositionGripperDriver(InterbotixDriver):
+    """A gripper in current_based_position mode: motor angles between two ends (ALOHA).
+
+    Silent until the command leaves where it began. The servo holds its last goal anyway, and the
+    angle for the finger's measured position would move it a little: the linkage is not linear.
+    """
+
+    def __init__(self, node: Node, group: Group) -> None:
+        spec = group.driver
+        # The limits of the finger say nothing about goals of the motor, which push beyond what is
+        # held on purpose; the motor itself has none (it is continuous in the URDF).
+        mode = "current_based_position"
+        check = RobotInfoCheck(node, group, "single", spec.motor, mode, compare_limits=False)
+        super().__init__(check)
+        self._motor, self._ends, self._logger = spec.motor, group.gripper_ends, node.get_logger()
+        self._publisher = node.create_publisher(
+            JointSingleCommand, f"{spec.namespace}/commands/joint_single", RELIABLE
+        )
+        self.stop()
+
+    def send(self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray) -> None:
+        """Command the motor for the finger's position [1], m."""
+        finger_m = float(command_G[0])
+        if self._began_at_m is None:
+            self._began_at_m = finger_m
+        self._moves = self._moves or finger_m != self._began_at_m
+        if not self._moves:
+            return
+        if not self._ends.reach(finger_m):
+            self._logger.warning(
+                f"{self._publisher.topic_name}: {self._motor} stays at its end; the finger is "
+                f"commanded to {finger_m:.4f} m, beyond {self._ends}",
+                throttle_duration_sec=1.0,
+            )
+        angle_rad = self._ends.motor_rad(finger_m)
+        self._publisher.publish(JointSingleCommand(name=self._motor, cmd=angle_rad))
+
+    def stop(self) -> None:
+        """Nothing to send: the servo holds its last goal."""
+        self._began_at_m: float | None = None
+        self._moves = False

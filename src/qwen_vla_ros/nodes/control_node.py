@@ -8,23 +8,26 @@ import time
 from collections import Counter
 
 import numpy as np
+from nav_msgs.msg import Odometry
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger as TriggerService
 from trajectory_msgs.msg import JointTrajectory
 
+from qwen_vla_core.embodiment.streams import JointStream, joint_streams
 from qwen_vla_core.errors import ChunkError, QwenVlaError
 from qwen_vla_core.execution import ControlLoop, Cycle, Sample
 from qwen_vla_core.execution import Verdict as ChunkVerdict
+from qwen_vla_core.execution.control_loop import ESTOP_OF_BASE
 from qwen_vla_core.modes import Answer, Mode, Trigger
 from qwen_vla_core.observation import match_joints
 from qwen_vla_core.safety import Verdict
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
-from ..drivers import joint_state_topics, make_drivers
-from ..messages import chunk_from_message, joint_state_message
+from ..drivers import make_drivers
+from ..messages import check_odometry, chunk_from_message, estop_in, joint_state_message
 from ..qos import LATCHED, RELIABLE
 from .lifecycle import EmbodimentNode, read_only, run
 
@@ -63,19 +66,17 @@ class ControlNode(EmbodimentNode):
         self._mode = self.create_publisher(String, "control/mode", LATCHED)
         self._intervention = self.create_publisher(Bool, "control/intervention", LATCHED)
         self._diagnostics = DiagnosticsPublisher(self, self._embodiment.name)
-        self._connections = [
-            *(
-                self.create_subscription(JointState, topic, self._on_joint_states, RELIABLE)
-                for topic in joint_state_topics(self._embodiment)
-            ),
-            self.create_subscription(JointTrajectory, "policy/chunk", self._on_chunk, RELIABLE),
-            self.create_subscription(JointState, "teleop/command", self._on_teleop, RELIABLE),
-            self.create_subscription(Bool, "estop", self._on_estop, RELIABLE),
-        ]
-        self._mode_services = [
+        for stream in joint_streams(self._embodiment):
+            receive = self._on_joint_states(stream)
+            self.create_subscription(JointState, stream.topic, receive, RELIABLE)
+        if self._embodiment.base is not None:
+            topic = self._embodiment.base.driver.odometry_topic
+            self.create_subscription(Odometry, topic, self._on_odometry, RELIABLE)
+        self.create_subscription(JointTrajectory, "policy/chunk", self._on_chunk, RELIABLE)
+        self.create_subscription(JointState, "teleop/command", self._on_teleop, RELIABLE)
+        self.create_subscription(Bool, "estop", self._on_estop, RELIABLE)
+        for name, trigger in SERVICES.items():
             self.create_service(TriggerService, f"control/{name}", self._answer(trigger))
-            for name, trigger in SERVICES.items()
-        ]
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Start the loop in HOLD at the measured pose; a latched stop stays latched."""
@@ -87,15 +88,41 @@ class ControlNode(EmbodimentNode):
         self.every(diagnostics.PERIOD_S, self._report)
         return super().on_activate(state)
 
+    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
+        """Stop the loop, and a base with it."""
+        result = super().on_deactivate(state)
+        if not self._dry_run and not self._driver_problems():
+            for driver in self._drivers.values():
+                driver.stop()
+        return result
+
     # --- read
 
-    def _on_joint_states(self, message: JointState) -> None:
+    def _on_joint_states(self, stream: JointStream):
+        def receive(message: JointState) -> None:
+            try:
+                positions = match_joints(message.name, message.position, stream.driver_names)
+            except QwenVlaError as error:
+                self._refuse("joint_states_refused", f"{stream.topic}: {error}")
+                return
+            self._loop.on_joints(positions, time.monotonic(), stream.topic)
+
+        return receive
+
+    def _on_odometry(self, message: Odometry) -> None:
+        driver = self._embodiment.base.driver
+        pressed = driver.estop_in_covariance and estop_in(message)
+        if pressed:  # whatever else is wrong with the message
+            self._loop.on_estop(True, self.now_s(), ESTOP_OF_BASE)
+            self._publish_mode()
         try:
-            positions_D = match_joints(message.name, message.position, self._names)
+            check_odometry(message)
         except QwenVlaError as error:
-            self._refuse("joint_states_refused", str(error))
+            self._refuse("odometry_refused", f"{driver.odometry_topic}: {error}")
             return
-        self._loop.on_joints(positions_D, time.monotonic())
+        if not pressed:
+            self._loop.on_estop(False, self.now_s(), ESTOP_OF_BASE)
+        self._loop.on_odometry(time.monotonic())
 
     def _on_chunk(self, message: JointTrajectory) -> None:
         if not self.active or self._loop.measured_D is None:
@@ -112,12 +139,21 @@ class ControlNode(EmbodimentNode):
             self._refuse(f"chunks_{offer.verdict.value.replace(' ', '_')}", offer.reason)
 
     def _on_teleop(self, message: JointState) -> None:
+        """Positions of the arms' joints; of a base the velocities ahead and turning."""
+        base_D = np.array(self._embodiment.base_D)
+        positions_D, velocities_D = np.zeros(len(base_D)), np.zeros(len(base_D))
         try:
-            target_D = match_joints(message.name, message.position, self._names)
+            for values_D, rows, values, what in (
+                (positions_D, np.flatnonzero(~base_D), message.position, "positions"),
+                (velocities_D, np.flatnonzero(base_D), message.velocity, "velocities"),
+            ):
+                if len(rows):
+                    names = [self._names[row] for row in rows]
+                    values_D[rows] = match_joints(message.name, values, names, what)
         except QwenVlaError as error:
             self._refuse("teleop_refused", str(error))
             return
-        target = Sample(positions_D=target_D, velocities_D=np.zeros(len(target_D)))
+        target = Sample(positions_D=positions_D, velocities_D=velocities_D)
         self._loop.on_teleop(target, self.now_s(), time.monotonic())
         self._publish_mode()
 
@@ -163,7 +199,9 @@ class ControlNode(EmbodimentNode):
         if not self._dry_run:
             for group in self._embodiment.groups:
                 rows = self._embodiment.group_slice(group.name)
-                self._drivers[group.name].send(motion.command_D[rows], self._loop.measured_D[rows])
+                self._drivers[group.name].send(
+                    motion.command_D[rows], motion.velocity_D[rows], self._loop.measured_D[rows]
+                )
         self._command.publish(
             joint_state_message(ros_s, self._names, motion.command_D, motion.velocity_D)
         )
@@ -199,7 +237,7 @@ class ControlNode(EmbodimentNode):
                 driver.verify()
         state = self._loop.state
         problems = self._driver_problems()
-        silent = [text for text in self._loop.silent(time.monotonic()) if "joint_states" in text]
+        silent = self._loop.silent(time.monotonic())
         level, message = diagnostics.OK, f"{state.mode.value}: {state.reason}"
         if problems or silent or state.fault:
             level, message = (

@@ -1,5 +1,6 @@
 """What the lifecycle nodes share: parameters they declare, bringing themselves up, running."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,13 +8,17 @@ from pathlib import Path
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 
 from ..resources import embodiments_directory
+
+WAKE_S = 0.1
+"""How often a node that has nothing to do looks whether it was interrupted."""
 
 
 def read_only(description: str) -> ParameterDescriptor:
@@ -73,6 +78,12 @@ class EmbodimentNode(LifecycleNode):
         self._active_timers = []
         return super().on_deactivate(state)
 
+    def on_shutdown(self, state: object) -> TransitionCallbackReturn:
+        """Whatever deactivating stops, shutting down stops as well."""
+        if self.active:
+            self.on_deactivate(state)
+        return super().on_shutdown(state)
+
     def on_cleanup(self, state: object) -> TransitionCallbackReturn:
         """Undo ``configure``: what it connected is disconnected."""
         for kind, own in self._own.items():
@@ -94,8 +105,13 @@ class EmbodimentNode(LifecycleNode):
 
 
 def run(node_class: type[EmbodimentNode]) -> None:
-    """Run one node until it is interrupted; exit status 1 when it could not bring itself up."""
-    rclpy.init()
+    """Run one node until it is interrupted; exit status 1 when it could not bring itself up.
+
+    An interrupted node is deactivated first, so that what it drives is told to stop. rclpy's own
+    signal handlers would end all communication at once.
+    """
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     node = node_class()
     exit_status = 0
     try:
@@ -104,10 +120,17 @@ def run(node_class: type[EmbodimentNode]) -> None:
             if node.trigger_configure() != succeeded or node.trigger_activate() != succeeded:
                 exit_status = 1
         if exit_status == 0:
-            rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
+            while rclpy.ok():
+                executor.spin_once(timeout_sec=WAKE_S)
+    except KeyboardInterrupt:
         pass
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        if node.active:
+            node.trigger_deactivate()
         node.destroy_node()
         rclpy.try_shutdown()
     sys.exit(exit_status)

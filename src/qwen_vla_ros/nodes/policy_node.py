@@ -16,6 +16,7 @@ from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
 from qwen_vla_core.embodiment import Camera, EmbodimentCodec
+from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import InstructionError, QwenVlaError
 from qwen_vla_core.execution import DelayEstimator
 from qwen_vla_core.instruction import check_instruction
@@ -32,7 +33,6 @@ from qwen_vla_core.types import Observation
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
-from ..drivers import joint_state_topics
 from ..images import rgb_from_compressed, rgb_from_image
 from ..messages import chunk_message, seconds
 from ..qos import IMAGES, LATCHED, RELIABLE
@@ -134,10 +134,16 @@ class PolicyNode(EmbodimentNode):
                 for camera in embodiment.cameras
             ],
             joint_streams=[
-                JointsSpec(name=topic, max_age_s=watchdogs.joint_states_s, joints=joints)
-                for topic, joints in joint_state_topics(embodiment).items()
+                JointsSpec(
+                    name=stream.topic,
+                    max_age_s=watchdogs.joint_states_s,
+                    joints=stream.driver_names,
+                    rows=stream.rows,
+                )
+                for stream in joint_streams(embodiment)
             ],
             joint_names=embodiment.joint_names,
+            unmeasured_rows=[row for row, base in enumerate(embodiment.base_D) if base],
             max_skew_s=watchdogs.camera_skew_s,
         )
 
@@ -157,9 +163,10 @@ class PolicyNode(EmbodimentNode):
                     IMAGES,
                 )
             )
-        for topic in joint_state_topics(self._embodiment):
+        for stream in joint_streams(self._embodiment):
+            receive = self._on_joints(stream.topic)
             self._connections.append(
-                self.create_subscription(JointState, topic, self._on_joints(topic), RELIABLE)
+                self.create_subscription(JointState, stream.topic, receive, RELIABLE)
             )
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:

@@ -27,7 +27,8 @@ def picture(seed=0):
 
 
 class Robot:
-    """Two cameras, one of them optional, and two arms with a joint state topic each."""
+    """Two cameras, one of them optional, and two arms with a joint state topic each, on which
+    their joint has the same name."""
 
     def __init__(self, **camera):
         self.assembler = ObservationAssembler(
@@ -36,8 +37,8 @@ class Robot:
                 CameraSpec(name="wrist", max_age_s=0.5, optional=True),
             ],
             joint_streams=[
-                JointsSpec(name="right_arm", max_age_s=0.1, joints=("right",)),
-                JointsSpec(name="left_arm", max_age_s=0.1, joints=("left",)),
+                JointsSpec(name="right_arm", max_age_s=0.1, joints=("waist",), rows=(1,)),
+                JointsSpec(name="left_arm", max_age_s=0.1, joints=("waist",), rows=(0,)),
             ],
             joint_names=NAMES,
             max_skew_s=0.2,
@@ -60,10 +61,10 @@ class Robot:
     def feel(self, left=1.0, right=2.0, age_s=0.0):
         stamp_s = self.ros_s - age_s
         left_report = self.assembler.add_joints(
-            "left_arm", ["left"], [left], stamp_s=stamp_s, now=self.now
+            "left_arm", ["waist"], [left], stamp_s=stamp_s, now=self.now
         )
         self.assembler.add_joints(
-            "right_arm", ["x", "right"], [9.0, right], stamp_s=stamp_s, now=self.now
+            "right_arm", ["x", "waist"], [9.0, right], stamp_s=stamp_s, now=self.now
         )
         return left_report
 
@@ -278,6 +279,7 @@ def test_when_the_control_node_falls_silent_expect_a_refusal():
     [
         ({"joint_names": ("left", "right", "waist")}, "must each be read once"),
         ({"joint_streams": []}, "must each be read once"),
+        ({"unmeasured_rows": (1,)}, "must each be read once"),
         ({"cameras": [CameraSpec(name="left_arm", max_age_s=1.0)]}, "must differ"),
         ({"cameras": [CameraSpec(name="command", max_age_s=1.0)]}, "must differ"),
         ({"cameras": [CameraSpec(name="ego", max_age_s=0.0)]}, "ego: a limit of 0.0 s"),
@@ -292,13 +294,31 @@ def test_when_the_control_node_falls_silent_expect_a_refusal():
 def test_when_the_streams_make_no_sense_expect_an_error(change, complaint):
     good = {
         "cameras": [CameraSpec(name="ego", max_age_s=0.5)],
-        "joint_streams": [JointsSpec(name="left_arm", max_age_s=0.1, joints=NAMES)],
+        "joint_streams": [JointsSpec(name="left_arm", max_age_s=0.1, joints=NAMES, rows=(0, 1))],
         "joint_names": NAMES,
         "max_skew_s": 0.2,
     }
     ObservationAssembler(**good)
     with pytest.raises(ValueError, match=complaint):
         ObservationAssembler(**{**good, **change})
+
+
+def test_when_a_base_has_no_joint_states_expect_zeros_in_its_place():
+    assembler = ObservationAssembler(
+        cameras=[CameraSpec(name="ego", max_age_s=0.5)],
+        joint_streams=[JointsSpec(name="arm", max_age_s=0.1, joints=("waist",), rows=(3,))],
+        joint_names=("base_x", "base_y", "base_yaw", "waist"),
+        unmeasured_rows=(0, 1, 2),
+        max_skew_s=0.2,
+    )
+    now = Instant(ros_s=START_S, steady_s=50.0)
+    assembler.add_image("ego", picture(), stamp_s=START_S, now=now)
+    assembler.add_joints("arm", ["waist"], [0.7], stamp_s=START_S, now=now)
+    names = ["waist", "base_x", "base_y", "base_yaw"]
+    assembler.add_command(names, [0.6, 0.0, 0.0, 0.0], stamp_s=START_S, now=now)
+    observation = assembler.assemble("go", now)
+    np.testing.assert_array_equal(observation.positions_D, [0.0, 0.0, 0.0, 0.7])
+    np.testing.assert_array_equal(observation.commanded_D, [0.0, 0.0, 0.0, 0.6])
 
 
 happenings = st.tuples(
