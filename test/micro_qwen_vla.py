@@ -48,6 +48,7 @@ def micro_inputs(observations: int = 2, prompts_each: int = 1, padding: int = 0)
     return Inputs(
         patches=tuple(torch.randn(observations, 16, 192, generator=generator) for _ in range(2)),
         grids=(GRID, GRID),
+        image_at=tuple(i for i, token in enumerate(views) if token == IMAGE_ID),
         observation_P=torch.arange(observations).repeat_interleave(prompts_each),
         input_ids_PL=ids,
         mask_PL=mask if padding else None,

@@ -30,35 +30,38 @@ class Context:
     Attributes:
         tokens_PLd: projected backbone states.
         rope: cosines and sines [P, L, rotary] of the context's positions.
+        action_rope: those of the state token and the actions, which continue the prompt's.
         mask_PL: bool, false on padding; None where nothing is padded.
-        start_P: first position after the prompt.
         cache: keys and values [P, heads, L, head_dim] of each block; empty for ``joint``.
     """
 
     tokens_PLd: torch.Tensor
     rope: tuple[torch.Tensor, torch.Tensor]
+    action_rope: tuple[torch.Tensor, torch.Tensor]
     mask_PL: torch.Tensor | None
-    start_P: torch.Tensor
     cache: tuple[tuple[torch.Tensor, torch.Tensor], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Time:
-    """The timestep of every token. There are two at most, so each is embedded only once.
+    """What the blocks do with the timestep of every token: a draw has one, its clean steps 0.
 
     Attributes:
-        embedding: [P, D, 1, d] of tau, or [P, D, 2, d] of tau and of 0.
-        clean_PDH: bool, which of the last H tokens have tau = 0; None for none.
+        tau_PD: timestep of each draw; 1 is noise.
+        modulations: of each block, then of the output: [P, D, 1, ...], or [P, D, 2, ...] with
+            that of timestep 0 as the second.
+        clean_PDH: bool, steps given without noise; None for none.
     """
 
-    embedding: torch.Tensor
+    tau_PD: torch.Tensor
+    modulations: tuple[torch.Tensor, ...]
     clean_PDH: torch.Tensor | None
 
-    def modulate(self, layer: nn.Linear, tokens: int) -> torch.Tensor:
+    def modulation(self, layer: int, tokens: int) -> torch.Tensor:
         """Shifts, scales and gates [P, D, tokens, ...]; one token's worth where all agree."""
-        modulation = layer(self.embedding)
+        modulation = self.modulations[layer]
         if self.clean_PDH is None:
-            return modulation
+            return modulation[:, :, :1]
         clean = F.pad(self.clean_PDH, (tokens - self.clean_PDH.shape[-1], 0))
         return torch.where(clean[..., None], modulation[:, :, 1:], modulation[:, :, :1])
 
@@ -100,6 +103,7 @@ class ActionExpert(nn.Module):
         shape, K, d = config.expert, config.channels, config.expert.width
         text = config.backbone_config().text_config
         self.context = shape.context
+        self.action_tokens = config.horizon + (shape.proprioception == "expert")
         self.rotary = Qwen3_5TextRotaryEmbedding(text)
         self.context_in = nn.Linear(text.hidden_size, d)
         self.action_in = nn.Sequential(nn.Linear(K, d), nn.SiLU(), nn.Linear(d, d))
@@ -127,7 +131,9 @@ class ActionExpert(nn.Module):
         """
         x = self.context_in(hidden_PLE)
         rope = self.rotary(x, positions_3PL)
-        positions = positions_3PL if mask_PL is None else positions_3PL * mask_PL
+        real_3PL = positions_3PL if mask_PL is None else positions_3PL * mask_PL
+        after_P = real_3PL.amax((0, 2)) + 1
+        actions_PA = after_P[:, None] + torch.arange(self.action_tokens, device=x.device)
         cache = []
         if self.context == "cached":
             attend = None if mask_PL is None else mask_PL[:, None, None]
@@ -141,40 +147,44 @@ class ActionExpert(nn.Module):
         return Context(
             tokens_PLd=x,
             rope=rope,
+            action_rope=self.rotary(x, actions_PA.expand(3, -1, -1)),
             mask_PL=mask_PL,
-            start_P=positions.amax((0, 2)) + 1,
             cache=tuple(cache),
         )
 
-    def forward(
-        self, noisy_PDHK, tau_PD, state_PK, context: Context, clean_PDH=None
-    ) -> torch.Tensor:
+    def time(self, tau_PD: torch.Tensor, clean_PDH: torch.Tensor | None = None) -> Time:
+        """Everything that depends on the timestep alone."""
+        tau = tau_PD[..., None]
+        if clean_PDH is not None:
+            tau = torch.cat([tau, torch.zeros_like(tau)], dim=-1)
+        embedded = timestep_embedding(tau).to(self.time_in[0].weight.dtype)
+        embedded = F.silu(self.time_in(embedded))
+        layers = (*(block.modulation for block in self.blocks), self.modulation_out)
+        return Time(
+            tau_PD=tau_PD,
+            modulations=tuple(layer(embedded) for layer in layers),
+            clean_PDH=clean_PDH,
+        )
+
+    def forward(self, noisy_PDHK, time: Time, state_PK, context: Context) -> torch.Tensor:
         """Output [P, D, H, K] for D noise draws per prompt, which do not see each other.
 
         Args:
-            tau_PD: 1 is noise. state_PK: normalised state, read when there is a state token.
-            clean_PDH: bool, steps given without noise, whose own tau is 0; None for none.
+            state_PK: normalised state, read when there is a state token.
         """
         P, D, H, _ = noisy_PDHK.shape
         x = self.action_in(noisy_PDHK)
         if self.state_in is not None:
             x = torch.cat([self.state_in(state_PK)[:, None, None].expand(-1, D, 1, -1), x], dim=2)
-        positions_PA = context.start_P[:, None] + torch.arange(x.shape[2], device=x.device)
-        rope = self.rotary(x, positions_PA.expand(3, -1, -1))
-        tau = tau_PD[..., None]
-        if clean_PDH is not None:
-            tau = torch.cat([tau, torch.zeros_like(tau)], dim=-1)
-        time = F.silu(self.time_in(timestep_embedding(tau).to(x.dtype)))
-        time = Time(embedding=time, clean_PDH=clean_PDH)
         stream = self._cached if self.context == "cached" else self._joint
-        x = stream(x, time, rope, context)[:, :, -H:]
-        shift, scale = time.modulate(self.modulation_out, H).chunk(2, dim=-1)
+        x = stream(x, time, context)[:, :, -H:]
+        shift, scale = time.modulation(-1, H).chunk(2, dim=-1)
         return self.action_out(self.norm_out(x) * (1 + scale) + shift)
 
-    def _cached(self, x, time: Time, rope, context: Context) -> torch.Tensor:
+    def _cached(self, x, time: Time, context: Context) -> torch.Tensor:
         """Action tokens [P, D, A, d] against the cached context; draws share one sequence."""
         P, D, A, _ = x.shape
-        rope = tuple(t.repeat(1, D, 1) for t in rope)
+        rope = tuple(t.repeat(1, D, 1) for t in context.action_rope)
         mask = self._draw_mask(D, A, context, x.device)
 
         def attention(block, y, cache):
@@ -182,15 +192,16 @@ class ActionExpert(nn.Module):
             k, v = torch.cat([cache[0], k], dim=2), torch.cat([cache[1], v], dim=2)
             return block.attend(q, k, v, mask).unflatten(1, (D, A))
 
-        for block, cache in zip(self.blocks, context.cache, strict=True):
-            x = _modulated(block, x, time, partial(attention, cache=cache))
+        for i, block in enumerate(self.blocks):
+            modulation = time.modulation(i, A)
+            x = _modulated(block, x, modulation, partial(attention, cache=context.cache[i]))
         return x
 
     @staticmethod
     def _draw_mask(D, A, context: Context, device) -> torch.Tensor | None:
-        """Bool [P or 1, 1, D * A, L + D * A]: the real context, and one's own draw."""
-        if D == 1 and context.mask_PL is None:
-            return None
+        """Bool, broadcasts to [P, 1, D * A, L + D * A]: the real context, and one's own draw."""
+        if D == 1:
+            return _with_actions(context.mask_PL, A)
         L = context.tokens_PLd.shape[1]
         draw = torch.arange(D, device=device).repeat_interleave(A)
         own = (draw[:, None] == draw)[None, None]
@@ -200,34 +211,36 @@ class ActionExpert(nn.Module):
             seen = context.mask_PL[:, None, None].expand(-1, 1, D * A, -1)
         return torch.cat([seen, own.expand(len(seen), -1, -1, -1)], dim=-1)
 
-    def _joint(self, x, time: Time, rope, context: Context) -> torch.Tensor:
+    def _joint(self, x, time: Time, context: Context) -> torch.Tensor:
         """Context and action tokens as one modulated sequence per draw."""
         P, D, A, _ = x.shape
         x = torch.cat([context.tokens_PLd[:, None].expand(-1, D, -1, -1), x], dim=2)
         rope = tuple(
             torch.cat(pair, dim=1).repeat_interleave(D, 0)
-            for pair in zip(context.rope, rope, strict=True)
+            for pair in zip(context.rope, context.action_rope, strict=True)
         )
-        mask = None
-        if context.mask_PL is not None:
-            mask = F.pad(context.mask_PL, (0, A), value=True).repeat_interleave(D, 0)[
-                :, None, None
-            ]
+        mask = _with_actions(context.mask_PL, A)
+        if mask is not None:
+            mask = mask.repeat_interleave(D, 0)
 
         def attention(block, y):
             return block.attend(*block.project(y.flatten(0, 1), rope), mask).unflatten(0, (P, D))
 
-        for block in self.blocks:
-            x = _modulated(block, x, time, attention)
+        for i, block in enumerate(self.blocks):
+            x = _modulated(block, x, time.modulation(i, x.shape[2]), attention)
         return x
 
 
-def _modulated(block: Block, x, time: Time, attention) -> torch.Tensor:
+def _modulated(block: Block, x, modulation, attention) -> torch.Tensor:
     """One DiT block with AdaLN's six modulations."""
-    modulation = time.modulate(block.modulation, x.shape[2])
     shift1, scale1, gate1, shift2, scale2, gate2 = modulation.chunk(6, dim=-1)
     x = x + gate1 * attention(block, block.norm(x) * (1 + scale1) + shift1)
     return x + gate2 * block.mlp(block.norm(x) * (1 + scale2) + shift2)
+
+
+def _with_actions(mask_PL: torch.Tensor | None, A: int) -> torch.Tensor | None:
+    """Bool [P, 1, 1, L + A]: what may be attended to, the real context and A action tokens."""
+    return None if mask_PL is None else F.pad(mask_PL, (0, A), value=True)[:, None, None]
 
 
 def timestep_embedding(tau: torch.Tensor) -> torch.Tensor:

@@ -68,29 +68,40 @@ class Backbone(Qwen3_5Model):
             x = x + block.mlp(block.norm2(x))
         return tower.merger(x).unflatten(0, (len(x), -1))
 
-    def positions(self, input_ids_PL: torch.Tensor, grids: tuple[Grid, ...]) -> torch.Tensor:
-        """Multi-section positions [3, P, L]: all prompts of a batch hold their images alike.
+    def positions(
+        self, P: int, L: int, image_at: tuple[int, ...], grids: tuple[Grid, ...], device
+    ) -> torch.Tensor:
+        """Multi-section positions [3, P, L] of prompts that hold their images alike.
 
         Padding stands on the right and counts on, which nothing before it sees.
         """
-        image = input_ids_PL[0] == self.config.image_token_id
-        key = ("text", grids, input_ids_PL.device, tuple(image.tolist()))
+        key = ("text", L, image_at, grids, device)
         if key not in self._layouts:
-            thw = torch.tensor([[1, *grid] for grid in grids], device=input_ids_PL.device)
-            self._layouts[key] = self.get_rope_index(input_ids_PL[:1], image.int()[None], thw)[0]
-        return self._layouts[key].expand(-1, len(input_ids_PL), -1)
+            image = torch.zeros(1, L, dtype=torch.int)
+            image[0, list(image_at)] = 1
+            thw = torch.tensor([[1, *grid] for grid in grids])
+            positions, _ = self.get_rope_index(torch.zeros(1, L, dtype=torch.long), image, thw)
+            self._layouts[key] = positions.to(device)
+        return self._layouts[key].expand(-1, P, -1)
 
     def encode(
-        self, input_ids_PL: torch.Tensor, images_PIE: torch.Tensor, positions_3PL: torch.Tensor
+        self,
+        input_ids_PL: torch.Tensor,
+        images_PIE: torch.Tensor,
+        image_at: tuple[int, ...],
+        positions_3PL: torch.Tensor,
     ) -> torch.Tensor:
         """Hidden states [P, L, E] after the last layer of the language model.
 
         Args:
             images_PIE: the image tokens of each prompt, in their order.
+            image_at: where in the prompts they stand.
         """
+        key = ("images", image_at, input_ids_PL.device)
+        if key not in self._layouts:
+            self._layouts[key] = torch.tensor(image_at, device=input_ids_PL.device)
         embeds = self.language_model.embed_tokens(input_ids_PL)
-        image = (input_ids_PL == self.config.image_token_id)[..., None]
-        embeds = embeds.masked_scatter(image, images_PIE.to(embeds.dtype))
+        embeds = embeds.index_copy(1, self._layouts[key], images_PIE.to(embeds.dtype))
         return self.language_model(
             inputs_embeds=embeds, position_ids=positions_3PL, use_cache=False
         ).last_hidden_state

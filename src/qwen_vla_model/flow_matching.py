@@ -71,11 +71,16 @@ def masked_loss(
     return draw_PD.sum() / counted_PD.sum().clamp(min=1)
 
 
+def timesteps(steps: int) -> list[float]:
+    """Where ``integrate`` asks for the velocity, from noise towards the action."""
+    return [1.0 - i / steps for i in range(steps)]
+
+
 def integrate(velocity_of, noise: torch.Tensor, steps: int) -> torch.Tensor:
     """Euler from tau = 1 to 0: Y <- Y - dtau * v(Y, tau)."""
     y = noise
-    for i in range(steps):
-        y = y - velocity_of(y, 1.0 - i / steps) / steps
+    for tau in timesteps(steps):
+        y = y - velocity_of(y, tau) / steps
     return y
 
 

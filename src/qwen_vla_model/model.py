@@ -1,14 +1,22 @@
 """Qwen-VLA (paper section 2): backbone, action expert, and the flow between noise and actions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import nn
 
-from .action_expert import ActionExpert, Context
+from .action_expert import ActionExpert, Context, Time
 from .backbone import Backbone, Grid
 from .config import QwenVlaConfig
-from .flow_matching import TauDistribution, guided, integrate, interpolate, masked_loss
+from .flow_matching import (
+    TauDistribution,
+    guided,
+    integrate,
+    interpolate,
+    masked_loss,
+    timesteps,
+)
 
 MIN_TAU = 0.05
 """Below this (Y_tau - Y0) / tau divides by too little; Euler's last step is at 1 / steps."""
@@ -21,6 +29,7 @@ class Inputs:
     Attributes:
         patches: for each view, float [O, L_v, patch values].
         grids: for each view, its patches as (rows, columns).
+        image_at: where in the prompts the image tokens stand, the same in all of them.
         observation_P: which observation each prompt belongs to.
         input_ids_PL: tokens, padded on the right; views in order, each with its image tokens.
         mask_PL: bool, false on padding; None where nothing is padded.
@@ -32,6 +41,7 @@ class Inputs:
 
     patches: tuple[torch.Tensor, ...]
     grids: tuple[Grid, ...]
+    image_at: tuple[int, ...]
     observation_P: torch.Tensor
     input_ids_PL: torch.Tensor
     mask_PL: torch.Tensor | None
@@ -40,12 +50,18 @@ class Inputs:
 
     def to(self, device: torch.device | str) -> "Inputs":
         """The same on another device."""
-        moved = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, torch.Tensor):
-                moved[item.name] = value.to(device)
-        return replace(self, patches=tuple(p.to(device) for p in self.patches), **moved)
+        return self.map(lambda tensor: tensor.to(device))
+
+    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
+        """The same with every tensor changed."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        changed = {k: change(v) for k, v in values.items() if isinstance(v, torch.Tensor)}
+        return replace(self, patches=tuple(map(change, self.patches)), **changed)
+
+    def tensors(self) -> list[torch.Tensor]:
+        """All of them, in a fixed order."""
+        values = (getattr(self, item.name) for item in fields(self))
+        return [*self.patches, *(v for v in values if isinstance(v, torch.Tensor))]
 
 
 class QwenVla(nn.Module):
@@ -59,30 +75,9 @@ class QwenVla(nn.Module):
 
     def read(self, inputs: Inputs) -> torch.Tensor:
         """Images and words to the backbone's hidden states [P, L, E]."""
-        views = self._encode_views(inputs)
-        return self.backbone.encode(
-            inputs.input_ids_PL, views[inputs.observation_P], self._positions(inputs)
-        )
+        return self.encode(inputs, self.encode_views(inputs))
 
-    def context(self, inputs: Inputs, hidden_PLE: torch.Tensor) -> Context:
-        """Hidden states to what the expert attends to."""
-        return self.expert.prepare(hidden_PLE, self._positions(inputs), inputs.mask_PL)
-
-    def _positions(self, inputs: Inputs) -> torch.Tensor:
-        return self.backbone.positions(inputs.input_ids_PL, inputs.grids)
-
-    def velocity(self, noisy, tau, state_PK, context: Context, clean_PDH=None) -> torch.Tensor:
-        """The flow's velocity at ``noisy`` [P, D, H, K] and ``tau`` [P, D], float32.
-
-        It is 0 on the steps of ``clean_PDH``, which are given and stay.
-        """
-        dtype = context.tokens_PLd.dtype  # the weights' own; the integration stays in float32
-        output = self.expert(noisy.to(dtype), tau, state_PK.to(dtype), context, clean_PDH).float()
-        if self.config.expert.prediction == "action":
-            output = (noisy - output) / tau.clamp(min=MIN_TAU)[..., None, None]
-        return output if clean_PDH is None else output.masked_fill(clean_PDH[..., None], 0.0)
-
-    def _encode_views(self, inputs: Inputs) -> torch.Tensor:
+    def encode_views(self, inputs: Inputs) -> torch.Tensor:
         """Image tokens [O, all views, E]; views of one size go through the tower together."""
         tokens = {}
         for grid in set(inputs.grids):
@@ -91,6 +86,33 @@ class QwenVla(nn.Module):
             chunks = self.backbone.encode_images(batch, grid).chunk(len(views))
             tokens.update(zip(views, chunks, strict=True))
         return torch.cat([tokens[i] for i in range(len(inputs.grids))], dim=1)
+
+    def encode(self, inputs: Inputs, views_OIE: torch.Tensor) -> torch.Tensor:
+        """Image tokens and words to hidden states [P, L, E]."""
+        return self.backbone.encode(
+            inputs.input_ids_PL,
+            views_OIE[inputs.observation_P],
+            inputs.image_at,
+            self._positions(inputs),
+        )
+
+    def context(self, inputs: Inputs, hidden_PLE: torch.Tensor) -> Context:
+        """Hidden states to what the expert attends to."""
+        return self.expert.prepare(hidden_PLE, self._positions(inputs), inputs.mask_PL)
+
+    def _positions(self, inputs: Inputs) -> torch.Tensor:
+        ids_PL = inputs.input_ids_PL
+        return self.backbone.positions(*ids_PL.shape, inputs.image_at, inputs.grids, ids_PL.device)
+
+    def velocity(self, noisy, time: Time, state_PK, context: Context) -> torch.Tensor:
+        """The flow's velocity at ``noisy`` [P, D, H, K], float32; 0 on clean steps, which stay."""
+        dtype = context.tokens_PLd.dtype  # the weights' own; the integration stays in float32
+        output = self.expert(noisy.to(dtype), time, state_PK.to(dtype), context).float()
+        if self.config.expert.prediction == "action":
+            output = (noisy - output) / time.tau_PD.clamp(min=MIN_TAU)[..., None, None]
+        if time.clean_PDH is None:
+            return output
+        return output.masked_fill(time.clean_PDH[..., None], 0.0)
 
     def loss(
         self,
@@ -135,20 +157,46 @@ class QwenVla(nn.Module):
             prefix_PDH = torch.arange(H, device=length_PD1.device) < length_PD1
             noisy = torch.where(prefix_PDH[..., None], clean, noisy)
             mask = mask & ~prefix_PDH[..., None]
-        velocity = self.velocity(noisy, tau_PD, inputs.state_PK, context, prefix_PDH)
+        time = self.expert.time(tau_PD, prefix_PDH)
+        velocity = self.velocity(noisy, time, inputs.state_PK, context)
         return masked_loss(velocity, clean, noise, mask)
 
-    @torch.no_grad()
+    def schedule(self) -> dict[float, Time]:
+        """The timesteps of the integration, for any number of prompts, also with clean steps."""
+        device = self.expert.context_in.weight.device
+        clean = torch.zeros(1, 1, self.config.horizon, dtype=torch.bool, device=device)
+        return {
+            tau: self.expert.time(torch.full((1, 1), tau, device=device), clean)
+            for tau in timesteps(self.config.euler_steps)
+        }
+
     def predict(
+        self, inputs: Inputs, generator: torch.Generator, *held: torch.Tensor, guide: bool = False
+    ) -> torch.Tensor:
+        """Normalised chunks [P, H, K]; 0 on padding.
+
+        Args:
+            generator: of the noise that they start from.
+            held, guide: the prefix and its weights as ``denoise`` takes them, or nothing.
+        """
+        shape = inputs.valid_PHK.shape
+        noise = torch.randn(shape, generator=generator, device=generator.device)
+        return self.denoise(inputs, noise, *held, guide=guide)
+
+    @torch.no_grad()
+    def denoise(
         self,
         inputs: Inputs,
-        generator: torch.Generator,
+        noise_PHK: torch.Tensor,
         prefix_PHK: torch.Tensor | None = None,
         weight_PH: torch.Tensor | None = None,
         *,
         guide: bool = False,
+        schedule: dict[float, Time] | None = None,
     ) -> torch.Tensor:
-        """Normalised chunks [P, H, K] by Euler integration from noise; 0 on padding.
+        """Normalised chunks [P, H, K] by Euler integration from ``noise_PHK``; 0 on padding.
+
+        Nothing in it depends on a value: the same shapes make the same kernels.
 
         Args:
             prefix_PHK: what the chunk in use does, wherever ``weight_PH`` is above 0.
@@ -156,26 +204,30 @@ class QwenVla(nn.Module):
                 continued. None where there is no prefix.
             guide: pull towards the prefix with these weights instead of giving it to the network
                 without noise. For networks that were not trained with a prefix (as long).
+            schedule: what ``schedule`` returned, from a caller that knows that the weights are
+                still the same.
         """
         context = self.context(inputs, self.read(inputs))
-        P, H, K = inputs.valid_PHK.shape
         valid = inputs.valid_PHK[:, None]
-        noise = torch.randn(P, 1, H, K, generator=generator, device=generator.device)
-        noise, clean_PDH = torch.where(valid, noise, 0.0), None
+        start, clean_PDH = torch.where(valid, noise_PHK[:, None], 0.0), None
         if weight_PH is not None:
             prefix = torch.where(valid, prefix_PHK[:, None], 0.0)
             committed_PDH = (weight_PH == 1.0)[:, None]
             if not guide:
                 clean_PDH = committed_PDH
-                noise = torch.where(clean_PDH[..., None], prefix, noise)
+                start = torch.where(clean_PDH[..., None], prefix, start)
+        times = {
+            tau: replace(time, clean_PDH=clean_PDH)
+            for tau, time in (schedule or self.schedule()).items()
+        }
 
         def velocity_of(y, tau):
-            v = self.velocity(y, y.new_full((P, 1), tau), inputs.state_PK, context, clean_PDH)
+            v = self.velocity(y, times[tau], inputs.state_PK, context)
             return torch.where(valid, v, 0.0)
 
         if guide:
             velocity_of = guided(velocity_of, prefix, weight_PH[:, None, :, None])
-        chunk = integrate(velocity_of, noise, self.config.euler_steps)
+        chunk = integrate(velocity_of, start, self.config.euler_steps)
         if guide:
             chunk = torch.where(committed_PDH[..., None], prefix, chunk)
         return chunk[:, 0]

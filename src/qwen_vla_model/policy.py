@@ -14,18 +14,38 @@ from qwen_vla_core.types import Observation
 from .action_space import ActionSpace
 from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
 from .flow_matching import soft_mask
-from .model import QwenVla
+from .model import Inputs, QwenVla
 from .processor import Processor
+from .resize import resize_to
+from .runtime import Held, Runtime
+
+INSTRUCTION_TOKENS = 48
+"""Room for an instruction where shapes are fixed: about 35 words. A longer one runs eagerly."""
 
 
 class QwenVlaPolicy:
     """Implements ``qwen_vla_core.policy.Policy``."""
 
-    def __init__(self, model: QwenVla, processor: Processor, space: ActionSpace, seed: int = 0):
+    def __init__(
+        self,
+        model: QwenVla,
+        processor: Processor,
+        space: ActionSpace,
+        seed: int = 0,
+        fixed_shapes: bool | None = None,
+    ):
+        """A policy of a model that is not trained any more.
+
+        Args:
+            seed: of the noise that every chunk starts from.
+            fixed_shapes: pad prompts to one length and run from buffers, which is what a CUDA
+                graph needs. None: on a GPU. Elsewhere it only costs time.
+        """
         self.processor, self._space = processor, space
-        self._model = model
-        self._device = next(model.parameters()).device
-        self._generator = torch.Generator(self._device).manual_seed(seed)
+        self.runtime = Runtime(model, seed)
+        self._fixed = self.runtime.device.type == "cuda" if fixed_shapes is None else fixed_shapes
+        if self._fixed:
+            processor.pad_to = processor.room_for(INSTRUCTION_TOKENS)
 
     @classmethod
     def load(
@@ -54,18 +74,28 @@ class QwenVlaPolicy:
         return cls(from_pretrained(folder, device), processor, space, seed)
 
     def warm_up(self) -> None:
-        """Run once on an empty scene, so that the first real chunk is as quick as the others."""
+        """Run every kind of pass on an empty scene; on a GPU, capture it first.
+
+        After this the first real chunk is as quick as the others.
+        """
         robot = self.processor.embodiment
         rest_D = np.concatenate([group.rest for group in robot.groups])
-        self.infer(
-            Observation(
-                stamp_s=0.0,
-                images={c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in robot.cameras},
-                positions_D=rest_D,
-                commanded_D=rest_D,
-                instruction="pick up the red block",
-            )
+        scene = Observation(
+            stamp_s=0.0,
+            images={c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in robot.cameras},
+            positions_D=rest_D,
+            commanded_D=rest_D,
+            instruction="pick up the red block",
         )
+        longest = self.runtime.model.config.prefix_steps + 1  # one more step is guided
+        still_NC = np.zeros((longest, len(robot.action_channels)), np.float32)
+        prefixes = [None, Prefix(actions_NC=still_NC[:1], committed=1)]
+        if 1 < longest < robot.horizon:
+            prefixes.append(Prefix(actions_NC=still_NC, committed=longest))
+        for prefix in prefixes:
+            if self._fixed:
+                self.runtime.fix(self._look(scene), self._held(prefix))
+            self.infer(scene, prefix)
 
     def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
         """Predict float32 [H, C] in [-1, 1], beginning with what ``prefix`` commits.
@@ -76,22 +106,7 @@ class QwenVlaPolicy:
             ChunkError: the prefix has other channels or leaves nothing to predict.
         """
         robot = self.processor.embodiment
-        missing = [c.name for c in robot.cameras if c.name not in observation.images]
-        if missing:
-            raise ObservationError(f"no image of camera {', '.join(missing)}")
-        images = [
-            torch.from_numpy(self.processor.resize(observation.images[camera.name], i))[None]
-            for i, camera in enumerate(robot.cameras)
-        ]
-        inputs = self.processor(
-            images,
-            [0],
-            [check_instruction(observation.instruction)],
-            self.processor.codec.state(observation.positions_D)[None],
-        )
-        chunk_PHK = self._model.predict(
-            inputs.to(self._device), self._generator, **self._held(prefix)
-        )
+        chunk_PHK = self.runtime.chunk(self._look(observation), self._held(prefix))
         encoded_HC = chunk_PHK[0, : robot.horizon, : len(robot.action_channels)]
         actions_HC = self._space.decode(encoded_HC.double().cpu().numpy())
         actions_HC = np.clip(actions_HC, -1.0, 1.0).astype(np.float32)
@@ -99,12 +114,30 @@ class QwenVlaPolicy:
             actions_HC[: prefix.committed] = prefix.actions_NC[: prefix.committed]
         return actions_HC
 
-    def _held(self, prefix: Prefix | None) -> dict:
-        """What ``QwenVla.predict`` is told of a prefix. Its shapes are always the same."""
-        config, robot = self._model.config, self.processor.embodiment
+    def _look(self, observation: Observation) -> Inputs:
+        """What the model sees of an observation; its pictures are already on the device."""
+        robot = self.processor.embodiment
+        missing = [c.name for c in robot.cameras if c.name not in observation.images]
+        if missing:
+            raise ObservationError(f"no image of camera {', '.join(missing)}")
+        device = self.runtime.device
+        images = [
+            resize_to(device, observation.images[c.name], c.height, c.width)[None]
+            for c in robot.cameras
+        ]
+        return self.processor(
+            images,
+            [0],
+            [check_instruction(observation.instruction)],
+            self.processor.codec.state(observation.positions_D)[None],
+        )
+
+    def _held(self, prefix: Prefix | None) -> Held | None:
+        """What the model is told of a prefix. Its shapes are always the same."""
+        config, robot = self.runtime.model.config, self.processor.embodiment
         if prefix is None:
             if not config.prefix_steps:
-                return {}
+                return None
             nothing = np.zeros((0, len(robot.action_channels)), np.float32)
             prefix = Prefix(actions_NC=nothing, committed=0)
         known, channels = prefix.actions_NC.shape
@@ -119,8 +152,8 @@ class QwenVlaPolicy:
         prefix_PHK = torch.zeros(1, config.horizon, config.channels)
         encoded_NC = self._space.encode(prefix.actions_NC[:held])
         prefix_PHK[0, :held, :channels] = torch.from_numpy(encoded_NC)
-        return {
-            "prefix_PHK": prefix_PHK.to(self._device),
-            "weight_PH": soft_mask(committed, held, config.horizon)[None].to(self._device),
-            "guide": guide,
-        }
+        return Held(
+            prefix_PHK=prefix_PHK,
+            weight_PH=soft_mask(committed, held, config.horizon)[None],
+            guide=guide,
+        )

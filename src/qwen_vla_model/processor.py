@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -13,13 +12,20 @@ from qwen_vla_core.errors import CheckpointError
 from .backbone import Grid
 from .config import QwenVlaConfig
 from .model import Inputs
+from .resize import resize
 from .tokenizer import IMAGE, PAD, VISION_END, VISION_START
 
 STATE_BINS = 256
+TILE = 16
+"""Rows that a tensor core multiplies at once."""
 
 
 class Processor:
-    """Everything between the robot's units and the network's tensors, for one embodiment."""
+    """Everything between the robot's units and the network's tensors, for one embodiment.
+
+    Attributes:
+        pad_to: tokens that every prompt is padded to, with a mask; 0 for the longest of a batch.
+    """
 
     def __init__(
         self, config: QwenVlaConfig, tokenizer: PreTrainedTokenizerFast, embodiment: Embodiment
@@ -27,9 +33,10 @@ class Processor:
         vision = config.backbone_config().vision_config
         self.config, self.tokenizer, self.embodiment = config, tokenizer, embodiment
         self.codec = EmbodimentCodec(embodiment)
+        self.pad_to = 0
         self._patch, self._merge = vision.patch_size, vision.spatial_merge_size
         self._frames = vision.temporal_patch_size
-        self._pad = tokenizer.convert_tokens_to_ids(PAD)
+        self._pad, self._image = tokenizer.convert_tokens_to_ids([PAD, IMAGE])
         self.grids: tuple[Grid, ...] = tuple(
             (camera.height // self._patch, camera.width // self._patch)
             for camera in embodiment.cameras
@@ -78,12 +85,15 @@ class Processor:
             text = f"state: {bins.tolist()} {text}"
         return self._views_ids + self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    def room_for(self, instruction_tokens: int) -> int:
+        """Length of a prompt with so long an instruction, rounded up to what matrices like."""
+        rest = len(self.tokens("", np.zeros(len(self.embodiment.state_channels))))
+        return -(-(rest + instruction_tokens) // TILE) * TILE
+
     def resize(self, image_HWC: np.ndarray, camera_index: int) -> np.ndarray:
         """An image of any size as the model sees it: uint8 RGB [height, width, 3]."""
         camera = self.embodiment.cameras[camera_index]
-        if image_HWC.shape[:2] == (camera.height, camera.width):
-            return image_HWC
-        return cv2.resize(image_HWC, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+        return resize(image_HWC, camera.height, camera.width)
 
     def patches(self, images_NHWC: torch.Tensor) -> torch.Tensor:
         """uint8 [N, height, width, 3] to float [N, patches, values], as Qwen2VLImageProcessor.
@@ -114,13 +124,14 @@ class Processor:
         """
         states_PS = self.codec.normalize_state(states_PS)
         rows = [self.tokens(i, s) for i, s in zip(instructions, states_PS, strict=True)]
-        length = max(len(row) for row in rows)
+        length = max(self.pad_to, *(len(row) for row in rows))
         ids = torch.tensor([row + [self._pad] * (length - len(row)) for row in rows])
         lengths = torch.tensor([len(row) for row in rows])
-        padded = bool((lengths < length).any())
+        padded = self.pad_to > 0 or bool((lengths < length).any())
         return Inputs(
             patches=tuple(self.patches(view) for view in images),
             grids=self.grids,
+            image_at=tuple(i for i, token in enumerate(rows[0]) if token == self._image),
             observation_P=torch.as_tensor(observation_P),
             input_ids_PL=ids,
             mask_PL=torch.arange(length) < lengths[:, None] if padded else None,

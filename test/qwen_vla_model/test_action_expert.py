@@ -14,7 +14,8 @@ def run(model, inputs, draws=1, seed=0, clean=None):
     noisy = torch.randn(P, draws, config.horizon, config.channels, generator=generator)
     tau = torch.rand(P, draws, generator=generator)
     context = context_of(model, inputs)
-    return noisy, tau, context, model.expert(noisy, tau, inputs.state_PK, context, clean)
+    time = model.expert.time(tau, clean)
+    return noisy, tau, context, model.expert(noisy, time, inputs.state_PK, context)
 
 
 @pytest.mark.parametrize("clean", [None, torch.tensor([True, True, False, False])])
@@ -29,9 +30,9 @@ def test_when_context_is_cached_expect_the_uncached_evaluation(clean):
     actions = expert.action_in(noisy[:, 0])
     actions = torch.cat([expert.state_in(inputs.state_PK)[:, None], actions], dim=1)
     A = actions.shape[1]
-    positions = context.start_P[:, None] + torch.arange(A)
-    rope = expert.rotary(actions, positions.expand(3, -1, -1))
-    rope = tuple(torch.cat(pair, dim=1) for pair in zip(context.rope, rope, strict=True))
+    rope = tuple(
+        torch.cat(pair, dim=1) for pair in zip(context.rope, context.action_rope, strict=True)
+    )
     mask = F.pad(context.mask_PL, (0, A), value=True)[:, None, None].repeat(1, 1, L + A, 1)
     mask[:, :, :L, L:] = False
     tau_PA = tau.expand(-1, A).clone()
@@ -57,7 +58,8 @@ def test_when_several_draws_share_a_context_expect_each_as_if_alone(context):
     model, inputs = micro_model(context=context), micro_inputs(padding=1)
     noisy, tau, shared, together = run(model, inputs, draws=3)
     for i in range(3):
-        alone = model.expert(noisy[:, i : i + 1], tau[:, i : i + 1], inputs.state_PK, shared)
+        time = model.expert.time(tau[:, i : i + 1])
+        alone = model.expert(noisy[:, i : i + 1], time, inputs.state_PK, shared)
         torch.testing.assert_close(together[:, i], alone[:, 0], rtol=1e-4, atol=1e-4)
 
 
@@ -83,13 +85,15 @@ def test_when_a_prompt_is_padded_expect_the_same_velocity(context):
     second = type(padded)(
         patches=tuple(view[1:] for view in padded.patches),
         grids=padded.grids,
+        image_at=padded.image_at,
         observation_P=torch.tensor([0]),
         input_ids_PL=padded.input_ids_PL[1:, :-2],
         mask_PL=None,
         state_PK=padded.state_PK[1:],
         valid_PHK=padded.valid_PHK[1:],
     )
-    alone = model.expert(noisy[1:], tau[1:], second.state_PK, context_of(model, second))
+    time = model.expert.time(tau[1:])
+    alone = model.expert(noisy[1:], time, second.state_PK, context_of(model, second))
     torch.testing.assert_close(together[1:], alone, rtol=1e-4, atol=1e-4)
 
 

@@ -19,8 +19,9 @@ def test_when_images_have_one_size_expect_the_stock_vision_tower():
 def test_when_a_prompt_is_encoded_expect_the_stock_language_model():
     backbone, inputs = micro_model().backbone, micro_inputs()
     images = torch.cat([backbone.encode_images(view, GRID) for view in inputs.patches], dim=1)
-    positions = backbone.positions(inputs.input_ids_PL, inputs.grids)
-    ours = backbone.encode(inputs.input_ids_PL, images, positions)
+    ids, at = inputs.input_ids_PL, inputs.image_at
+    positions = backbone.positions(*ids.shape, at, inputs.grids, ids.device)
+    ours = backbone.encode(ids, images, at, positions)
     image = inputs.input_ids_PL == backbone.config.image_token_id
     stock = backbone(
         input_ids=inputs.input_ids_PL,

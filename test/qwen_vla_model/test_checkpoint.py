@@ -78,11 +78,11 @@ def test_when_stored_in_bfloat16_expect_the_shipped_size(pristine, tmp_path):
     assert from_pretrained(tmp_path).expert.context_in.weight.dtype == torch.float32
 
 
-def test_when_warmed_up_expect_one_real_inference_and_a_policy_that_goes_on(pristine, monkeypatch):
+def test_when_warmed_up_expect_a_real_chunk_with_and_without_a_prefix(pristine, monkeypatch):
     policy, chunks, infer = QwenVlaPolicy.load(pristine, WIDOWX), [], QwenVlaPolicy.infer
     monkeypatch.setattr(QwenVlaPolicy, "infer", lambda *told: chunks.append(infer(*told)))
     policy.warm_up()
-    assert len(chunks) == 1 and np.isfinite(chunks[0]).all()
+    assert len(chunks) == 2 and np.isfinite(chunks).all()
     assert infer(policy, observation()).shape == (16, 7)
 
 

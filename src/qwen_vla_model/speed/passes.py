@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import torch
 
 from ..config import QwenVlaConfig
+from ..flow_matching import timesteps
 from ..model import Inputs, QwenVla
 
 Stages = dict[str, Callable[[], object]]
@@ -66,6 +67,7 @@ def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device, dty
             for _ in range(shape.views)
         ),
         grids=((side, side),) * shape.views,
+        image_at=tuple(i for i, token in enumerate(views) if token == image),
         observation_P=torch.arange(B, device=device),
         input_ids_PL=torch.tensor([views + text] * B, device=device),
         mask_PL=None,
@@ -77,23 +79,24 @@ def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device, dty
 def our_stages(model: QwenVla, inputs: Inputs) -> Stages:
     """Vision, language model, expert context, Euler steps, and the result on the host."""
     now = SimpleNamespace()
-    steps = model.config.euler_steps
-    positions_3PL = model.backbone.positions(inputs.input_ids_PL, inputs.grids)
+    schedule = model.schedule().values()
+    steps = len(schedule)
     noise = _noise(model, inputs)
 
     def vision():
-        now.images = model._encode_views(inputs)
+        now.images = model.encode_views(inputs)
 
     def prefill():
-        now.hidden = model.backbone.encode(inputs.input_ids_PL, now.images, positions_3PL)
+        now.hidden = model.encode(inputs, now.images)
 
     def context():
-        now.context = model.expert.prepare(now.hidden, positions_3PL, inputs.mask_PL)
+        now.context = model.context(inputs, now.hidden)
         now.y = noise
 
-    def step(i):
+    def step(time):
         def run():
-            now.y = _euler(model, inputs, now.context, now.y, i)
+            velocity = model.velocity(now.y, time, inputs.state_PK, now.context)
+            now.y = now.y - velocity / steps
 
         return run
 
@@ -101,7 +104,7 @@ def our_stages(model: QwenVla, inputs: Inputs) -> Stages:
         "vision": vision,
         "prefill": prefill,
         "expert context": context,
-        **{f"Euler step {i + 1}": step(i) for i in range(steps)},
+        **{f"Euler step {i}": step(time) for i, time in enumerate(schedule, start=1)},
         "post-processing": lambda: _to_host(now.y),
     }
 
@@ -109,7 +112,7 @@ def our_stages(model: QwenVla, inputs: Inputs) -> Stages:
 def plain_stages(model: QwenVla, inputs: Inputs) -> Stages:
     """The straightforward program: transformers' own forward, the context anew in each step."""
     now = SimpleNamespace()
-    backbone = model.backbone
+    backbone, steps = model.backbone, model.config.euler_steps
     image = inputs.input_ids_PL == backbone.config.image_token_id
     thw = torch.tensor([[1, *grid] for grid in inputs.grids] * len(inputs.input_ids_PL))
     thw = thw.to(inputs.input_ids_PL.device)
@@ -126,17 +129,19 @@ def plain_stages(model: QwenVla, inputs: Inputs) -> Stages:
         ).last_hidden_state
         now.y = noise
 
-    def step(i):
+    def step(tau):
         def run():
             positions_3PL, _ = backbone.get_rope_index(inputs.input_ids_PL, image.int(), thw)
             context = model.expert.prepare(now.hidden, positions_3PL, inputs.mask_PL)
-            now.y = _euler(model, inputs, context, now.y, i)
+            time = model.expert.time(now.y.new_full((len(now.y), 1), tau))
+            velocity = model.velocity(now.y, time, inputs.state_PK, context)
+            now.y = now.y - velocity / steps
 
         return run
 
     return {
         "vision and prefill": read,
-        **{f"Euler step {i + 1}": step(i) for i in range(model.config.euler_steps)},
+        **{f"Euler step {i}": step(t) for i, t in enumerate(timesteps(steps), start=1)},
         "post-processing": lambda: _to_host(now.y),
     }
 
@@ -145,13 +150,6 @@ def _noise(model: QwenVla, inputs: Inputs) -> torch.Tensor:
     config, P = model.config, len(inputs.input_ids_PL)
     noise = torch.randn(P, 1, config.horizon, config.channels, device=inputs.state_PK.device)
     return noise
-
-
-def _euler(model: QwenVla, inputs: Inputs, context, y, i: int) -> torch.Tensor:
-    steps = model.config.euler_steps
-    tau = y.new_full((len(y), 1), 1.0 - i / steps)
-    dtype = inputs.state_PK.dtype
-    return y - model.velocity(y.to(dtype), tau, inputs.state_PK, context) / steps
 
 
 def _to_host(y: torch.Tensor):

@@ -1,0 +1,50 @@
+"""Camera pictures at the size of the model's views, on the device where the model is."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+
+
+def resize(image_HWC: np.ndarray, height: int, width: int) -> np.ndarray:
+    """uint8 RGB of any size to [height, width, 3], each pixel the mean of the area it covers."""
+    if image_HWC.shape[:2] == (height, width):
+        return image_HWC
+    return cv2.resize(image_HWC, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def resize_to(
+    device: torch.device, image_HWC: np.ndarray, height: int, width: int
+) -> torch.Tensor:
+    """The same on ``device``: the picture is copied there once and resized there.
+
+    Differs from ``resize`` by rounding, one level of 255 at most.
+    """
+    rows, columns = image_HWC.shape[:2]
+    # OpenCV takes another way where one side grows and the other shrinks.
+    if device.type == "cpu" or (rows < height) != (columns < width):
+        return torch.from_numpy(resize(image_HWC, height, width)).to(device)
+    image = torch.from_numpy(image_HWC)
+    if device.type == "cuda":
+        image = image.pin_memory().to(device, non_blocking=True)
+    return apply_weights(image, height, width)
+
+
+def apply_weights(image_HWC: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """``resize`` as two products of matrices, uint8 [height, width, 3]."""
+    rows, columns, _ = image_HWC.shape
+    if (rows, columns) == (height, width):
+        return image_HWC
+    down_hH = _weights(rows, height, image_HWC.device)
+    across_wW = _weights(columns, width, image_HWC.device)
+    x = (down_hH @ image_HWC.float().flatten(1)).unflatten(1, (columns, -1))
+    return (across_wW @ x).round().clamp(0, 255).byte()
+
+
+@lru_cache(maxsize=32)
+def _weights(source: int, target: int, device: torch.device) -> torch.Tensor:
+    """OpenCV's own weights [target, source]: what it makes of the unit vectors."""
+    units = np.eye(source, dtype=np.float32)
+    weights = cv2.resize(units, (source, target), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(weights).to(device)

@@ -1,0 +1,153 @@
+"""How the network runs on a robot: the same pass again and again.
+
+On a GPU most of an eager pass is the launching of thousands of kernels. There the pass is
+captured once, at warm-up, as a CUDA graph on buffers of fixed shape, and replayed with new
+contents: another picture, state, prefix or instruction is a copy into these buffers. What does
+not fit them, a very long instruction, runs eagerly, and the reason is reported.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from .model import Inputs, QwenVla
+
+WARM_UPS = 3
+"""Passes before a capture: libraries allocate and choose their kernels in the first ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What ``QwenVla.denoise`` is told of the chunk in use; see there."""
+
+    prefix_PHK: torch.Tensor
+    weight_PH: torch.Tensor
+    guide: bool
+
+    def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """All of them."""
+        return self.prefix_PHK, self.weight_PH
+
+    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Held":
+        """The same with every tensor changed."""
+        prefix_PHK, weight_PH = map(change, self.tensors())
+        return Held(prefix_PHK=prefix_PHK, weight_PH=weight_PH, guide=self.guide)
+
+
+class Runtime:
+    """Runs a model whose weights do not change any more.
+
+    Attributes:
+        why_eager: why the last pass was not a replayed graph; empty where it was one.
+        eager_passes: how many were not, of those that a graph was expected for.
+    """
+
+    def __init__(self, model: QwenVla, seed: int = 0):
+        self.model = model.requires_grad_(False).eval()
+        self.device = next(model.parameters()).device
+        self.why_eager = "no graph was captured"
+        self.eager_passes = 0
+        with torch.no_grad():
+            self._schedule = model.schedule()
+        self._generator = torch.Generator(self.device).manual_seed(seed)
+        self._fixed: dict[str, _FixedPass] = {}
+
+    def fix(self, inputs: Inputs, held: Held | None) -> None:
+        """Prepare passes of these shapes and this kind of prefix; on a GPU, capture them.
+
+        A capture that fails leaves the eager path, and the reason in ``why_eager``.
+        """
+        noise = self._noise(inputs)
+        example = _FixedPass(self._denoise, inputs.to(self.device), noise, self._moved(held))
+        try:
+            example.capture(self.device)
+        except RuntimeError as error:  # a kernel that cannot be captured, or no memory
+            self.why_eager = f"the capture failed: {error}"
+            return
+        self._fixed[_kind(held)] = example
+
+    def chunk(self, inputs: Inputs, held: Held | None = None) -> torch.Tensor:
+        """Normalised chunks [P, H, K] on the device, valid until the next call.
+
+        Args:
+            inputs: on any device.
+        """
+        fixed, noise = self._fixed.get(_kind(held)), self._noise(inputs)
+        if fixed is not None:
+            self.why_eager = fixed.why_not(inputs)
+            if not self.why_eager:
+                return fixed(inputs, noise, held)
+            self.eager_passes += 1
+        return self._denoise(inputs.to(self.device), noise, self._moved(held))
+
+    def _denoise(self, inputs: Inputs, noise: torch.Tensor, held: Held | None) -> torch.Tensor:
+        arguments = () if held is None else (held.prefix_PHK, held.weight_PH)
+        guide = held is not None and held.guide
+        with torch.inference_mode(not guide):  # guidance differentiates
+            return self.model.denoise(
+                inputs, noise, *arguments, guide=guide, schedule=self._schedule
+            )
+
+    def _noise(self, inputs: Inputs) -> torch.Tensor:
+        shape = inputs.valid_PHK.shape
+        return torch.randn(shape, generator=self._generator, device=self.device)
+
+    def _moved(self, held: Held | None) -> Held | None:
+        return None if held is None else held.map(lambda t: t.to(self.device))
+
+
+def _kind(held: Held | None) -> str:
+    """Passes of one kind run the same kernels."""
+    return "free" if held is None else "guided" if held.guide else "continued"
+
+
+class _FixedPass:
+    """One kind of pass on buffers that stay where they are."""
+
+    def __init__(self, run: Callable[..., torch.Tensor], inputs: Inputs, noise, held: Held | None):
+        self._inputs, self._noise = inputs.map(torch.clone), noise.clone()
+        self._held = None if held is None else held.map(torch.clone)
+        self._replay = lambda: run(self._inputs, self._noise, self._held)
+
+    def capture(self, device: torch.device) -> None:
+        """Record what a pass launches; elsewhere than on a GPU there is nothing to record."""
+        if device.type != "cuda":
+            return
+        run = self._replay
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                run()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            output = run()
+
+        def replay() -> torch.Tensor:
+            graph.replay()
+            return output
+
+        self._replay = replay
+
+    def why_not(self, inputs: Inputs) -> str:
+        """Why ``inputs`` do not fit the buffers; empty where they do."""
+        tokens, room = inputs.input_ids_PL.shape[1], self._inputs.input_ids_PL.shape[1]
+        if tokens != room:
+            return f"a prompt of {tokens} tokens does not fit the {room} that were prepared"
+        if [t.shape for t in inputs.tensors()] != [t.shape for t in self._inputs.tensors()]:
+            return "images or prompts of another shape than was prepared"
+        if (inputs.grids, inputs.image_at) != (self._inputs.grids, self._inputs.image_at):
+            return "images at other places of the prompt than was prepared"
+        return ""
+
+    def __call__(self, inputs: Inputs, noise: torch.Tensor, held: Held | None) -> torch.Tensor:
+        """The pass with these contents."""
+        for buffer, new in zip(self._inputs.tensors(), inputs.tensors(), strict=True):
+            buffer.copy_(new, non_blocking=True)
+        self._noise.copy_(noise)
+        if held is not None:
+            for buffer, new in zip(self._held.tensors(), held.tensors(), strict=True):
+                buffer.copy_(new, non_blocking=True)
+        return self._replay()

@@ -1,0 +1,115 @@
+"""The pass from fixed buffers is the eager pass; on a GPU it is its replayed graph."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from micro_qwen_vla import micro_inputs, micro_model
+from qwen_vla_model.runtime import Held, Runtime
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
+"""Of float32: padding changes the shapes, and with them the order of the sums."""
+ROOM = 24
+KINDS = ["free", "continued", "guided"]
+
+
+def held_of(kind, seed=0):
+    """A prefix of two steps for two robots."""
+    if kind == "free":
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    return Held(
+        prefix_PHK=torch.randn(2, 4, 5, generator=generator),
+        weight_PH=torch.tensor([[1.0, 1.0, 0.5, 0.0], [1.0, 0.0, 0.0, 0.0]]),
+        guide=kind == "guided",
+    )
+
+
+def inputs_of(seed, words):
+    """Two robots that see noise, with ``words`` random words behind their views."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs = micro_inputs()
+    views = inputs.input_ids_PL[:, : max(inputs.image_at) + 2]
+    text = torch.randint(7, 60, (2, words), generator=generator)
+    return replace(
+        inputs,
+        patches=tuple(torch.randn(view.shape, generator=generator) for view in inputs.patches),
+        input_ids_PL=torch.cat([views, text], dim=1),
+        state_PK=torch.randn(2, 5, generator=generator),
+    )
+
+
+def padded(inputs, length=ROOM):
+    """As the processor pads to a fixed length."""
+    ids = inputs.input_ids_PL
+    missing = length - ids.shape[1]
+    mask = F.pad(torch.ones_like(ids, dtype=torch.bool), (0, missing), value=False)
+    return replace(inputs, input_ids_PL=F.pad(ids, (0, missing), value=9), mask_PL=mask)
+
+
+def runtimes(**choices):
+    """One that was prepared for fixed shapes and one that was not, with the same noise."""
+    model = micro_model(prefix_steps=3, **choices).to(DEVICE)
+    fixed, eager = Runtime(model, seed=7), Runtime(model, seed=7)
+    return fixed, eager
+
+
+def prepare(runtime, kinds=KINDS):
+    for kind in kinds:
+        runtime.fix(padded(inputs_of(0, 3)), held_of(kind))
+
+
+@pytest.mark.parametrize("prediction", ["velocity", "action"])
+@pytest.mark.parametrize("context", ["cached", "joint"])
+def test_when_run_from_fixed_buffers_expect_the_eager_chunk_for_any_contents(context, prediction):
+    """Other pictures, states, prefixes and words need no new preparation."""
+    fixed, eager = runtimes(context=context, prediction=prediction)
+    prepare(fixed)
+    fixed._generator.set_state(eager._generator.get_state())
+    for i, (kind, words) in enumerate(zip(KINDS * 2, (1, 9, 3, 11, 2, 10), strict=True)):
+        inputs, held = inputs_of(i, words), held_of(kind, seed=i)
+        chunk = fixed.chunk(padded(inputs), held)
+        assert fixed.why_eager == ""
+        torch.testing.assert_close(chunk, eager.chunk(inputs, held), **TOLERANCE)
+    assert fixed.eager_passes == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda i: padded(i, ROOM + 4), "28 tokens does not fit the 24"),
+        (lambda i: replace(padded(i), mask_PL=None), "another shape"),
+        (lambda i: replace(padded(i), grids=((2, 8), (4, 4))), "other places"),
+    ],
+)
+def test_when_something_does_not_fit_expect_the_eager_chunk_and_the_reason(change, reason):
+    fixed, eager = runtimes()
+    prepare(fixed, ["free"])
+    fixed._generator.set_state(eager._generator.get_state())
+    inputs = change(inputs_of(1, 3))
+    torch.testing.assert_close(fixed.chunk(inputs), eager.chunk(inputs), **TOLERANCE)
+    assert reason in fixed.why_eager and fixed.eager_passes == 1
+    fixed.chunk(padded(inputs_of(2, 3)))
+    assert fixed.why_eager == "" and fixed.eager_passes == 1
+
+
+def test_when_nothing_was_prepared_expect_it_said_and_no_fallback_counted():
+    runtime, _ = runtimes()
+    runtime.chunk(inputs_of(0, 3))
+    assert "no graph" in runtime.why_eager and runtime.eager_passes == 0
+
+
+def test_when_the_capture_fails_expect_the_eager_chunk_and_the_reason(monkeypatch):
+    def fail(self, device):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr("qwen_vla_model.runtime._FixedPass.capture", fail)
+    fixed, eager = runtimes()
+    prepare(fixed, ["free"])
+    fixed._generator.set_state(eager._generator.get_state())
+    inputs = padded(inputs_of(0, 3))
+    torch.testing.assert_close(fixed.chunk(inputs), eager.chunk(inputs))
+    assert "stream is capturing" in fixed.why_eager
