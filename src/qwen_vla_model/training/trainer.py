@@ -22,6 +22,7 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError, QwenVlaError
 
 from ..checkpoint import (
+    TRAINING,
     embodiment_signature,
     from_pretrained,
     load_action_space,
@@ -57,7 +58,11 @@ class Trainer:
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
         torch.manual_seed(recipe.seed)
+        self.continues: dict = {}
         if recipe.start_from:
+            before = recipe.start_from / TRAINING
+            if before.exists():
+                self.continues = {"continues": json.loads(before.read_text())}
             tokenizer = load_tokenizer(recipe.start_from)
             model = from_pretrained(recipe.start_from)
         else:
@@ -210,6 +215,7 @@ class Trainer:
                 "steps": self.step,
                 "minutes": self.elapsed_s / 60,
                 "observations_in_data": len(self.data),
+                **self.continues,
             },
         )
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,10 @@ from trajectory_msgs.msg import JointTrajectory
 from qwen_vla_core.embodiment import Camera, EmbodimentCodec
 from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import InstructionError, QwenVlaError
-from qwen_vla_core.execution import DelayEstimator
+from qwen_vla_core.execution import DelayEstimator, Prefix, prefix_of
+from qwen_vla_core.execution.delay import WARM_UP
 from qwen_vla_core.instruction import check_instruction
+from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import (
     CameraSpec,
     Instant,
@@ -29,7 +31,7 @@ from qwen_vla_core.observation import (
     SampleReport,
     SampleVerdict,
 )
-from qwen_vla_core.types import Observation
+from qwen_vla_core.types import ActionChunk, Observation
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
@@ -104,16 +106,25 @@ class PolicyNode(EmbodimentNode):
             device=self.text("device"),
             threads=self.get_parameter("torch_threads").value,
         )
-        self._policy.warm_up()
+        # Half a chunk at most, so that the new half lasts until the next chunk can be there.
+        self._delay = DelayEstimator(
+            step_s=embodiment.action_step_s, cap_steps=max(1, embodiment.horizon // 2)
+        )
+        for _ in range(WARM_UP + 1):  # one more, so that the first prefix has a delay to go by
+            begin_s = time.monotonic()
+            self._policy.warm_up()
+            self._delay.add(time.monotonic() - begin_s)
         self.get_logger().info(f"policy {folder} is ready for {embodiment.name}")
 
         self._assembler = self._make_assembler()
-        self._delay = DelayEstimator(step_s=embodiment.action_step_s, cap_steps=embodiment.horizon)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         self._inference = None
         self._started_s = self._observed_s = -np.inf
         self._latency_s: list[float] = []
         self._failures = 0
+        self._autonomy_since_s = np.inf
+        self._last_chunk: ActionChunk | None = None
+        self._prefix_steps = 0
         self._problem = "not active"
         self._chunk = self.create_publisher(JointTrajectory, "policy/chunk", RELIABLE)
         self._diagnostics = DiagnosticsPublisher(self, embodiment.name)
@@ -229,6 +240,8 @@ class PolicyNode(EmbodimentNode):
 
     def _on_mode(self, message: String) -> None:
         self._observed_s = -np.inf  # chunks observed before a mode began are refused
+        autonomy = message.data.startswith(f"{Mode.AUTONOMY.value}:")
+        self._autonomy_since_s = self.now_s() if autonomy else np.inf
 
     # --- inference
 
@@ -257,7 +270,8 @@ class PolicyNode(EmbodimentNode):
     def _infer(self, observation: Observation) -> None:
         """One chunk, in the worker thread."""
         try:
-            actions_HC = self._policy.infer(observation)
+            prefix = self._prefix(observation)
+            actions_HC = self._policy.infer(observation, prefix)
             chunk = self._codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
         except Exception as error:  # whatever the model raises, the robot must hold
             self._failures += 1
@@ -265,9 +279,17 @@ class PolicyNode(EmbodimentNode):
             self.get_logger().error(self._problem)
             return
         self._failures = 0
+        self._last_chunk = chunk
+        self._prefix_steps = prefix.committed if prefix else 0
         self._chunk.publish(chunk_message(chunk, self._embodiment.joint_names))
         self._latency_s.append(time.monotonic() - self._started_s)
         self._delay.add(max(0.0, self.now_s() - observation.stamp_s))
+
+    def _prefix(self, observation: Observation) -> Prefix | None:
+        """What the robot will go on doing meanwhile, if it follows the last chunk."""
+        if self._last_chunk is None or self._last_chunk.stamp_s < self._autonomy_since_s:
+            return None
+        return prefix_of(self._last_chunk, observation, self._codec, self._delay.steps())
 
     # --- report
 
@@ -295,6 +317,7 @@ class PolicyNode(EmbodimentNode):
                 "inference_p50_ms": float(np.median(latency_ms)),
                 "inference_max_ms": float(latency_ms.max()),
                 "delay_steps": self._delay.steps(),
+                "prefix_steps": self._prefix_steps,
                 **{f"age_{name}_s": float(age_s) for name, age_s in ages.items()},
             },
         )

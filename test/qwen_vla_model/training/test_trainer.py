@@ -1,5 +1,6 @@
 """A run that is interrupted and resumed ends where an uninterrupted one does."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -170,6 +171,17 @@ def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recip
     assert trainer.data.space == trainer.held_out.space == load_action_space(SHIPPED, WIDOWX)
     trainer.save(tmp_path / "state")
     assert load_config(tmp_path / "run" / "checkpoint").prefix_steps == 5
+    story = json.loads((tmp_path / "run" / "checkpoint" / "training.json").read_text())
+    assert story["continues"] == json.loads((SHIPPED / "training.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*(ROOT / "config").glob("train_*.yaml"), *(ROOT / "config").glob("finetune_*.yaml")],
+    ids=lambda p: p.stem,
+)
+def test_when_a_recipe_is_shipped_expect_it_to_be_readable(path):
+    load_recipe(path)
 
 
 @pytest.mark.parametrize(
