@@ -1,5 +1,6 @@
 """The network as a policy: an observation in, a chunk of normalised actions out."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,13 @@ class QwenVlaPolicy:
         processor = Processor(config, load_tokenizer(folder), embodiment)
         return cls(from_pretrained(folder, device), processor, space, seed)
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> float:
         """Run every kind of pass on an empty scene; on a GPU, capture it first.
 
         After this the first real chunk is as quick as the others.
+
+        Returns:
+            How long one inference takes now, s.
         """
         robot = self.processor.embodiment
         rest_D = np.concatenate([group.rest for group in robot.groups])
@@ -96,6 +100,9 @@ class QwenVlaPolicy:
             if self._fixed:
                 self.runtime.fix(self._look(scene), self._held(prefix))
             self.infer(scene, prefix)
+        begin_s = time.monotonic()
+        self.infer(scene)
+        return time.monotonic() - begin_s
 
     def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
         """Predict float32 [H, C] in [-1, 1], beginning with what ``prefix`` commits.

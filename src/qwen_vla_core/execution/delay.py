@@ -18,12 +18,13 @@ PERCENTILE = 0.95
 class DelayEstimator:
     """Windowed percentile of the measured latency, in whole action steps, capped."""
 
-    def __init__(self, *, step_s: float, cap_steps: int) -> None:
+    def __init__(self, *, step_s: float, cap_steps: int, expected_s: float = math.inf) -> None:
         """Start with nothing measured.
 
         Args:
             step_s: time between action steps, s, > 0.
             cap_steps: highest estimate, steps, >= 1: the longest prefix the policy takes.
+            expected_s: what to go by until latencies have been measured, s.
         Raises:
             ValueError: ``step_s`` or ``cap_steps`` is not positive.
         """
@@ -31,6 +32,7 @@ class DelayEstimator:
             raise ValueError(f"step_s={step_s} and cap_steps={cap_steps} must be positive")
         self._step_s = step_s
         self._cap_steps = cap_steps
+        self._expected_s = expected_s
         self._warm_up_left = WARM_UP
         self._latencies_s: deque[float] = deque(maxlen=WINDOW)
 
@@ -49,9 +51,7 @@ class DelayEstimator:
 
     def steps(self) -> int:
         """The delay to plan for, steps, 0 to the cap; the cap while nothing is known."""
-        if not self._latencies_s:
-            return self._cap_steps
-        ordered_s = sorted(self._latencies_s)
+        ordered_s = sorted(self._latencies_s) or [self._expected_s]
         latency_s = ordered_s[math.ceil(PERCENTILE * len(ordered_s)) - 1]
         # The small term keeps 5.0000001 steps, which is rounding, from being counted as 6.
         return min(self._cap_steps, math.ceil(min(latency_s / self._step_s, 1e9) - 1e-6))

@@ -19,7 +19,6 @@ from qwen_vla_core.embodiment import Camera, EmbodimentCodec
 from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import InstructionError, QwenVlaError
 from qwen_vla_core.execution import DelayEstimator, Prefix, prefix_of
-from qwen_vla_core.execution.delay import WARM_UP
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import (
@@ -108,12 +107,10 @@ class PolicyNode(EmbodimentNode):
         )
         # Half a chunk at most, so that the new half lasts until the next chunk can be there.
         self._delay = DelayEstimator(
-            step_s=embodiment.action_step_s, cap_steps=max(1, embodiment.horizon // 2)
+            step_s=embodiment.action_step_s,
+            cap_steps=max(1, embodiment.horizon // 2),
+            expected_s=self._policy.warm_up(),
         )
-        for _ in range(WARM_UP + 1):  # one more, so that the first prefix has a delay to go by
-            begin_s = time.monotonic()
-            self._policy.warm_up()
-            self._delay.add(time.monotonic() - begin_s)
         self.get_logger().info(f"policy {folder} is ready for {embodiment.name}")
 
         self._assembler = self._make_assembler()

@@ -11,8 +11,8 @@ from qwen_vla_core.execution import DelayEstimator
 STEP_S = 0.02
 
 
-def estimate(latencies_s, cap_steps=12):
-    estimator = DelayEstimator(step_s=STEP_S, cap_steps=cap_steps)
+def estimate(latencies_s, cap_steps=12, **expected):
+    estimator = DelayEstimator(step_s=STEP_S, cap_steps=cap_steps, **expected)
     for latency_s in latencies_s:
         estimator.add(latency_s)
     return estimator.steps()
@@ -21,6 +21,11 @@ def estimate(latencies_s, cap_steps=12):
 def test_when_nothing_is_known_expect_the_cap():
     assert estimate([]) == 12
     assert estimate([0.1, 0.1, 0.1]) == 12  # warm-up tells nothing
+
+
+def test_when_a_latency_is_expected_expect_it_until_one_is_measured():
+    assert estimate([0.7, 0.4, 0.3], expected_s=0.06) == 3
+    assert estimate([0.7, 0.4, 0.3, 0.1], expected_s=0.06) == 5
 
 
 def test_when_warm_up_was_slow_expect_it_left_out():
