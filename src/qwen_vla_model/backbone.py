@@ -41,16 +41,18 @@ class Backbone(Qwen3_5Model):
         tower, merge = self.visual, self.config.vision_config.spatial_merge_size
         key = ("vision", grid, patches_NLP.device)
         if key not in self._layouts:
-            thw = torch.tensor([[1, *grid]], device=patches_NLP.device)
+            device, thw = patches_NLP.device, torch.tensor([[1, *grid]])
+            interpolation = get_vision_interpolation_indices_and_weights(
+                thw,
+                num_grid_per_side=tower.num_grid_per_side,
+                mode=tower.interpolation_mode,
+                align_corners=tower.interpolation_align_corners,
+                spatial_merge_size=merge,
+            )
+            positions = get_vision_position_ids(thw, merge).to(device)
             self._layouts[key] = (
-                get_vision_interpolation_indices_and_weights(
-                    thw,
-                    num_grid_per_side=tower.num_grid_per_side,
-                    mode=tower.interpolation_mode,
-                    align_corners=tower.interpolation_align_corners,
-                    spatial_merge_size=merge,
-                ),
-                tower.rotary_pos_emb(patches_NLP, get_vision_position_ids(thw, merge)),
+                tuple(t.to(device) for t in interpolation),
+                tower.rotary_pos_emb(patches_NLP, positions),
             )
         (index, weight), (cos, sin) = self._layouts[key]
 

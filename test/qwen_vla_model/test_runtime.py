@@ -6,8 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from micro_qwen_vla import micro_inputs, micro_model
+from micro_qwen_vla import micro_config, micro_inputs, micro_model
+from qwen_vla_model.config import qwen_vla_5b
 from qwen_vla_model.runtime import Held, Runtime
+from qwen_vla_model.speed.passes import Shape, random_inputs, random_model
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
@@ -113,3 +115,26 @@ def test_when_the_capture_fails_expect_the_eager_chunk_and_the_reason(monkeypatc
     inputs = padded(inputs_of(0, 3))
     torch.testing.assert_close(fixed.chunk(inputs), eager.chunk(inputs))
     assert "stream is capturing" in fixed.why_eager
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("context", ["cached", "joint"])
+@torch.no_grad()
+def test_when_no_value_can_be_read_expect_a_pass_all_the_same(context, kind):
+    """Tensors without values: whatever would wait for the GPU or be captured wrongly, raises."""
+    meta = torch.device("meta")
+    model = random_model(micro_config(context=context, prefix_steps=3), meta, torch.bfloat16)
+    inputs, held = padded(inputs_of(0, 3)).to(meta), held_of(kind)
+    arguments = () if held is None else held.map(lambda t: t.to(meta)).tensors()
+    chunk = model.denoise(inputs, torch.empty(2, 4, 5, device=meta), *arguments)
+    assert chunk.shape == (2, 4, 5) and chunk.device.type == "meta"
+
+
+@torch.no_grad()
+def test_when_the_full_size_is_run_without_values_expect_a_pass():
+    """What a GPU would run, as far as it can be known without one: shapes, types, devices."""
+    meta, config = torch.device("meta"), qwen_vla_5b()
+    model = random_model(config, meta, torch.bfloat16)
+    shape = Shape(views=3, size=224, text_tokens=80)
+    inputs = random_inputs(config, shape, meta, torch.bfloat16)
+    assert model.denoise(inputs, torch.empty(1, 16, 64, device=meta)).shape == (1, 16, 64)
