@@ -16,8 +16,8 @@ from .action_space import ActionSpace
 from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
 from .flow_matching import soft_mask
 from .model import Inputs, QwenVla
+from .pictures import resize_to
 from .processor import Processor
-from .resize import resize_to
 from .runtime import Held, Runtime
 
 INSTRUCTION_TOKENS = 48

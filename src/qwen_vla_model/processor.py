@@ -12,7 +12,7 @@ from qwen_vla_core.errors import CheckpointError
 from .backbone import Grid
 from .config import QwenVlaConfig
 from .model import Inputs
-from .resize import resize
+from .pictures import patchify, resize
 from .tokenizer import IMAGE, PAD, VISION_END, VISION_START
 
 STATE_BINS = 256
@@ -35,7 +35,7 @@ class Processor:
         self.codec = EmbodimentCodec(embodiment)
         self.pad_to = 0
         self._patch, self._merge = vision.patch_size, vision.spatial_merge_size
-        self._frames = vision.temporal_patch_size
+        self._vision = vision
         self._pad, self._image = tokenizer.convert_tokens_to_ids([PAD, IMAGE])
         self.grids: tuple[Grid, ...] = tuple(
             (camera.height // self._patch, camera.width // self._patch)
@@ -95,19 +95,6 @@ class Processor:
         camera = self.embodiment.cameras[camera_index]
         return resize(image_HWC, camera.height, camera.width)
 
-    def patches(self, images_NHWC: torch.Tensor) -> torch.Tensor:
-        """uint8 [N, height, width, 3] to float [N, patches, values], as Qwen2VLImageProcessor.
-
-        Patches of one merge block stand together; values are in (channel, frame, row, column)
-        order, normalised with mean and deviation 0.5.
-        """
-        p, m = self._patch, self._merge
-        N, height, width, C = images_NHWC.shape
-        x = images_NHWC.reshape(N, height // p // m, m, p, width // p // m, m, p, C)
-        x = x.permute(0, 1, 4, 2, 5, 7, 3, 6)[:, :, :, :, :, :, None]
-        x = x.expand(-1, -1, -1, -1, -1, -1, self._frames, -1, -1)
-        return x.reshape(N, -1, C * self._frames * p * p).float() / 127.5 - 1.0
-
     def __call__(
         self,
         images: Sequence[torch.Tensor],
@@ -129,7 +116,7 @@ class Processor:
         lengths = torch.tensor([len(row) for row in rows])
         padded = self.pad_to > 0 or bool((lengths < length).any())
         return Inputs(
-            patches=tuple(self.patches(view) for view in images),
+            patches=tuple(patchify(view, self._vision) for view in images),
             grids=self.grids,
             image_at=tuple(i for i, token in enumerate(rows[0]) if token == self._image),
             observation_P=torch.as_tensor(observation_P),

@@ -13,6 +13,7 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError
 from qwen_vla_model.action_space import ActionSpace
 from qwen_vla_model.config import QwenVlaConfig, qwen_vla_tiny
+from qwen_vla_model.pictures import patchify
 from qwen_vla_model.processor import Processor
 from qwen_vla_model.tokenizer import CLAUSES, IMAGE, VIEW_TAGS, train_tokenizer
 
@@ -54,7 +55,7 @@ def test_when_images_are_cut_into_patches_expect_what_qwen_does():
         merge_size=vision["spatial_merge_size"],
         temporal_patch_size=vision["temporal_patch_size"],
     )(list(images.permute(0, 3, 1, 2)), return_tensors="pt")
-    ours = processor().patches(images)
+    ours = patchify(images, CONFIG.backbone_config().vision_config)
     torch.testing.assert_close(ours.flatten(0, 1), stock["pixel_values"], rtol=0, atol=1e-5)
     assert tuple(stock["image_grid_thw"][0, 1:]) == processor().grids[0]
 

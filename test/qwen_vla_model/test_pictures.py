@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qwen_vla_model.resize import apply_weights, resize, resize_to
+from qwen_vla_model.pictures import apply_weights, resize, resize_to
 
 side = st.integers(8, 90)
 

@@ -1,4 +1,4 @@
-"""Camera pictures at the size of the model's views, on the device where the model is."""
+"""Camera pictures on their way into the vision tower, on the device where the model is."""
 
 from functools import lru_cache
 
@@ -48,3 +48,20 @@ def _weights(source: int, target: int, device: torch.device) -> torch.Tensor:
     units = np.eye(source, dtype=np.float32)
     weights = cv2.resize(units, (source, target), interpolation=cv2.INTER_AREA)
     return torch.from_numpy(weights).to(device)
+
+
+def patchify(images_NHWC: torch.Tensor, vision) -> torch.Tensor:
+    """uint8 [N, height, width, 3] to float [N, patches, values], as Qwen2VLImageProcessor.
+
+    Patches of one merge block stand together; values are in (channel, frame, row, column)
+    order, normalised with mean and deviation 0.5.
+
+    Args:
+        vision: the vision part of the backbone's configuration.
+    """
+    p, m = vision.patch_size, vision.spatial_merge_size
+    N, height, width, C = images_NHWC.shape
+    x = images_NHWC.reshape(N, height // p // m, m, p, width // p // m, m, p, C)
+    x = x.permute(0, 1, 4, 2, 5, 7, 3, 6)[:, :, :, :, :, :, None]
+    x = x.expand(-1, -1, -1, -1, -1, -1, vision.temporal_patch_size, -1, -1)
+    return x.reshape(N, height // p * (width // p), -1).float() / 127.5 - 1.0
