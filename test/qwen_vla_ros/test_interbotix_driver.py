@@ -7,8 +7,11 @@ import pytest
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from interbotix_xs_msgs.srv import RobotInfo
 
+from fake_robot import FakeArm
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_ros.drivers import make_drivers
+from robots import robot as robot_from
+from robots import two_arms_text
 
 WIDOWX = load_embodiment(Path(__file__).parents[2] / "embodiments" / "widowx.yaml")
 ARM = tuple(joint.name for joint in WIDOWX.groups[0].joints)
@@ -128,3 +131,37 @@ def test_when_the_finger_is_too_far_closed_expect_positive_pwm_on_the_gripper(ro
 
     assert spin_until(ros, node, heard)
     assert (robot.single[0].name, robot.single[0].cmd) == ("gripper", 350.0)
+
+
+TWO_ARMS = robot_from(two_arms_text())
+AT = [0.0, 0.0, 0.0, 0.03]
+
+
+def test_when_a_position_gripper_is_in_another_mode_expect_the_difference_in_words(ros, node):
+    for side in ("left", "right"):
+        FakeArm(node, f"follower_{side}", AT, gripper_mode="linear_position")
+    drivers = make_drivers(node, TWO_ARMS)
+    problem = problem_of(ros, node, drivers, "right_gripper")
+    assert "follower_right" in problem and "'linear_position'" in problem
+    assert "current_based_position" in problem
+
+
+def test_when_a_finger_is_sent_anywhere_expect_motor_angles_between_both_ends_once_it_moves(
+    ros, node
+):
+    arms = [FakeArm(node, f"follower_{side}", AT) for side in ("left", "right")]
+    drivers = make_drivers(node, TWO_ARMS)
+    assert verified(ros, node, drivers)
+    gripper, heard = drivers["left_gripper"], arms[0].single
+    for finger_m in (0.03, 0.03, 0.03 + 1e-9, 0.05, 0.03, 0.2, -0.2):
+        gripper.send(np.array([finger_m]), np.zeros(1), np.array([0.03]))
+    assert spin_until(ros, node, lambda: len(heard) == 4)
+    assert {name for name, _ in heard} == {"gripper"}
+    ends = TWO_ARMS.groups[1].gripper_ends
+    wanted = [ends.motor_rad(0.05), ends.motor_rad(0.03), 1.4910, -0.6213]
+    np.testing.assert_allclose([angle for _, angle in heard], wanted, rtol=1e-6)
+    gripper.stop()
+    gripper.send(np.array([0.04]), np.zeros(1), np.array([0.04]))
+    gripper.send(np.array([0.045]), np.zeros(1), np.array([0.04]))
+    assert spin_until(ros, node, lambda: len(heard) > 4)
+    assert len(heard) == 5 and arms[1].single == []

@@ -11,7 +11,7 @@ class Driver(Protocol):
     def verify(self) -> None:
         """Go on asking the hardware whether it is what the embodiment says.
 
-        Never waits; called once a second until ``problem`` is None.
+        Never waits; called a few times a second until ``problem`` is None.
         """
 
     @property

@@ -18,6 +18,9 @@ from ..qos import RELIABLE
 LIMIT_TOLERANCE = 1e-3
 """The driver reports limits as float32 of rounded degrees, rad or m."""
 
+MOVED_M = 1e-4
+"""A finger commanded this far away is meant to move: some three steps of the servo's encoder."""
+
 
 class RobotInfoCheck:
     """Asks get_robot_info once and compares the answer with the embodiment."""
@@ -163,7 +166,7 @@ class InterbotixPositionGripperDriver(InterbotixDriver):
         finger_m = float(command_G[0])
         if self._began_at_m is None:
             self._began_at_m = finger_m
-        self._moves = self._moves or finger_m != self._began_at_m
+        self._moves = self._moves or abs(finger_m - self._began_at_m) > MOVED_M
         if not self._moves:
             return
         if not self._ends.reach(finger_m):

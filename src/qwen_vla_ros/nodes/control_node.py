@@ -31,6 +31,9 @@ from ..messages import check_odometry, chunk_from_message, estop_in, joint_state
 from ..qos import LATCHED, RELIABLE
 from .lifecycle import EmbodimentNode, read_only, run
 
+VERIFY_PERIOD_S = 0.2
+"""How often drivers look for their hardware until they have found it as described, s."""
+
 SERVICES = {
     "engage_policy": Trigger.ENGAGE_POLICY,
     "engage_teleop": Trigger.ENGAGE_TELEOP,
@@ -85,6 +88,7 @@ class ControlNode(EmbodimentNode):
         self._period_s = 1.0 / self._embodiment.command_hz
         self._due_s = time.monotonic() + self._period_s
         self.every(self._period_s, self._update)
+        self.every(VERIFY_PERIOD_S, self._verify)
         self.every(diagnostics.PERIOD_S, self._report)
         return super().on_activate(state)
 
@@ -231,10 +235,12 @@ class ControlNode(EmbodimentNode):
         self._counts[counter] += 1
         self.get_logger().warning(f"{counter}: {reason}", throttle_duration_sec=1.0)
 
-    def _report(self) -> None:
+    def _verify(self) -> None:
         for driver in self._drivers.values():
             if driver.problem is not None:
                 driver.verify()
+
+    def _report(self) -> None:
         state = self._loop.state
         problems = self._driver_problems()
         silent = self._loop.silent(time.monotonic())

@@ -1,0 +1,299 @@
+"""control_node over DDS with two arms of identical joint names, with a base, and with both."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from command_observer import BaseObserver
+from fake_robot import FakeRobot
+from qwen_vla_core.types import ActionChunk
+from qwen_vla_ros.messages import chunk_message
+from qwen_vla_ros.nodes.control_node import ControlNode
+from qwen_vla_ros.operator import Operator
+from robots import arm_on_base_text, base_text, robot, two_arms_text
+
+WAIT_S = 15.0
+STEP_S = 0.2
+LEFT, RIGHT = [0.1, 0.2, 0.5, 0.03], [-0.1, -0.2, 0.6, 0.04]  # waist, elbow, motor, finger
+TWO_ARMS = {"follower_left": LEFT, "follower_right": RIGHT}
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class System:
+    """control_node and a robot in a thread, and a person with a policy's voice in ours."""
+
+    def __init__(self, text, folder, domain, arms=None, base=False, stamped=False, process=False):
+        self.embodiment = robot(text)
+        path = folder / "robot.yaml"
+        # A thread shared with a loaded machine may stand still for longer than a driver would.
+        path.write_text(text.replace("joint_states_s: 0.2", "joint_states_s: 0.5"))
+        parameters = ["--ros-args", "-p", f"embodiment:={path}"]
+        rclpy.init(args=parameters, domain_id=domain)
+        self.operator = Operator(self.embodiment)
+        self.messages = []
+        self.operator.create_subscription(JointState, "control/command", self.messages.append, 10)
+        self._chunk = self.operator.create_publisher(JointTrajectory, "policy/chunk", 10)
+        self._teleop = self.operator.create_publisher(JointState, "teleop/command", 10)
+        self.robot = FakeRobot(arms or {}, base, stamped)
+        self.base = self.robot.base
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.robot)
+        self.control = self.process = None
+        if process:
+            module = "qwen_vla_ros.nodes.control_node"
+            self.process = subprocess.Popen([sys.executable, "-m", module, *parameters])
+        else:
+            self.control = ControlNode()
+            self.control.trigger_configure()
+            self.control.trigger_activate()
+            self._executor.add_node(self.control)
+        self._thread = threading.Thread(target=self._executor.spin)
+        self._thread.start()
+
+    def close(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        self._executor.shutdown()
+        self._thread.join()
+        for node in (self.operator, self.robot, self.control):
+            if node is not None:
+                node.destroy_node()
+        rclpy.try_shutdown()
+
+    def expect(self, condition, what, timeout_s=WAIT_S):
+        assert self.operator.wait(condition, timeout_s), (
+            f"{what}; mode '{self.operator.mode}', {self.operator.diagnostics}"
+        )
+
+    def plan(self, end_D, velocity_D=None, steps=16, bad=None):
+        """Say a chunk that leads from the present command, in a straight line, by ``end_D``."""
+        width = len(self.embodiment.joints)
+        start_D = np.array(self.messages[-1].position) if self.messages else np.zeros(width)
+        positions_TD = start_D + np.linspace(0.0, 1.0, steps + 1)[:, None] * np.array(end_D)
+        velocities_TD = np.tile(
+            np.zeros(width) if velocity_D is None else velocity_D, (steps + 1, 1)
+        )
+        if bad is not None:
+            velocities_TD[5, 0] = bad
+        chunk = ActionChunk(
+            stamp_s=self.operator.get_clock().now().nanoseconds * 1e-9,
+            step_s=STEP_S,
+            positions_TD=positions_TD,
+            velocities_TD=velocities_TD,
+        )
+        self._chunk.publish(chunk_message(chunk, self.embodiment.joint_names))
+
+    def say_teleop(self, position, velocity):
+        self._teleop.publish(
+            JointState(
+                name=list(self.embodiment.joint_names), position=position, velocity=velocity
+            )
+        )
+
+    def engage(self):
+        self.expect(lambda: len(self.messages) > 2, "control_node holds")
+        deadline_s = time.monotonic() + WAIT_S
+        granted, reason = False, ""
+        while not granted:
+            assert time.monotonic() < deadline_s, reason
+            self.plan(np.zeros(len(self.embodiment.joints)))
+            self.operator.wait(lambda: False, 0.05)
+            granted, reason = self.operator.request("engage_policy")
+        return self
+
+    def drive(self):
+        """Engage, and be driving at 0.3 m/s while turning at 0.2 rad/s, for another 3 s."""
+        width = len(self.embodiment.joints)
+        self.engage().plan(np.zeros(width), [0.3, 0.0, 0.2, 0.0, 0.0, 0.0][:width])
+        self.expect(lambda: self.base.heard[-1][1:] == pytest.approx((0.3, 0.2)), "it drives")
+        return self
+
+    def stands(self, timeout_s=WAIT_S):
+        self.expect(lambda: self.base.heard[-1][1:] == (0.0, 0.0), "it stands", timeout_s)
+        count = len(self.base.heard)
+        self.operator.wait(lambda: False, 0.3)
+        later = self.base.heard[count:]
+        assert all(heard[1:] == (0.0, 0.0) for heard in later)
+        return len(later)
+
+
+@pytest.fixture
+def start(tmp_path, ros_domain):
+    systems = []
+
+    def start(*args, **kwargs):
+        systems.append(System(args[0], tmp_path, ros_domain, *args[1:], **kwargs))
+        return systems[-1]
+
+    yield start
+    for system in systems:
+        system.close()
+
+
+def test_when_two_arms_share_joint_names_expect_each_in_its_rows_and_commanded_on_its_side(start):
+    system = start(two_arms_text(), TWO_ARMS)
+    system.expect(lambda: system.messages, "control_node holds")
+    assert tuple(system.messages[-1].name) == system.embodiment.joint_names
+    assert list(system.messages[-1].position) == [0.1, 0.2, 0.03, -0.1, -0.2, 0.04]
+    left, right = system.robot.arms.values()
+    assert left.single == right.single == []  # nobody has asked the grippers to move
+    system.engage().plan([0.3, 0.0, 0.0, 0.0, -0.3, 0.01], steps=6)
+    system.expect(
+        lambda: np.allclose(
+            [*left.group[-1], *right.group[-1]], [0.4, 0.2, -0.1, -0.5], atol=0.02
+        ),
+        "each arm gets its own part",
+    )
+    assert left.single == []
+    ends = system.embodiment.groups[3].gripper_ends
+    system.expect(
+        lambda: right.single and abs(right.single[-1][1] - ends.motor_rad(0.05)) < 0.05,
+        "the right gripper opens",
+    )
+    assert {name for name, _ in right.single} == {"gripper"}
+
+
+def test_when_the_second_arm_dies_expect_both_to_hold_and_its_name(start):
+    system = start(two_arms_text(), TWO_ARMS)
+    left, right = system.robot.arms.values()
+    system.engage().plan([0.9, 0.0, 0.0, -0.9, 0.0, 0.0])
+    system.expect(lambda: left.group[-1][0] > 0.2, "it moves")
+    right.alive = False
+    system.expect(lambda: system.operator.mode.startswith("HOLD"), "hold")
+    assert "follower_right/joint_states" in system.operator.mode
+    system.operator.wait(lambda: False, 0.2)
+    held, count = left.group[-1], len(left.group)
+    system.operator.wait(lambda: False, 0.5)
+    assert len(left.group) > count + 10 and all(cmd == held for cmd in left.group[count:])
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "follower_right/joint_states" in reason
+
+
+def test_when_the_second_arm_has_no_driver_expect_nothing_sent_and_its_name(start):
+    system = start(two_arms_text(), {"follower_left": LEFT})
+    system.expect(lambda: "/control_node" in system.operator.diagnostics, "it reports")
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "follower_right/get_robot_info has not answered" in reason
+    assert "follower_right/joint_states: never heard" in reason
+    assert system.robot.arms["follower_left"].group == [] and system.messages == []
+
+
+@pytest.mark.parametrize("stamped", [False, True])
+def test_when_a_base_drives_and_is_held_expect_its_velocities_at_the_control_rate(start, stamped):
+    system = start(base_text(stamped), base=True, stamped=stamped)
+    system.drive()
+    observer = BaseObserver(velocity=[0.5, 1.0], acceleration=[1.0, 2.0])
+    for _, ahead, turn in system.base.heard:
+        observer.see(ahead, turn, 0.02)
+    assert max(ahead for _, ahead, _ in system.base.heard) == pytest.approx(0.3)
+    system.expect(
+        lambda: list(system.messages[-1].velocity) == pytest.approx([0.3, 0.0, 0.2]), "it is said"
+    )
+    assert list(system.messages[-1].position) == [0.0, 0.0, 0.0]
+    granted, _ = system.operator.request("hold")
+    assert granted
+    assert system.stands(timeout_s=0.5) > 5  # zero goes on being sent
+    times_s = [heard_s for heard_s, _, _ in system.base.heard]
+    assert np.median(np.diff(times_s)) == pytest.approx(0.02, rel=0.3)
+    assert bool(system.base.headers) == stamped
+    assert all(h.frame_id == "base_link" and h.stamp.sec > 0 for h in system.base.headers)
+
+
+def test_when_a_chunk_is_nan_expect_the_base_to_go_on_with_the_old_one(start):
+    system = start(base_text(), base=True).drive()
+    system.plan(np.zeros(3), [0.1, 0.0, 0.0], bad=np.nan)
+    system.operator.wait(lambda: False, 0.3)
+    assert system.base.heard[-1][1:] == pytest.approx((0.3, 0.2))
+
+
+def test_when_odometry_dies_expect_the_base_to_stand_and_its_name(start):
+    system = start(base_text(), base=True).drive()
+    system.base.alive = False
+    system.stands()
+    assert "mobile_base/odom" in system.operator.mode
+
+
+def test_when_odometry_is_nan_expect_the_same_as_silence(start):
+    system = start(base_text(), base=True).drive()
+    system.base.broken = True
+    system.stands()
+    assert "mobile_base/odom" in system.operator.mode
+
+
+def test_when_the_bases_estop_is_pressed_expect_a_latch_that_a_reset_ends_after_its_release(start):
+    system = start(arm_on_base_text(), {"follower_left": LEFT}, base=True).drive()
+    system.base.estop = system.base.broken = True  # the stop counts whatever else is said
+    system.stands()
+    assert system.operator.mode.startswith("ESTOP")
+    system.base.broken = False
+    system.operator.wait(lambda: False, 0.1)
+    granted, reason = system.operator.request("reset")
+    assert not granted and "emergency stop" in reason
+    system.base.estop = False
+    system.operator.insist("reset", timeout_s=5.0)
+    system.expect(lambda: system.operator.mode.startswith("HOLD"), "reset leads to hold")
+
+
+def test_when_a_person_drives_expect_their_velocities_and_zero_once_they_let_go(start):
+    system = start(arm_on_base_text(), {"follower_left": LEFT}, base=True).drive()
+
+    def turned():
+        arm = list(system.messages[-1].position[3:])
+        system.say_teleop([0.0, 0.0, 0.0, *arm], [0.0, 0.0, -0.4, 0.0, 0.0, 0.0])
+        return system.base.heard[-1][1:] == pytest.approx((0.0, -0.4))
+
+    system.expect(turned, "the person has the base")
+    assert system.operator.mode.startswith("TELEOP")
+    system.stands()
+    assert system.operator.mode.startswith("HOLD")
+
+
+@pytest.mark.parametrize("velocity", [[np.nan, 0.0, 0.0], []])
+def test_when_a_persons_velocities_are_unusable_expect_autonomy_to_go_on(start, velocity):
+    system = start(base_text(), base=True).drive()
+    for _ in range(5):
+        system.say_teleop([0.0, 0.0, 0.0], velocity)
+        system.operator.wait(lambda: False, 0.05)
+    assert system.operator.mode.startswith("AUTONOMY")
+    assert system.base.heard[-1][1:] == pytest.approx((0.3, 0.2))
+
+
+def test_when_a_driving_base_is_deactivated_expect_zero_and_then_silence(start):
+    system = start(base_text(), base=True).drive()
+    system.operator.set_active("control_node", False)
+    system.expect(lambda: system.base.heard[-1][1:] == (0.0, 0.0), "zero", 1.0)
+    count = len(system.base.heard)
+    system.operator.wait(lambda: False, 0.3)
+    assert len(system.base.heard) == count
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_when_the_node_is_interrupted_while_driving_expect_zero_as_its_last_word(start, number):
+    system = start(base_text(), base=True, process=True).drive()
+    os.kill(system.process.pid, number)
+    assert system.process.wait(timeout=10) == 0
+    system.operator.wait(lambda: False, 0.2)
+    assert system.base.heard[-1][1:] == (0.0, 0.0)
+
+
+def test_when_the_base_listens_for_the_other_type_expect_it_said_and_nothing_sent(start):
+    system = start(base_text(stamped=False), base=True, stamped=True, process=True)
+    diagnostics = system.operator.diagnostics
+    system.expect(
+        lambda: "TwistStamped" in diagnostics.get("/control_node", ("",))[0], "it is said"
+    )
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "robot for geometry_msgs/msg/TwistStamped" in reason
+    assert "'stamped'" in reason and system.messages == []
