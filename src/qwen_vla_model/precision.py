@@ -1,8 +1,10 @@
 """What the weights are held as, and the memory that takes; quantised by torchao.
 
-``int8`` and ``int4`` hold the matrices of the backbone and of the expert's blocks, and compute in
-bfloat16: int8 with one scale per row, int4 with a scale and a zero point per 32 weights. The
-embeddings, and the small layers where actions and time enter and leave the expert, are bfloat16.
+``int8`` (one scale per row) and ``nf4`` (four bits, a scale per 64 weights) hold the matrices of
+the backbone and of the expert's blocks, and compute in bfloat16. The embeddings, and the small
+layers where actions and time enter and leave the expert, are bfloat16. Both can be differentiated
+through, which guidance needs; torchao's int4 kernels cannot. nf4 unpacks a matrix each time it is
+used: it is there for what does not fit otherwise, and is the slowest.
 """
 
 import ctypes
@@ -15,15 +17,12 @@ from torch import nn
 
 from qwen_vla_core.errors import CheckpointError
 
-Weights = Literal["float32", "bfloat16", "float16", "int8", "int4"]
+Weights = Literal["float32", "bfloat16", "float16", "int8", "nf4"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 QUANTISED_PARTS = ("backbone.", "expert.blocks.")
-GROUP = 32
-"""Weights that share an int4 scale; rows and columns of a quantised matrix are multiples of it."""
-
-CUDA_COLUMNS = 1024
-"""torchao's int4 layout for CUDA pads the columns of a matrix to a multiple of this."""
+SCALE_BLOCK, FACTOR_BLOCK = 64, 32
+"""nf4: weights that share a scale of one byte, scales that share a factor of four."""
 
 WORKING_BYTES = 4
 """Beside the weights, per weight of the largest tensor: what loading and quantising take for a
@@ -32,32 +31,27 @@ while (2.7 were measured), and the activations after that."""
 
 def compute_dtype(weights: Weights) -> torch.dtype:
     """The type of what is not quantised, and of the activations."""
-    return torch.bfloat16 if weights in ("int8", "int4") else getattr(torch, weights)
+    return torch.bfloat16 if weights in ("int8", "nf4") else getattr(torch, weights)
 
 
 def is_quantised(name: str, layer: nn.Module) -> bool:
-    """Whether ``int8`` and ``int4`` quantise this layer of a ``QwenVla``, by its full name."""
+    """Whether ``int8`` and ``nf4`` quantise this layer of a ``QwenVla``, by its full name."""
     return (
         isinstance(layer, nn.Linear)
         and name.startswith(QUANTISED_PARTS)
-        and not any(size % GROUP for size in layer.weight.shape)
+        and layer.weight.numel() % (SCALE_BLOCK * FACTOR_BLOCK) == 0
     )
 
 
-def quantise(layer: nn.Linear, weights: Literal["int8", "int4"]) -> None:
+def quantise(layer: nn.Linear, weights: Literal["int8", "nf4"]) -> None:
     """Replace the layer's bfloat16 matrix by a quantised one, on the device where it is."""
-    from torchao.prototype.quantization.int4 import PrototypeInt4WeightOnlyConfig
-    from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
+    from torchao.quantization import Int8WeightOnlyConfig, quantize_, to_nf4
 
     if weights == "int8":
-        recipe = Int8WeightOnlyConfig(set_inductor_config=False)
-    elif layer.weight.device.type == "cpu":  # the same numbers, packed for the CPU's kernel
-        recipe = PrototypeInt4WeightOnlyConfig(group_size=GROUP, set_inductor_config=False)
+        quantize_(layer, Int8WeightOnlyConfig(set_inductor_config=False))
     else:
-        recipe = Int4WeightOnlyConfig(
-            group_size=GROUP, int4_packing_format="tile_packed_to_4d", set_inductor_config=False
-        )
-    quantize_(layer, recipe)
+        packed = to_nf4(layer.weight.detach(), SCALE_BLOCK, FACTOR_BLOCK)
+        layer.weight = nn.Parameter(packed, requires_grad=False)
     if layer.weight.device.type == "cpu":
         _give_back()
 
@@ -72,21 +66,21 @@ def _give_back() -> None:
         trim(0)
 
 
-def weight_bytes(model: nn.Module, weights: Weights, device: torch.device) -> int:
+def weight_bytes(model: nn.Module, weights: Weights) -> int:
     """Memory that the weights of a ``QwenVla`` take; the model may be on the meta device."""
     total = sum(p.numel() for p in model.parameters()) * compute_dtype(weights).itemsize
-    if weights not in ("int8", "int4"):
+    if weights not in ("int8", "nf4"):
         return total
     for name, layer in model.named_modules():
         if is_quantised(name, layer):
-            rows, columns = layer.weight.shape
-            total -= 2 * rows * columns
+            count, rows = layer.weight.numel(), len(layer.weight)
             if weights == "int8":
-                total += rows * (columns + 5)  # a float32 scale and an int8 zero point per row
+                small = count + rows * 5  # a float32 scale and an int8 zero point per row
             else:
-                if device.type == "cuda":
-                    columns = -(-columns // CUDA_COLUMNS) * CUDA_COLUMNS
-                total += rows * columns // 2 + 4 * rows * (columns // GROUP)
+                small = (
+                    count // 2 + count // SCALE_BLOCK + 4 * count // (SCALE_BLOCK * FACTOR_BLOCK)
+                )
+            total -= 2 * count - small
     return total
 
 
@@ -99,7 +93,7 @@ def require_memory(model: nn.Module, weights: Weights, device: torch.device) -> 
         CheckpointError: it is not there; the message says how much is missing and what would fit.
     """
     working = WORKING_BYTES * max(p.numel() for p in model.parameters())
-    needed = {w: weight_bytes(model, w, device) + working for w in WEIGHTS}
+    needed = {w: weight_bytes(model, w) + working for w in WEIGHTS}
     free = free_bytes(device)
     text = f"weights as {weights} need {_gb(needed[weights])} on {device}, {_gb(free)} are free"
     print(text, file=sys.stderr, flush=True)

@@ -143,7 +143,7 @@ def _fill(
     if not new:
         parameter.copy_(tensor)
         return
-    quantised = weights in ("int8", "int4")
+    quantised = weights in ("int8", "nf4")
     setattr(layer, leaf, nn.Parameter(tensor, requires_grad=not quantised))
     if quantised and leaf == "weight" and is_quantised(owner, layer):
         quantise(layer, weights)
