@@ -6,7 +6,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from qwen_vla_ros.nodes.control_node import ControlNode
 from qwen_vla_ros.nodes.policy_node import PolicyNode
-from qwen_vla_ros.resources import shipped_checkpoint
+from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
@@ -15,11 +15,16 @@ def entities(node):
     return [len(list(kind)) for kind in (node.subscriptions, node.publishers, node.services)]
 
 
-@pytest.mark.parametrize("node_class", [ControlNode, PolicyNode])
+ROBOTS = sorted(path.stem for path in embodiments_directory().glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("node_class", "robot"), [*((ControlNode, robot) for robot in ROBOTS), (PolicyNode, "widowx")]
+)
 def test_when_a_node_is_cycled_twice_expect_the_same_connections_and_silence_when_inactive(
-    node_class, ros_domain
+    node_class, robot, ros_domain
 ):
-    parameters = {"embodiment": "widowx", "checkpoint": shipped_checkpoint("widowx")}
+    parameters = {"embodiment": robot, "checkpoint": shipped_checkpoint("widowx")}
     arguments = ["--ros-args"]
     for key, value in parameters.items():
         arguments += ["-p", f"{key}:={value}"]
