@@ -24,7 +24,7 @@ from .action_space import ActionSpace
 from .config import QwenVlaConfig
 from .hub import find_checkpoint
 from .model import QwenVla
-from .precision import Weights, require_memory
+from .precision import WEIGHTS, Weights, require_memory
 from .weights import load_weights, read_json, save_weights
 
 CONFIG, TRAINING = "config.json", "training.json"
@@ -146,6 +146,8 @@ def from_pretrained(
         CheckpointError: there is no such checkpoint, a file is missing or damaged, memory is
             short, or tensors are missing, left over or of another shape; each is named.
     """
+    if weights not in WEIGHTS:
+        raise CheckpointError(f"weights '{weights}': choose one of {', '.join(WEIGHTS)}")
     device = torch.device(device)
     folder = find_checkpoint(name)
     model = build_empty(load_config(folder), folder)

@@ -25,7 +25,7 @@ def find_checkpoint(name: Path | str, weights: bool = False) -> Path:
     Raises:
         CheckpointError: there is no such folder, nor such a name on the hub or in its cache.
     """
-    if Path(name).is_dir():
+    if str(name) and Path(name).is_dir():
         return Path(name)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
         raise CheckpointError(f"'{name}' is neither a folder nor a name on the hub (owner/model)")

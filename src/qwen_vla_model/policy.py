@@ -15,8 +15,10 @@ from qwen_vla_core.types import Observation
 from .action_space import ActionSpace
 from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
 from .flow_matching import soft_mask
+from .hub import find_checkpoint
 from .model import Inputs, QwenVla
 from .pictures import resize_to
+from .precision import Weights
 from .processor import Processor
 from .runtime import Held, Runtime
 
@@ -51,28 +53,32 @@ class QwenVlaPolicy:
     @classmethod
     def load(
         cls,
-        folder: Path | str,
+        name: Path | str,
         embodiment: Embodiment,
         device: str = "cpu",
         seed: int = 0,
         threads: int = 1,
+        weights: Weights = "float32",
     ) -> "QwenVlaPolicy":
-        """The policy of a checkpoint folder, for a robot it was trained on.
+        """The policy of a checkpoint, for a robot it was trained on.
 
         Args:
+            name: a folder, or ``owner/model`` on the hub.
             seed: of the noise that every chunk starts from.
             threads: CPU threads of the whole process; a second one makes the small model slower
                 as soon as something else needs the core.
+            weights: what to hold the weights as, see ``precision.py``.
         Raises:
-            CheckpointError: the folder is unusable, or it was trained for another robot, other
-                channels, normalisation, horizon or cameras (found before any weight is read).
+            CheckpointError: the checkpoint is unusable, or it was trained for another robot,
+                other channels, normalisation, horizon or cameras (found before any weight is read
+                or fetched).
         """
         torch.set_num_threads(threads)
-        folder = Path(folder)
+        folder = find_checkpoint(name)
         config = load_config(folder)
         space = load_action_space(folder, embodiment)
         processor = Processor(config, load_tokenizer(folder), embodiment)
-        return cls(from_pretrained(folder, device), processor, space, seed)
+        return cls(from_pretrained(name, device, weights), processor, space, seed)
 
     def warm_up(self) -> float:
         """Run every kind of pass on an empty scene; on a GPU, capture it first.

@@ -13,7 +13,7 @@ from .backbone import Grid
 from .config import QwenVlaConfig
 from .model import Inputs
 from .pictures import patchify, resize
-from .tokenizer import IMAGE, PAD, VISION_END, VISION_START
+from .tokenizer import IMAGE, PAD, VISION_END, VISION_START, check_tokens
 
 STATE_BINS = 256
 TILE = 16
@@ -41,6 +41,7 @@ class Processor:
             (camera.height // self._patch, camera.width // self._patch)
             for camera in embodiment.cameras
         )
+        check_tokens(tokenizer, config)
         self._check()
         views = "".join(
             f"<|{camera.tag}_start|>{VISION_START}{IMAGE * self._image_tokens(grid)}{VISION_END}"

@@ -10,6 +10,10 @@ import random
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from qwen_vla_core.errors import CheckpointError
+
+from .config import QwenVlaConfig
+
 VIEW_TAGS = ("ego", "cam_left_wrist", "cam_right_wrist")
 PAD, IMAGE = "<|endoftext|>", "<|image_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
@@ -88,3 +92,27 @@ def train_tokenizer(vocab_size: int = 1024) -> PreTrainedTokenizerFast:
         additional_special_tokens=[t for t in special if t != PAD],
         clean_up_tokenization_spaces=False,
     )
+
+
+def check_tokens(tokenizer: PreTrainedTokenizerFast, config: QwenVlaConfig) -> None:
+    """Refuse a tokenizer that does not belong to a model.
+
+    Raises:
+        CheckpointError: it lacks a token that prompts are built from, has another image token, or
+            has more tokens than the model has embeddings.
+    """
+    known = tokenizer.get_vocab()
+    needed = (PAD, IMAGE, VISION_START, VISION_END, *TAG_TOKENS)
+    if missing := [token for token in needed if token not in known]:
+        raise CheckpointError(f"the tokenizer has no token {', '.join(missing)}")
+    backbone = config.backbone_config()
+    if known[IMAGE] != backbone.image_token_id:
+        raise CheckpointError(
+            f"{IMAGE} is token {known[IMAGE]}, but the model's image_token_id is "
+            f"{backbone.image_token_id}"
+        )
+    if max(known.values()) >= backbone.text_config.vocab_size:
+        raise CheckpointError(
+            f"the tokenizer's highest token is {max(known.values())}, but the model has "
+            f"{backbone.text_config.vocab_size} embeddings"
+        )

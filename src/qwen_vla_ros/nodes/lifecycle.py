@@ -3,7 +3,6 @@
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
@@ -134,14 +133,3 @@ def run(node_class: type[EmbodimentNode]) -> None:
         node.destroy_node()
         rclpy.try_shutdown()
     sys.exit(exit_status)
-
-
-def existing_folder(path: str, what: str) -> Path:
-    """``path`` as a folder that exists.
-
-    Raises:
-        QwenVlaError: it is empty or not a folder.
-    """
-    if not path or not Path(path).is_dir():
-        raise QwenVlaError(f"{what}: '{path}' is not a folder")
-    return Path(path)

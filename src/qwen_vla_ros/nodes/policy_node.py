@@ -37,7 +37,7 @@ from ..diagnostics import DiagnosticsPublisher
 from ..images import rgb_from_compressed, rgb_from_image
 from ..messages import chunk_message, seconds
 from ..qos import IMAGES, LATCHED, RELIABLE
-from .lifecycle import EmbodimentNode, existing_folder, read_only, run
+from .lifecycle import EmbodimentNode, read_only, run
 
 POLL_S = 0.02
 """How often to look whether the next inference is due and possible: a control period, 50 Hz."""
@@ -51,8 +51,15 @@ class PolicyNode(EmbodimentNode):
 
     def __init__(self) -> None:
         super().__init__("policy_node")
-        self.declare_parameter("checkpoint", "", read_only("folder of the policy's weights"))
+        self.declare_parameter(
+            "checkpoint", "", read_only("the policy: a folder, or owner/model on the hub")
+        )
         self.declare_parameter("device", "cpu", read_only("torch device: cpu or cuda"))
+        self.declare_parameter(
+            "weights",
+            "float32",
+            read_only("what to hold the weights as: float32, bfloat16, float16, int8 or nf4"),
+        )
         self.declare_parameter(
             "simulated",
             False,
@@ -95,14 +102,14 @@ class PolicyNode(EmbodimentNode):
         self._instruction = ""
         if self.text("instruction"):
             self._instruction = check_instruction(self.text("instruction"))
-        folder = existing_folder(self.text("checkpoint"), "checkpoint")
         # Imported late: torch takes seconds, and wrong parameters should be told at once.
         from qwen_vla_model.policy import QwenVlaPolicy
 
         self._policy = QwenVlaPolicy.load(
-            folder,
+            self.text("checkpoint"),
             embodiment,
             device=self.text("device"),
+            weights=self.text("weights"),
             threads=self.get_parameter("torch_threads").value,
         )
         # Half a chunk at most, so that the new half lasts until the next chunk can be there.
@@ -111,7 +118,7 @@ class PolicyNode(EmbodimentNode):
             cap_steps=max(1, embodiment.horizon // 2),
             expected_s=self._policy.warm_up(),
         )
-        self.get_logger().info(f"policy {folder} is ready for {embodiment.name}")
+        self.get_logger().info(f"policy {self.text('checkpoint')} is ready for {embodiment.name}")
 
         self._assembler = self._make_assembler()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")

@@ -1,0 +1,89 @@
+"""A new Qwen-VLA around any Qwen3.5 checkpoint (paper section 2.2: its backbone is Qwen3.5-4B).
+
+Vision and language come from the checkpoint, the expert starts fresh. The tokenizer is Qwen's
+own. The view tags, which it lacks, take rows of the embedding that no token uses: Qwen3.5 has
+248320 rows for 248077 tokens.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from transformers import PreTrainedTokenizerFast
+
+from qwen_vla_core.errors import CheckpointError
+
+from .action_expert import ActionExpert
+from .checkpoint import CONFIG, build_empty, load_tokenizer
+from .config import PUBLISHED_EXPERT, ExpertConfig, QwenVlaConfig, qwen_vla
+from .hub import find_checkpoint
+from .model import QwenVla
+from .precision import require_memory
+from .tokenizer import TAG_TOKENS, check_tokens
+from .weights import load_weights, read_json
+
+BACKBONE_KEYS = (
+    "image_token_id",
+    "video_token_id",
+    "vision_start_token_id",
+    "vision_end_token_id",
+    "tie_word_embeddings",
+    "text_config",
+    "vision_config",
+)
+"""What a Qwen3.5 configuration says about the network; the rest is about files and versions."""
+
+
+def from_qwen(
+    name: Path | str, expert: ExpertConfig = PUBLISHED_EXPERT, horizon: int = 16
+) -> tuple[QwenVla, PreTrainedTokenizerFast]:
+    """A model to be trained, float32 on the CPU, and the tokenizer that goes with it.
+
+    Args:
+        name: a folder, or ``owner/model`` on the hub.
+    Raises:
+        CheckpointError: it is no Qwen3.5 checkpoint, a file is missing or damaged, memory is
+            short, or tensors are missing, left over or of another shape; each is named.
+    """
+    folder = find_checkpoint(name)
+    config = _config_around(folder, expert, horizon)
+    tokenizer = load_tokenizer(folder)
+    pieces = [tokenizer(tag, add_special_tokens=False)["input_ids"] for tag in TAG_TOKENS]
+    tokenizer.add_tokens(list(TAG_TOKENS), special_tokens=True)
+    check_tokens(tokenizer, config)
+
+    model = build_empty(config, folder)
+    require_memory(model, "float32", torch.device("cpu"))
+    load_weights(model.backbone, find_checkpoint(name, weights=True), name_of=_backbone_name)
+    model.expert = ActionExpert(config)
+    embedding = model.backbone.language_model.embed_tokens.weight
+    with torch.no_grad():  # a tag begins as the mean of the pieces it was until now
+        rows = torch.stack([embedding[ids].mean(0) for ids in pieces])
+        embedding[tokenizer.convert_tokens_to_ids(list(TAG_TOKENS))] = rows
+    return model, tokenizer
+
+
+def _config_around(folder: Path, expert: ExpertConfig, horizon: int) -> QwenVlaConfig:
+    described = read_json(folder / CONFIG)
+    if described.get("model_type") != "qwen3_5":
+        raise CheckpointError(
+            f"{folder / CONFIG}: model_type is {described.get('model_type')}, not qwen3_5"
+        )
+    backbone = {key: _without_type(described[key]) for key in BACKBONE_KEYS if key in described}
+    try:
+        return qwen_vla(backbone, expert, horizon)
+    except ValidationError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+
+
+def _without_type(value: Any) -> Any:
+    """A part of the configuration without the type it was saved in; ours is decided on loading."""
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if key not in ("dtype", "torch_dtype")}
+
+
+def _backbone_name(key: str) -> str | None:
+    """A tensor's name in ``Backbone``; None for what it has not: output head, token forecasts."""
+    return None if key.startswith(("lm_head.", "mtp.")) else key.removeprefix("model.")
