@@ -1,7 +1,7 @@
 """A training recipe: one YAML file, checked strictly."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import (
@@ -33,6 +33,15 @@ class LearningRates(_Strict):
     expert: NonNegativeFloat
 
 
+class Source(_Strict):
+    """One robot's part of the mixture: its description, and a folder of ``*.npz`` episodes."""
+
+    embodiment: Path
+    episodes: Path
+    weight: PositiveFloat = 1.0
+    """How often a step learns from it, against the other robots' weights."""
+
+
 class GroundingRecipe(_Strict):
     """Where is what the instruction names? First by itself, then beside the action loss."""
 
@@ -46,7 +55,8 @@ class Recipe(_Strict):
     """Supervised fine-tuning on recorded episodes. Relative paths count from the working folder.
 
     Attributes:
-        episodes: folder of ``*.npz`` files. out: where the run writes.
+        mixture: whose episodes it learns from; each step from one robot's.
+        out: where the run writes.
         start_from: checkpoint folder to continue from; null starts from random weights.
         max_steps, max_minutes: the training ends, and the cosine reaches its floor, at whichever
             comes first. Minutes are counted over all resumed parts of a run.
@@ -58,11 +68,10 @@ class Recipe(_Strict):
         prefix_steps: each draw is given up to so many steps without noise and learns to continue
             them (real-time chunking), 0 for none. As many as the delay between an observation and
             its chunk may ever last.
-        validation_episodes: held out, the last ones by name.
+        validation_episodes: held out of each robot's, the last ones by name.
     """
 
-    embodiment: Path
-    episodes: Path
+    mixture: Annotated[tuple[Source, ...], Field(min_length=1)]
     out: Path
     start_from: Path | None = None
     seed: NonNegativeInt = 0

@@ -9,7 +9,6 @@ import ctypes
 import json
 import math
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +17,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.errors import CheckpointError, QwenVlaError
+from qwen_vla_core.errors import QwenVlaError
 
-from ..checkpoint import (
-    TRAINING,
-    embodiment_signature,
-    from_pretrained,
-    load_action_space,
-    load_tokenizer,
-    save_pretrained,
-)
+from ..checkpoint import TRAINING, from_pretrained, load_tokenizer, save_pretrained
 from ..config import QwenVlaConfig, qwen_vla_tiny
 from ..model import QwenVla
-from ..processor import Processor
 from ..tokenizer import IMAGE, train_tokenizer
 from ..weights import load_weights
-from .dataset import EpisodeDataset, shuffled
 from .grounding import GroundingHead
+from .mixture import Mixture
 from .recipe import Recipe, load_recipe
 from .validation import append_curve, validate
 
@@ -73,24 +63,12 @@ class Trainer:
         model.config = QwenVlaConfig.model_validate(
             model.config.model_dump() | {"prefix_steps": recipe.prefix_steps}
         )
-        robot = load_embodiment(recipe.embodiment)
         width = model.config.backbone_config().text_config.hidden_size
         self.model = model.to(recipe.device).train()
         self.grounding = GroundingHead(width).to(recipe.device)
         self.trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
-        self.processor = Processor(model.config, tokenizer, robot)
-
-        space = None  # fitted to the episodes, unless the weights know this robot's already
-        if recipe.start_from:
-            with suppress(CheckpointError):
-                space = load_action_space(recipe.start_from, robot)
-        paths = sorted(recipe.episodes.glob("*.npz"))
-        if len(paths) <= recipe.validation_episodes:
-            raise QwenVlaError(f"{recipe.episodes}: {len(paths)} episodes; none is left to learn")
-        self.data = EpisodeDataset(paths[: -recipe.validation_episodes], self.processor, space)
-        self.held_out = EpisodeDataset(
-            paths[-recipe.validation_episodes :], self.processor, self.data.space
-        )
+        self.tokenizer = tokenizer
+        self.mixture = Mixture(recipe, model.config, tokenizer)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=recipe.betas)
         self.generator = torch.Generator(recipe.device)
         self.step, self.elapsed_s = 0, 0.0
@@ -124,12 +102,12 @@ class Trainer:
         by_time = self.elapsed_s / 60 / (self.recipe.max_minutes or math.inf)
         return min(max(self.step / self.recipe.max_steps, by_time), 1.0)
 
-    def learn(self, indices: list[int]) -> float:
-        """One optimiser step on some observations; returns the loss."""
+    def learn(self, robot: str, indices: list[int]) -> float:
+        """One optimiser step on some observations of a robot; returns the loss."""
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, self.step))
         self.generator.manual_seed(recipe.seed * 1_000_000_007 + self.step)
-        batch = self.data.batch(indices, rng, recipe.instructions)
+        batch = self.mixture.learned[robot].batch(indices, rng, recipe.instructions)
         grounding_only = self.step < recipe.grounding.steps
         since = self.step if grounding_only else self.step - recipe.grounding.steps
         scale = min(1.0, (since + 1) / recipe.warmup_steps) * _cosine(
@@ -167,13 +145,13 @@ class Trainer:
             self.load_state(state)
         elif (recipe.out / "curve.csv").exists():
             raise QwenVlaError(f"{recipe.out} holds a run already; resume it or choose another")
-        batches = shuffled(len(self.data), recipe.observations, recipe.seed, self.step)
+        batches = self.mixture.batches(self.step)
         saved_s = validated_s = self.elapsed_s
         losses: list[float] = []
         with tqdm(total=recipe.max_steps, initial=self.step, unit="step", mininterval=5) as bar:
             while self.progress < 1.0:
                 begin = time.monotonic()
-                losses.append(self.learn(next(batches)))
+                losses.append(self.learn(*next(batches)))
                 self.elapsed_s += time.monotonic() - begin
                 bar.update()
                 done = f"{100 * self.progress:.0f} % {self.step * recipe.observations} samples"
@@ -189,32 +167,29 @@ class Trainer:
         return recipe.out / "checkpoint"
 
     def _validate(self, loss: float) -> None:
-        steps = np.linspace(0, len(self.held_out) - 1, self.recipe.validation_steps).astype(int)
+        row = {"minutes": self.elapsed_s / 60, "step": self.step, "loss": loss}
         self.model.eval()
-        result = validate(self.model, self.held_out, np.unique(steps).tolist())
+        for robot, data in self.mixture.held_out.items():
+            steps = np.linspace(0, len(data) - 1, self.recipe.validation_steps).astype(int)
+            result = validate(self.model, data, np.unique(steps).tolist())
+            row |= {f"{key}/{robot}": value for key, value in result.items()}
         self.model.train()
-        row = {"minutes": self.elapsed_s / 60, "step": self.step, "loss": loss, **result}
         append_curve(self.recipe.out / "curve.csv", row)
         tqdm.write(json.dumps({key: round(value, 4) for key, value in row.items()}))
 
     def save(self, folder: Path) -> None:
         """Write the checkpoint a policy loads, and what resuming needs."""
-        robot, recipe = self.processor.embodiment, self.recipe
+        recipe = self.recipe
         save_pretrained(
             recipe.out / "checkpoint",
             self.model,
-            self.processor.tokenizer,
-            {
-                robot.name: {
-                    **embodiment_signature(robot),
-                    "action_space": self.data.space.model_dump(),
-                }
-            },
+            self.tokenizer,
+            self.mixture.embodiments(),
             {
                 "recipe": recipe.model_dump(mode="json"),
                 "steps": self.step,
                 "minutes": self.elapsed_s / 60,
-                "observations_in_data": len(self.data),
+                "observations_in_data": len(self.mixture),
                 **self.continues,
             },
         )

@@ -1,7 +1,6 @@
 """How good a model is on episodes it has not seen, in the robot's units; and the curves."""
 
 import csv
-from collections import defaultdict
 from pathlib import Path
 
 import matplotlib
@@ -15,20 +14,24 @@ from ..model import QwenVla
 from .dataset import EpisodeDataset
 
 VALIDATION_BATCH = 50
+DIFFERENT = 0.2
+"""Two chunks that end this far apart, of the 2 that each channel spans, do different things."""
 
 
 def validate(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> dict[str, float]:
-    """Predict the chunks of some held-out steps under all their instructions.
+    """Predict the chunks of some held-out steps of one robot under all their instructions.
 
     Returns:
-        ``action_error``: mean |predicted - expert| over valid normalised actions. Where the robot
-        moves by end-effector deltas also, at the end of the chunk, ``position_mm`` (median
-        distance to the expert's), ``position_mm/<instruction>`` and ``listens``: the fraction
-        that ends nearer to what its own instruction asks for than to what another does.
+        ``action_error``: mean |predicted - expert| over valid actions as the model sees them.
+        ``listens``: the fraction of chunks that end nearer to what their own instruction asks for
+        than to what another does, where the two differ; chance is 0.5. Where the robot moves by
+        end-effector deltas also ``position_mm``, the median distance to the expert's end, and
+        ``within_1cm``.
     """
     codec, robot = data.processor.codec, data.processor.embodiment
+    last, channels = robot.horizon - 1, len(robot.action_channels)
     translation = _translation_channels(robot)
-    errors, own, others = [], defaultdict(list), []
+    errors, distances, others = [], [], []
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(0)
     for start in range(0, len(indices), VALIDATION_BATCH):
@@ -36,33 +39,31 @@ def validate(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> dict[s
         batch = data.batch(some, np.random.default_rng(0), per_image=99)
         predicted = model.predict(batch.inputs.to(device), generator).float().cpu()
         errors.append((predicted - batch.actions_PHK)[batch.mask_PHK].abs().numpy())
-        ends = [
-            denormalize(
-                data.space.decode(
-                    chunk[:, : robot.horizon, : len(robot.action_channels)].double().numpy()
-                ),
-                codec.action_q01_C,
-                codec.action_q99_C,
-            )[..., translation].sum(1)
-            for chunk in (predicted, batch.actions_PHK)
-        ]
-        apart = np.linalg.norm(ends[0][:, None] - ends[1][None], axis=-1)
+        told, asked = (c[:, last].numpy() for c in (predicted, batch.actions_PHK))
+        apart = np.linalg.norm(told[:, None] - asked[None], axis=-1)
         observation = batch.inputs.observation_P.numpy()
-        for i, label in enumerate(batch.instructions):
-            own[label].append(apart[i, i])
-            rivals = np.flatnonzero(
-                (observation == observation[i])
-                & (np.linalg.norm(ends[1] - ends[1][i], axis=-1) > 0.02)
-            )
-            others += [apart[i, j] > apart[i, i] for j in rivals]
-    result = {"action_error": float(np.concatenate(errors).mean())}
+        for i, own in enumerate(observation):
+            differs = np.linalg.norm(asked - asked[i], axis=-1) > DIFFERENT
+            others += [
+                apart[i, j] > apart[i, i] for j in np.flatnonzero(differs & (observation == own))
+            ]
+        if translation:
+            ends = [
+                denormalize(
+                    data.space.decode(chunk[:, : last + 1, :channels].double().numpy()),
+                    codec.action_q01_C,
+                    codec.action_q99_C,
+                )[..., translation].sum(1)
+                for chunk in (predicted, batch.actions_PHK)
+            ]
+            distances.append(np.linalg.norm(ends[0] - ends[1], axis=-1))
+    result = {
+        "action_error": float(np.concatenate(errors).mean()),
+        "listens": float(np.mean(others)) if others else float("nan"),
+    }
     if translation:
-        distances = np.concatenate(list(own.values()))
-        result["position_mm"] = 1e3 * float(np.median(distances))
-        result["within_1cm"] = float(np.mean(distances < 0.01))
-        result["listens"] = float(np.mean(others)) if others else float("nan")
-        for label, values in sorted(own.items()):
-            result[f"position_mm/{label}"] = 1e3 * float(np.median(values))
+        result["position_mm"] = 1e3 * float(np.median(np.concatenate(distances)))
+        result["within_1cm"] = float(np.mean(np.concatenate(distances) < 0.01))
     return result
 
 
@@ -95,19 +96,22 @@ def _draw(path: Path, rows: list[dict[str, float]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    panels = [
-        k
-        for k in ("loss", "action_error", "position_mm", "within_1cm", "listens")
-        if k in rows[-1]
-    ]
+    metrics = ("loss", "action_error", "listens", "position_mm", "within_1cm")
+    panels = [m for m in metrics if any(name.partition("/")[0] == m for name in rows[-1])]
     figure, axes = pyplot.subplots(1, len(panels), figsize=(4 * len(panels), 3), squeeze=False)
     for axis, key in zip(axes[0], panels, strict=True):
         for name in rows[-1]:
-            if name == key or name.startswith(f"{key}/"):
+            if name.partition("/")[0] == key:
                 known = [r for r in rows if name in r]
-                axis.plot([r["minutes"] for r in known], [r[name] for r in known], label=name)
+                axis.plot(
+                    [r["minutes"] for r in known],
+                    [r[name] for r in known],
+                    label=name.partition("/")[2],
+                )
         axis.set(title=key, xlabel="minutes of training", ylim=(0, None))
         axis.grid(alpha=0.3)
+        if key != "loss":
+            axis.legend(fontsize="small")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     pyplot.close(figure)

@@ -26,7 +26,7 @@ WIDOWX = load_embodiment(PATH)
 STEPS = 5
 
 
-def record(folder, seed, steps=4):
+def record(folder, seed, steps=4, robot="widowx"):
     """An episode of noise; what is learned from it does not matter here."""
     rng = np.random.default_rng(seed)
 
@@ -35,7 +35,7 @@ def record(folder, seed, steps=4):
         return cv2.imencode(".png", pixels)[1].tobytes()
 
     Episode(
-        embodiment="widowx",
+        embodiment=robot,
         seed=seed,
         instructions=("pick up the red block", "pick up the blue block"),
         images={c.name: tuple(picture(c) for _ in range(steps)) for c in WIDOWX.cameras},
@@ -56,8 +56,7 @@ def recipe(tmp_path):
 
     def write(name, **changes):
         values = {
-            "embodiment": str(PATH),
-            "episodes": str(episodes),
+            "mixture": [{"embodiment": str(PATH), "episodes": str(episodes)}],
             "out": str(tmp_path / name),
             "threads": 1,
             "max_steps": STEPS,
@@ -80,27 +79,41 @@ def recipe(tmp_path):
     return write
 
 
+@pytest.fixture
+def two_robots(recipe, tmp_path):
+    """A mixture of the WidowX and, three times as often, another robot."""
+    twin = tmp_path / "twin.yaml"
+    twin.write_text(PATH.read_text().replace("name: widowx\n", "name: twin\n", 1))
+    (tmp_path / "twins").mkdir()
+    for seed in range(10_000, 10_003):
+        record(tmp_path / "twins", seed, robot="twin")
+    return [
+        {"embodiment": str(PATH), "episodes": str(tmp_path / "episodes"), "weight": 1.0},
+        {"embodiment": str(twin), "episodes": str(tmp_path / "twins"), "weight": 3.0},
+    ]
+
+
 def weights(tmp_path, name):
     return load_file(tmp_path / name / "state" / "model.safetensors")
 
 
 def test_when_a_run_is_interrupted_and_resumed_expect_the_weights_of_an_uninterrupted_one(
-    recipe, tmp_path, monkeypatch
+    recipe, two_robots, tmp_path, monkeypatch
 ):
-    train(recipe("whole"))
+    train(recipe("whole", mixture=two_robots))
 
     learn = Trainer.learn
 
-    def interrupted(self, indices):
+    def interrupted(self, robot, indices):
         if self.step == 3:
             raise KeyboardInterrupt
-        return learn(self, indices)
+        return learn(self, robot, indices)
 
     monkeypatch.setattr(Trainer, "learn", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(recipe("parts"))
+        train(recipe("parts", mixture=two_robots))
     monkeypatch.setattr(Trainer, "learn", learn)
-    train(recipe("parts"), resume=True)
+    train(recipe("parts", mixture=two_robots), resume=True)
 
     whole, parts = weights(tmp_path, "whole"), weights(tmp_path, "parts")
     assert whole.keys() == parts.keys()
@@ -116,6 +129,25 @@ def test_when_a_run_ends_expect_a_checkpoint_that_drives_the_robot_and_its_curve
     policy.warm_up()
     assert (tmp_path / "run" / "curve.png").stat().st_size > 0
     assert "position_mm" in (tmp_path / "run" / "curve.csv").read_text()
+
+
+def test_when_robots_are_mixed_expect_each_as_often_as_weighed_and_a_checkpoint_that_knows_all(
+    recipe, two_robots, tmp_path
+):
+    trainer = Trainer(load_recipe(recipe("run", mixture=two_robots, max_steps=400)))
+    batches = list(trainer.mixture.batches(0))
+    assert 0.7 < np.mean([robot == "twin" for robot, _ in batches]) < 0.8
+    assert list(trainer.mixture.batches(150)) == batches[150:]
+    trainer.learn(*batches[0])
+    trainer.save(tmp_path / "state")
+    known = json.loads((tmp_path / "run" / "checkpoint" / "embodiments.json").read_text())
+    assert set(known) == {"widowx", "twin"}
+
+
+def test_when_a_robot_is_in_the_mixture_twice_expect_refusal(recipe, two_robots):
+    path = recipe("run", mixture=[two_robots[0], two_robots[0]])
+    with pytest.raises(QwenVlaError, match="widowx is in the mixture already"):
+        Trainer(load_recipe(path))
 
 
 def test_when_a_folder_holds_a_run_already_expect_refusal_and_nothing_lost(recipe, tmp_path):
@@ -157,7 +189,7 @@ def test_when_parts_are_frozen_expect_gradients_in_the_others_only_and_frozen_bi
         step()
 
     trainer.optimizer.step = see
-    trainer.learn([0, 1])
+    trainer.learn("widowx", [0, 1])
     stay = tuple(PARTS[part] for part in frozen)
     assert reached == {name for name in before if not (stay and name.startswith(stay))}
     for name, parameter in trainer.trained.named_parameters():
@@ -168,7 +200,9 @@ def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recip
     recipe, tmp_path
 ):
     trainer = Trainer(load_recipe(recipe("run", start_from=str(SHIPPED), prefix_steps=5)))
-    assert trainer.data.space == trainer.held_out.space == load_action_space(SHIPPED, WIDOWX)
+    space = load_action_space(SHIPPED, WIDOWX)
+    assert trainer.mixture.learned["widowx"].space == space
+    assert trainer.mixture.held_out["widowx"].space == space
     trainer.save(tmp_path / "state")
     assert load_config(tmp_path / "run" / "checkpoint").prefix_steps == 5
     story = json.loads((tmp_path / "run" / "checkpoint" / "training.json").read_text())

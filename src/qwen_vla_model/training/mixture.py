@@ -1,0 +1,91 @@
+"""Whose episodes a step learns from: the mixture of robots is data, not code."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+from transformers import PreTrainedTokenizerFast
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.errors import CheckpointError, QwenVlaError
+
+from ..checkpoint import embodiment_signature, load_action_space
+from ..config import QwenVlaConfig
+from ..processor import Processor
+from .dataset import EpisodeDataset, shuffled
+from .recipe import Recipe, Source
+
+
+class Mixture:
+    """The episodes of every robot of a recipe.
+
+    Attributes:
+        learned, held_out: robot -> its episodes to learn from, and those to validate on.
+    """
+
+    def __init__(
+        self, recipe: Recipe, config: QwenVlaConfig, tokenizer: PreTrainedTokenizerFast
+    ) -> None:
+        """Load everything.
+
+        Raises:
+            QwenVlaError: a robot is named twice, or has no episodes left to learn from.
+        """
+        self._recipe = recipe
+        self.learned: dict[str, EpisodeDataset] = {}
+        self.held_out: dict[str, EpisodeDataset] = {}
+        for source in recipe.mixture:
+            self._load(source, config, tokenizer)
+
+    def _load(self, source: Source, config: QwenVlaConfig, tokenizer) -> None:
+        recipe, robot = self._recipe, load_embodiment(source.embodiment)
+        if robot.name in self.learned:
+            raise QwenVlaError(f"{source.embodiment}: {robot.name} is in the mixture already")
+        space = None  # fitted to the episodes, unless the weights know this robot's already
+        if recipe.start_from:
+            with suppress(CheckpointError):
+                space = load_action_space(recipe.start_from, robot)
+        paths, held_out = sorted(source.episodes.glob("*.npz")), recipe.validation_episodes
+        if len(paths) <= held_out:
+            raise QwenVlaError(f"{source.episodes}: {len(paths)} episodes; none is left to learn")
+        processor = Processor(config, tokenizer, robot)
+        learned = EpisodeDataset(paths[:-held_out], processor, space)
+        self.learned[robot.name] = learned
+        self.held_out[robot.name] = EpisodeDataset(paths[-held_out:], processor, learned.space)
+
+    def batches(self, start: int) -> Iterator[tuple[str, list[int]]]:
+        """For each step from ``start`` on: a robot, and which observations of it.
+
+        Robots come as often as their weights say. The same recipe gives the same steps, so that a
+        resumed training sees what it would have.
+        """
+        recipe, names = self._recipe, list(self.learned)
+        weights = np.array([source.weight for source in recipe.mixture])
+        choices = np.random.default_rng(recipe.seed).choice(
+            len(names), recipe.max_steps, p=weights / weights.sum()
+        )
+        streams = [
+            shuffled(
+                len(data),
+                recipe.observations,
+                recipe.seed,
+                int(np.count_nonzero(choices[:start] == i)),
+            )
+            for i, data in enumerate(self.learned.values())
+        ]
+        for choice in choices[start:]:
+            yield names[choice], next(streams[choice])
+
+    def embodiments(self) -> dict[str, dict]:
+        """What a checkpoint remembers of each robot."""
+        return {
+            name: {
+                **embodiment_signature(data.processor.embodiment),
+                "action_space": data.space.model_dump(),
+            }
+            for name, data in self.learned.items()
+        }
+
+    def __len__(self) -> int:
+        """Observations to learn from."""
+        return sum(map(len, self.learned.values()))
