@@ -33,12 +33,23 @@ pytestmark = pytest.mark.timeout(120)
 class System:
     """control_node and a robot in a thread, and a person with a policy's voice in ours."""
 
-    def __init__(self, text, folder, domain, arms=None, base=False, stamped=False, process=False):
+    def __init__(
+        self,
+        text,
+        folder,
+        domain,
+        arms=None,
+        *,
+        base=False,
+        stamped=False,
+        process=False,
+        dry=False,
+    ):
         self.embodiment = robot(text)
         path = folder / "robot.yaml"
         # A thread shared with a loaded machine may stand still for longer than a driver would.
         path.write_text(text.replace("joint_states_s: 0.2", "joint_states_s: 0.5"))
-        parameters = ["--ros-args", "-p", f"embodiment:={path}"]
+        parameters = ["--ros-args", "-p", f"embodiment:={path}", "-p", f"dry_run:={dry}"]
         rclpy.init(args=parameters, domain_id=domain)
         self.operator = Operator(self.embodiment)
         self.messages = []
@@ -277,6 +288,15 @@ def test_when_a_driving_base_is_deactivated_expect_zero_and_then_silence(start):
     count = len(system.base.heard)
     system.operator.wait(lambda: False, 0.3)
     assert len(system.base.heard) == count
+
+
+def test_when_a_dry_run_drives_and_ends_expect_it_shown_and_nothing_sent(start):
+    system = start(arm_on_base_text(), {"follower_left": LEFT}, base=True, dry=True)
+    system.engage().plan([0.0, 0.0, 0.0, 0.3, 0.0, 0.0], [0.3, 0.0, 0.2, 0.0, 0.0, 0.0])
+    system.expect(lambda: system.messages[-1].velocity[0] == pytest.approx(0.3), "it is shown")
+    system.operator.set_active("control_node", False)
+    system.operator.wait(lambda: False, 0.1)
+    assert system.base.heard == [] and system.robot.arms["follower_left"].group == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nav_msgs.msg import Odometry
 
-from qwen_vla_core.errors import ChunkError
+from qwen_vla_core.errors import ChunkError, NonFiniteError
 from qwen_vla_core.types import ActionChunk
-from qwen_vla_ros.messages import chunk_from_message, chunk_message, seconds, stamp_message
+from qwen_vla_ros.messages import (
+    check_odometry,
+    chunk_from_message,
+    chunk_message,
+    estop_in,
+    seconds,
+    stamp_message,
+)
 
 NAMES = ("waist", "shoulder", "left_finger")
 
@@ -68,3 +76,30 @@ def broken(change):
 def test_when_a_chunk_message_is_malformed_expect_refusal_in_words(change, words):
     with pytest.raises(ChunkError, match=words):
         chunk_from_message(broken(change), NAMES)
+
+
+def test_when_the_first_covariance_is_minus_one_expect_the_bases_stop_to_be_pressed():
+    odometry = Odometry()
+    check_odometry(odometry)
+    assert not estop_in(odometry)
+    odometry.pose.covariance[0] = -1.0
+    check_odometry(odometry)
+    assert estop_in(odometry)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m, bad: setattr(m.pose.pose.position, "y", bad), "position"),
+        (lambda m, bad: setattr(m.pose.pose.orientation, "w", bad), "orientation"),
+        (lambda m, bad: setattr(m.twist.twist.linear, "x", bad), "linear velocity"),
+        (lambda m, bad: setattr(m.twist.twist.angular, "z", bad), "angular velocity"),
+        (lambda m, bad: m.pose.covariance.__setitem__(0, bad), "covariance"),
+    ],
+)
+def test_when_odometry_is_not_finite_expect_refusal_naming_the_part(change, words, bad):
+    odometry = Odometry()
+    change(odometry, bad)
+    with pytest.raises(NonFiniteError, match=words):
+        check_odometry(odometry)

@@ -27,7 +27,9 @@ class TwistDriver:
 
     def verify(self) -> None:
         """Look whether the base listens for what we send, and says where it is."""
-        self.problem = self._listener_problem() or self._odometry_problem()
+        self.problem = (
+            self._listener_problem() or self._rival_problem() or self._odometry_problem()
+        )
 
     def send(self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray) -> None:
         """Drive at the velocities [3] ahead, m/s, (to the left: none) and turning, rad/s."""
@@ -55,6 +57,17 @@ class TwistDriver:
         return (
             f"{topic}: the embodiment sends {self._type}, but {others} listens; "
             "set 'stamped' of the base's driver"
+        )
+
+    def _rival_problem(self) -> str | None:
+        topic, ours = self._publisher.topic_name, self._node.get_name()
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        rivals = {publisher.node_name for publisher in publishers} - {ours}
+        if not rivals:
+            return None
+        return (
+            f"{topic}: {', '.join(sorted(rivals))} commands the base as well; stop it, or put a "
+            "twist_mux between and name its input in the embodiment"
         )
 
     def _odometry_problem(self) -> str | None:

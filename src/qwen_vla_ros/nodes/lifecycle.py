@@ -110,7 +110,8 @@ def run(node_class: type[EmbodimentNode]) -> None:
     signal handlers would end all communication at once.
     """
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt_once)
     node = node_class()
     exit_status = 0
     try:
@@ -126,10 +127,15 @@ def run(node_class: type[EmbodimentNode]) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         if node.active:
             node.trigger_deactivate()
         node.destroy_node()
         rclpy.try_shutdown()
     sys.exit(exit_status)
+
+
+def _interrupt_once(number: int, frame: object) -> None:
+    """End the node; further signals must not cut short what it still has to say."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
