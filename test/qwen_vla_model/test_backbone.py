@@ -1,11 +1,8 @@
-"""Our forward passes equal transformers' own, and the published sizes come out."""
+"""Our forward passes equal transformers' own."""
 
-import pytest
 import torch
 
 from micro_qwen_vla import GRID, TOKENS_PER_VIEW, micro_inputs, micro_model
-from qwen_vla_model.config import qwen_vla_5b
-from qwen_vla_model.model import QwenVla
 
 
 def test_when_images_have_one_size_expect_the_stock_vision_tower():
@@ -32,22 +29,3 @@ def test_when_a_prompt_is_encoded_expect_the_stock_language_model():
     ).last_hidden_state
     torch.testing.assert_close(ours, stock, rtol=1e-4, atol=1e-5)
     assert image.sum() == 2 * 2 * TOKENS_PER_VIEW
-
-
-def count_m(*modules) -> float:
-    return sum(p.numel() for module in modules for p in module.parameters()) / 1e6
-
-
-def test_when_the_full_size_is_built_expect_the_published_counts():
-    with torch.device("meta"):
-        model = QwenVla(qwen_vla_5b())
-    expert = model.expert
-    assert len(expert.blocks) == 16
-    assert count_m(expert.blocks[0]) == pytest.approx(70.8, abs=0.05)
-    assert count_m(expert.action_in, expert.action_out) == pytest.approx(4.9, abs=0.05)
-    assert count_m(expert.context_in) == pytest.approx(3.9, abs=0.05)
-    assert count_m(expert.time_in) == pytest.approx(2.8, abs=0.05)
-    assert count_m(expert.modulation_out) == pytest.approx(4.7, abs=0.05)
-    assert count_m(expert) == pytest.approx(1150, abs=5)
-    assert count_m(model.backbone.language_model) == pytest.approx(4206, abs=1)
-    assert count_m(model.backbone.visual) == pytest.approx(306 + 27, abs=2)
