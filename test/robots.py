@@ -1,6 +1,12 @@
 """Descriptions of robots that the shipped ones do not cover alone: as text, to be changed."""
 
+from pathlib import Path
+
 from qwen_vla_core.embodiment import Embodiment, parse_embodiment
+
+WIDOWX = Path(__file__).parents[1] / "embodiments" / "widowx.yaml"
+# A camera behind the robot's shoulder that looks ahead and 45 degrees down.
+LOOKING_DOWN = "[[0, -0.7071, 0.7071], [-1, 0, 0], [0, -0.7071, -0.7071]]"
 
 _HEAD = """
 name: {name}
@@ -84,6 +90,23 @@ def arm_on_base_text() -> str:
     )
     head = _HEAD.format(name="arm_on_base", arms="single", mobile="true", action_hz=5)
     return head + base + _ARM.format(side="left")
+
+
+def widowx_text(
+    rotation: str = "euler", camera: str | None = None, matrix: str = LOOKING_DOWN
+) -> str:
+    """The WidowX, driven by deltas of another kind, along the axes of a camera if one is named."""
+    keys = f"convention: ee_delta\n      rotation: {rotation}"
+    if camera is not None:
+        keys += f"\n      frame: {{camera: {camera}, rotation: {matrix}, source: test}}"
+    text = WIDOWX.read_text().replace("convention: ee_delta", keys, 1)
+    if rotation == "rot6d":
+        text = text.replace("-0.25, -0.25, -0.25]", "0.9, -0.3, -0.3, -0.3, 0.9, -0.3]", 1)
+        text = text.replace("0.25, 0.25, 0.25]", "1, 0.3, 0.3, 0.3, 1, 0.3]", 1)
+    if rotation != "euler":
+        text = text.replace("-0.8, -0.8, -1.57]", f"{', '.join(['-1'] * 6)}]", 1)
+        text = text.replace("0.8, 0.8, 1.57]", f"{', '.join(['1'] * 6)}]", 1)
+    return text
 
 
 def robot(text: str) -> Embodiment:

@@ -15,20 +15,23 @@ import numpy as np
 
 from .errors import QwenVlaError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """T action steps of one robot.
+    """T recorded steps of one robot.
 
     Attributes:
         embodiment: name of the embodiment.
+        stride: action steps from one recorded step to the next.
         seed: seed of the scene.
         instructions: N sentences; the first is the one that was carried out, the others are
             counterfactual: same images, other words.
         images: camera name -> T encoded images (RGB scenes, PNG or JPEG files as bytes).
         states_TS: float32 [T, S], order of ``Embodiment.state_channels``.
+        commanded_TD: float32 [T, D], joint positions commanded when step t was observed, order of
+            ``Embodiment.joint_names``: where the chunks of step t start.
         actions_NTHC: float32 [N, T, H, C], order of ``Embodiment.action_channels``: the chunk the
             expert executes from step t when told instruction n.
         valid_NTH: bool [N, T, H], which of those steps may be learned from.
@@ -38,10 +41,12 @@ class Episode:
     """
 
     embodiment: str
+    stride: int
     seed: int
     instructions: tuple[str, ...]
     images: Mapping[str, tuple[bytes, ...]]
     states_TS: np.ndarray
+    commanded_TD: np.ndarray
     actions_NTHC: np.ndarray
     valid_NTH: np.ndarray
     boxes_NTV4: np.ndarray
@@ -62,17 +67,22 @@ class Episode:
                 f"episode of seed {self.seed}: boxes have shape {self.boxes_NTV4.shape}, "
                 f"not {(n, t, len(lengths), 4)}"
             )
-        if any(length != t for length in lengths.values()):
-            raise QwenVlaError(f"episode of seed {self.seed}: {t} states but images {lengths}")
+        if any(length != t for length in (len(self.commanded_TD), *lengths.values())):
+            raise QwenVlaError(
+                f"episode of seed {self.seed}: {t} states but {len(self.commanded_TD)} commands "
+                f"and images {lengths}"
+            )
 
     def save(self, path: Path) -> None:
         """Write to ``path`` whole or not at all."""
         arrays = {
             "format_version": np.int64(FORMAT_VERSION),
             "embodiment": np.str_(self.embodiment),
+            "stride": np.int64(self.stride),
             "seed": np.int64(self.seed),
             "instructions": np.array(self.instructions, dtype=np.str_),
             "states_TS": self.states_TS.astype(np.float32),
+            "commanded_TD": self.commanded_TD.astype(np.float32),
             "actions_NTHC": self.actions_NTHC.astype(np.float32),
             "valid_NTH": self.valid_NTH.astype(bool),
             "boxes_NTV4": self.boxes_NTV4.astype(np.float32),
@@ -101,6 +111,7 @@ class Episode:
                 names = [key.split("/")[1] for key in arrays.files if key.endswith("/ends")]
                 return cls(
                     embodiment=str(arrays["embodiment"]),
+                    stride=int(arrays["stride"]),
                     seed=int(arrays["seed"]),
                     instructions=tuple(str(text) for text in arrays["instructions"]),
                     images={
@@ -108,6 +119,7 @@ class Episode:
                         for name in names
                     },
                     states_TS=arrays["states_TS"],
+                    commanded_TD=arrays["commanded_TD"],
                     actions_NTHC=arrays["actions_NTHC"],
                     valid_NTH=arrays["valid_NTH"],
                     boxes_NTV4=arrays["boxes_NTV4"],

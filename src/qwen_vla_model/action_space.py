@@ -1,61 +1,122 @@
-"""What the flow runs on: normalised actions, their deltas summed up from the chunk's start.
+"""What the flow runs on: normalised actions, counted from where the chunk starts.
 
 The paper keeps each data set's own action convention and, in the text-to-action stage, expresses
-end-effector deltas relative to the first frame of the chunk. We do so always: a place that the
-camera shows is then one number to predict instead of a sum of many small ones, each drowned in
-noise. Per-channel q01/q99 of the sums come from the training data and are kept in the checkpoint.
+end-effector deltas relative to the first frame of the chunk. We count everything that moves from
+there, always:
+
+* ``sum``: deltas and waypoints, summed up from the chunk's start. A place that the camera shows is
+  then one number to predict instead of a sum of many small ones, each drowned in noise.
+* ``offset``: joint positions, less what was commanded when the chunk started. In a third of a
+  second (16 steps at 50 Hz) a joint crosses a few hundredths of its range; predicted absolutely,
+  the motion would be as small as the noise that is left after a few Euler steps. From the command
+  and not from the measured position (openpi's choice), because chunks start there: an arm that
+  hangs a little below its command would else sink with each chunk.
+* ``absolute``: a gripper's opening and a base's velocities, as they are.
+
+All of it is linear, so that the inverse is exact whatever the network puts out: no rotation is
+composed, a sum of 6-D rotations is that of their differences from the identity. For the small
+rotations of a step this is the rotation since the start to first order, and it neither wraps nor
+degenerates. Per-channel q01/q99 of the result come from the training data and are kept in the
+checkpoint.
 """
 
-from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 
-from qwen_vla_core.embodiment.schema import EeDelta, Embodiment
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.embodiment.normalization import check_finite
+
+Relation = Literal["sum", "offset", "absolute"]
+RELATIONS: dict[str, Relation] = {
+    "ee_delta": "sum",
+    "base_waypoints": "sum",
+    "joint_position": "offset",
+    "gripper": "absolute",
+    "base_velocity": "absolute",
+}
+STILL_RANGE = 1e-3
+"""A channel whose quantiles are closer than this never moves in the data and keeps its scale."""
 
 
 class ActionSpace(BaseModel):
     """Between normalised actions [..., H, C] and what the model predicts, exactly invertible.
 
+    ``still`` [..., C] is the normalised action that keeps the robot where it was commanded to be
+    when the chunk starts (``EmbodimentCodec.still``).
+
     Attributes:
-        summed: for each channel, whether it is a delta and is summed over the chunk.
+        relations: for each channel, how an action is counted from the chunk's start.
         q01, q99: quantiles of the result over the training data, mapped to [-1, 1].
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    summed: tuple[bool, ...]
-    q01: tuple[float, ...]
-    q99: tuple[float, ...]
+    relations: tuple[Relation, ...]
+    q01: tuple[FiniteFloat, ...]
+    q99: tuple[FiniteFloat, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ActionSpace":
+        if not len(self.relations) == len(self.q01) == len(self.q99):
+            raise ValueError("relations, q01 and q99 differ in length")
+        if not all(low < high for low, high in zip(self.q01, self.q99, strict=True)):
+            raise ValueError("q01 is not below q99 everywhere")
+        return self
 
     @classmethod
-    def fit(cls, embodiment: Embodiment, chunks_NHC: np.ndarray) -> "ActionSpace":
-        """From all (or many) normalised chunks of the training data."""
-        summed = tuple(
-            isinstance(group.action, EeDelta)
-            for group in embodiment.groups
-            for _ in group.action_channels
-        )
-        values = _sum(chunks_NHC, summed).reshape(-1, len(summed))
-        low, high = np.quantile(values, (0.01, 0.99), axis=0).astype(float)
-        still = high - low < 1e-3  # a channel that never moves keeps its scale
+    def fit(
+        cls, embodiment: Embodiment, chunks_NHC: np.ndarray, still_NC: np.ndarray
+    ) -> "ActionSpace":
+        """From all (or many) normalised chunks of the training data, and where they start."""
+        relations = relations_of(embodiment)
+        counted = _count(chunks_NHC, still_NC, relations).reshape(-1, len(relations))
+        low, high = np.quantile(counted, (0.01, 0.99), axis=0).astype(float)
+        still = high - low < STILL_RANGE
         return cls(
-            summed=summed,
+            relations=relations,
             q01=tuple(np.where(still, -1.0, low)),
             q99=tuple(np.where(still, 1.0, high)),
         )
 
-    def encode(self, actions: np.ndarray) -> np.ndarray:
-        """Not clipped: beyond the quantiles lie places that are as good as any other."""
+    def encode(self, actions: np.ndarray, still: np.ndarray) -> np.ndarray:
+        """Not clipped: beyond the quantiles lie places that are as good as any other.
+
+        Raises:
+            NonFiniteError: an input is NaN or infinite.
+        """
+        check_finite(actions, still)
         low, high = np.array(self.q01), np.array(self.q99)
-        return 2.0 * (_sum(actions, self.summed) - low) / (high - low) - 1.0
+        return 2.0 * (_count(actions, still, self.relations) - low) / (high - low) - 1.0
 
-    def decode(self, encoded: np.ndarray) -> np.ndarray:
-        """The inverse of ``encode``."""
+    def decode(self, encoded: np.ndarray, still: np.ndarray) -> np.ndarray:
+        """The inverse of ``encode``.
+
+        Raises:
+            NonFiniteError: an input is NaN or infinite.
+        """
+        check_finite(encoded, still)
         low, high = np.array(self.q01), np.array(self.q99)
-        values = low + (encoded + 1.0) * 0.5 * (high - low)
-        deltas = np.diff(values, axis=-2, prepend=np.zeros_like(values[..., :1, :]))
-        return np.where(self.summed, deltas, values)
+        counted = low + (encoded + 1.0) * 0.5 * (high - low)
+        steps = np.diff(counted, axis=-2, prepend=np.zeros_like(counted[..., :1, :]))
+        moved = np.where(_are(self.relations, "sum"), steps, counted)
+        return np.where(_are(self.relations, "absolute"), moved, moved + still[..., None, :])
 
 
-def _sum(actions: np.ndarray, summed: Sequence[bool]) -> np.ndarray:
-    return np.where(summed, np.cumsum(actions, axis=-2), actions)
+def relations_of(embodiment: Embodiment) -> tuple[Relation, ...]:
+    """How each channel of a robot is counted."""
+    return tuple(
+        RELATIONS[group.action.convention]
+        for group in embodiment.groups
+        for _ in group.action_channels
+    )
+
+
+def _count(actions: np.ndarray, still: np.ndarray, relations: tuple[Relation, ...]) -> np.ndarray:
+    """Actions counted from the chunk's start."""
+    moved = np.where(_are(relations, "absolute"), actions, actions - still[..., None, :])
+    return np.where(_are(relations, "sum"), np.cumsum(moved, axis=-2), moved)
+
+
+def _are(relations: tuple[Relation, ...], kind: Relation) -> np.ndarray:
+    return np.array(relations) == kind

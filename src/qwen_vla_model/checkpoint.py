@@ -17,10 +17,11 @@ import torch
 from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
-from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.embodiment import Embodiment, Group
+from qwen_vla_core.embodiment.schema import EeDelta
 from qwen_vla_core.errors import CheckpointError
 
-from .action_space import ActionSpace
+from .action_space import ActionSpace, relations_of
 from .config import QwenVlaConfig
 from .hub import find_checkpoint
 from .model import QwenVla
@@ -39,8 +40,13 @@ def embodiment_signature(embodiment: Embodiment) -> dict[str, Any]:
         "action_hz": embodiment.action_hz,
         "prompt_words": embodiment.prompt_words.model_dump(mode="json"),
         "cameras": [
-            {"tag": c.tag, "width": c.width, "height": c.height} for c in embodiment.cameras
+            c.model_dump(
+                mode="json",
+                include={"tag", "width", "height", "optional", "depth_range_m", "history_steps"},
+            )
+            for c in embodiment.cameras
         ],
+        "conventions": [_convention(embodiment, group) for group in groups],
         "action_channels": list(embodiment.action_channels),
         "action_q01": [q for g in groups for q in g.action_normalization.q01],
         "action_q99": [q for g in groups for q in g.action_normalization.q99],
@@ -52,6 +58,15 @@ def embodiment_signature(embodiment: Embodiment) -> dict[str, Any]:
             q for g in groups if g.state_normalization for q in g.state_normalization.q99
         ],
     }
+
+
+def _convention(embodiment: Embodiment, group: Group) -> str:
+    """How the model acts on a group, in words; a camera is known by its tag."""
+    action = group.action
+    if not isinstance(action, EeDelta):
+        return action.convention
+    tags = {camera.name: camera.tag for camera in embodiment.cameras}
+    return f"{action.convention} {action.rotation} {tags.get(action.frame_name, 'base')}"
 
 
 def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
@@ -78,8 +93,11 @@ def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
         space = ActionSpace.model_validate(trained.get("action_space"))
     except ValidationError as error:
         raise CheckpointError(f"{folder / EMBODIMENTS}: {embodiment.name}: {error}") from error
-    if len(space.summed) != len(embodiment.action_channels):
-        raise CheckpointError(f"{folder}: the action space has {len(space.summed)} channels")
+    if space.relations != relations_of(embodiment):
+        raise CheckpointError(
+            f"{folder}: the action space counts {', '.join(space.relations)}, "
+            f"but {embodiment.name} needs {', '.join(relations_of(embodiment))}"
+        )
     return space
 
 

@@ -23,6 +23,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 from transformers import Qwen3_5Config
 
+from .channel_layout import CANONICAL_CHANNELS, ChannelLayout
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +64,8 @@ class QwenVlaConfig(_Strict):
     Attributes:
         horizon: action steps of a chunk, H.
         channels: width of the zero-padded action tensor, K.
+        channel_layout: where a robot's channels stand in it, ``native`` or ``canonical``
+            (channel_layout.py).
         euler_steps: integration steps from noise to actions.
         prefix_steps: the longest clean prefix it was trained to continue; 0 for none. What is
             longer than that is continued by guidance.
@@ -71,6 +75,7 @@ class QwenVlaConfig(_Strict):
     model_type: Literal["qwen_vla"] = "qwen_vla"
     horizon: PositiveInt
     channels: PositiveInt
+    channel_layout: ChannelLayout = "native"
     euler_steps: PositiveInt
     prefix_steps: NonNegativeInt = 0
     expert: ExpertConfig
@@ -80,6 +85,14 @@ class QwenVlaConfig(_Strict):
     def _prefix_fits(self) -> "QwenVlaConfig":
         if self.prefix_steps >= self.horizon:
             raise ValueError(f"prefix_steps {self.prefix_steps} leave nothing of {self.horizon}")
+        return self
+
+    @model_validator(mode="after")
+    def _layout_fits(self) -> "QwenVlaConfig":
+        if self.channel_layout == "canonical" and self.channels < CANONICAL_CHANNELS:
+            raise ValueError(
+                f"the canonical layout needs {CANONICAL_CHANNELS} channels, not {self.channels}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.embodiment import Camera, Embodiment
 from qwen_vla_core.errors import ChunkError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.instruction import check_instruction
@@ -92,7 +92,8 @@ class QwenVlaPolicy:
         rest_D = np.concatenate([group.rest for group in robot.groups])
         scene = Observation(
             stamp_s=0.0,
-            images={c.name: np.zeros((c.height, c.width, 3), np.uint8) for c in robot.cameras},
+            images={c.name: _black(c) for c in robot.cameras},
+            history={c.name: (_black(c),) * len(c.history_steps) for c in robot.cameras},
             positions_D=rest_D,
             commanded_D=rest_D,
             instruction="pick up the red block",
@@ -104,7 +105,8 @@ class QwenVlaPolicy:
             prefixes.append(Prefix(actions_NC=still_NC, committed=longest))
         for prefix in prefixes:
             if self._fixed:
-                self.runtime.fix(self._look(scene), self._held(prefix))
+                still_C = self.processor.codec.still(rest_D)
+                self.runtime.fix(self._look(scene), self._held(prefix, still_C))
             self.infer(scene, prefix)
         begin_s = time.monotonic()
         self.infer(scene)
@@ -114,14 +116,15 @@ class QwenVlaPolicy:
         """Predict float32 [H, C] in [-1, 1], beginning with what ``prefix`` commits.
 
         Raises:
-            ObservationError: a camera of the embodiment is missing.
+            ObservationError: a picture of a camera that is not optional, or of a camera's history,
+                is missing.
             InstructionError: the instruction is empty or too long.
             ChunkError: the prefix has other channels or leaves nothing to predict.
         """
-        robot = self.processor.embodiment
-        chunk_PHK = self.runtime.chunk(self._look(observation), self._held(prefix))
-        encoded_HC = chunk_PHK[0, : robot.horizon, : len(robot.action_channels)]
-        actions_HC = self._space.decode(encoded_HC.double().cpu().numpy())
+        still_C = self.processor.codec.still(observation.commanded_D)
+        chunk_PHK = self.runtime.chunk(self._look(observation), self._held(prefix, still_C))
+        (encoded_HC,) = self.processor.take_actions(chunk_PHK)
+        actions_HC = self._space.decode(encoded_HC, still_C)
         actions_HC = np.clip(actions_HC, -1.0, 1.0).astype(np.float32)
         if prefix is not None:
             actions_HC[: prefix.committed] = prefix.actions_NC[: prefix.committed]
@@ -129,23 +132,33 @@ class QwenVlaPolicy:
 
     def _look(self, observation: Observation) -> Inputs:
         """What the model sees of an observation; its pictures are already on the device."""
-        robot = self.processor.embodiment
-        missing = [c.name for c in robot.cameras if c.name not in observation.images]
-        if missing:
-            raise ObservationError(f"no image of camera {', '.join(missing)}")
-        device = self.runtime.device
-        images = [
-            resize_to(device, observation.images[c.name], c.height, c.width)[None]
-            for c in robot.cameras
-        ]
         return self.processor(
-            images,
+            [self._frames(observation, i) for i in range(len(self.processor.embodiment.cameras))],
             [0],
             [check_instruction(observation.instruction)],
             self.processor.codec.state(observation.positions_D)[None],
         )
 
-    def _held(self, prefix: Prefix | None) -> Held | None:
+    def _frames(self, observation: Observation, camera_index: int) -> torch.Tensor | None:
+        """What a camera saw, [1, F, height, width, 3]; None without an optional picture."""
+        camera, device = self.processor.embodiment.cameras[camera_index], self.runtime.device
+        if camera.name not in observation.images:
+            if camera.optional:
+                return None
+            raise ObservationError(f"no image of camera {camera.name}")
+        frames = [*observation.history.get(camera.name, ()), observation.images[camera.name]]
+        if len(frames) != len(camera.frames):
+            raise ObservationError(
+                f"camera {camera.name}: {len(frames) - 1} past images instead of "
+                f"{len(camera.history_steps)}"
+            )
+        if camera.is_depth:
+            seen = [torch.from_numpy(self.processor.resize(f, camera_index)) for f in frames]
+        else:
+            seen = [resize_to(device, f, camera.height, camera.width) for f in frames]
+        return torch.stack(seen)[None].to(device)
+
+    def _held(self, prefix: Prefix | None, still_C: np.ndarray) -> Held | None:
         """What the model is told of a prefix. Its shapes are always the same."""
         config, robot = self.runtime.model.config, self.processor.embodiment
         if prefix is None:
@@ -162,11 +175,13 @@ class QwenVlaPolicy:
             )
         guide = committed > config.prefix_steps or not config.prefix_steps
         held = known if guide else committed
-        prefix_PHK = torch.zeros(1, config.horizon, config.channels)
-        encoded_NC = self._space.encode(prefix.actions_NC[:held])
-        prefix_PHK[0, :held, :channels] = torch.from_numpy(encoded_NC)
+        encoded_NC = self._space.encode(prefix.actions_NC[:held], still_C)
         return Held(
-            prefix_PHK=prefix_PHK,
+            prefix_PHK=self.processor.place_actions(encoded_NC[None]),
             weight_PH=soft_mask(committed, held, config.horizon)[None],
             guide=guide,
         )
+
+
+def _black(camera: Camera) -> np.ndarray:
+    return np.zeros((camera.height, camera.width, 3), np.uint8)

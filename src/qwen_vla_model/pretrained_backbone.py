@@ -20,7 +20,7 @@ from .config import PUBLISHED_EXPERT, ExpertConfig, QwenVlaConfig, qwen_vla
 from .hub import find_checkpoint
 from .model import QwenVla
 from .precision import require_memory
-from .tokenizer import TAG_TOKENS, check_tokens
+from .tokenizer import TAG_TOKENS, VIEW_TAGS, check_tokens
 from .weights import load_weights, read_json
 
 BACKBONE_KEYS = (
@@ -51,7 +51,7 @@ def from_qwen(
     tokenizer = load_tokenizer(folder)
     pieces = [tokenizer(tag, add_special_tokens=False)["input_ids"] for tag in TAG_TOKENS]
     tokenizer.add_tokens(list(TAG_TOKENS), special_tokens=True)
-    check_tokens(tokenizer, config)
+    check_tokens(tokenizer, config, VIEW_TAGS)
 
     model = build_empty(config, folder)
     require_memory(model, "float32", torch.device("cpu"))

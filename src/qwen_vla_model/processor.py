@@ -1,19 +1,23 @@
 """From an observation to the model's inputs (paper section 2.3): views, prompt, state."""
 
 from collections.abc import Sequence
+from itertools import chain, compress
 
+import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from transformers import PreTrainedTokenizerFast
 
-from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec, build_prompt
+from qwen_vla_core.embodiment import Camera, Embodiment, EmbodimentCodec, build_prompt
 from qwen_vla_core.errors import CheckpointError
 
 from .backbone import Grid
+from .channel_layout import channel_slots
 from .config import QwenVlaConfig
 from .model import Inputs
 from .pictures import patchify, resize
-from .tokenizer import IMAGE, PAD, VISION_END, VISION_START, check_tokens
+from .tokenizer import IMAGE, PAD, VISION_END, VISION_START, check_tokens, tag_tokens
 
 STATE_BINS = 256
 TILE = 16
@@ -41,16 +45,15 @@ class Processor:
             (camera.height // self._patch, camera.width // self._patch)
             for camera in embodiment.cameras
         )
-        check_tokens(tokenizer, config)
+        self.slots = channel_slots(embodiment, config.channel_layout, config.channels)
+        check_tokens(tokenizer, config, [camera.tag for camera in embodiment.cameras])
         self._check()
-        views = "".join(
-            f"<|{camera.tag}_start|>{VISION_START}{IMAGE * self._image_tokens(grid)}{VISION_END}"
-            f"<|{camera.tag}_end|>"
+        self._view_ids = [
+            self._view_tokens(camera, grid)
             for camera, grid in zip(embodiment.cameras, self.grids, strict=True)
-        )
-        self._views_ids = tokenizer(views, add_special_tokens=False)["input_ids"]
+        ]
         self.valid_HK = torch.zeros(config.horizon, config.channels, dtype=torch.bool)
-        self.valid_HK[: embodiment.horizon, : len(embodiment.action_channels)] = True
+        self.valid_HK[: embodiment.horizon, self.slots.actions] = True
 
     def _check(self) -> None:
         """Refuse an embodiment that does not fit the model's shape."""
@@ -59,11 +62,6 @@ class Processor:
             raise CheckpointError(
                 f"{robot.name}: horizon {robot.horizon}, but the model's is {config.horizon}"
             )
-        widest = max(len(robot.action_channels), len(robot.state_channels))
-        if widest > config.channels:
-            raise CheckpointError(
-                f"{robot.name}: {widest} channels, but the model has {config.channels}"
-            )
         for camera in robot.cameras:
             if camera.width % unit or camera.height % unit:
                 raise CheckpointError(
@@ -71,20 +69,34 @@ class Processor:
                     f"the model needs multiples of {unit}"
                 )
 
-    def _image_tokens(self, grid: Grid) -> int:
-        return grid[0] * grid[1] // self._merge**2
+    def _view_tokens(self, camera: Camera, grid: Grid) -> list[int]:
+        """Token ids of one camera's pictures, oldest first, inside its tag.
 
-    def tokens(self, instruction: str, state_S: np.ndarray) -> list[int]:
+        Of history the paper only says that there may be some. A past picture is a picture here;
+        Qwen3.5's path for video would merge them in pairs, evenly spaced, for half the tokens.
+        """
+        start, end = tag_tokens(camera.tag)
+        image = VISION_START + IMAGE * (grid[0] * grid[1] // self._merge**2) + VISION_END
+        return self._tokenize(start + image * len(camera.frames) + end)
+
+    def _tokenize(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def tokens(
+        self, instruction: str, state_S: np.ndarray, seen: Sequence[bool] | None = None
+    ) -> list[int]:
         """Token ids of the whole prompt: the views, then the embodiment sentence.
 
         Args:
             state_S: normalised state; in the text where proprioception is ``prompt``.
+            seen: for each camera, whether it has a picture; all of them, if None.
         """
-        text = build_prompt(self.embodiment, instruction)
+        bins = None
         if self.config.expert.proprioception == "prompt":
             bins = np.clip((state_S + 1.0) / 2.0 * STATE_BINS, 0, STATE_BINS - 1).astype(int)
-            text = f"state: {bins.tolist()} {text}"
-        return self._views_ids + self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            bins = bins.tolist()
+        views = self._view_ids if seen is None else compress(self._view_ids, seen)
+        return [*chain(*views), *self._tokenize(build_prompt(self.embodiment, instruction, bins))]
 
     def room_for(self, instruction_tokens: int) -> int:
         """Length of a prompt with so long an instruction, rounded up to what matrices like."""
@@ -94,11 +106,14 @@ class Processor:
     def resize(self, image_HWC: np.ndarray, camera_index: int) -> np.ndarray:
         """An image of any size as the model sees it: uint8 RGB [height, width, 3]."""
         camera = self.embodiment.cameras[camera_index]
+        if camera.is_depth:  # the mean of two colours is a depth that nothing has
+            size = (camera.width, camera.height)
+            return cv2.resize(image_HWC, size, interpolation=cv2.INTER_NEAREST)
         return resize(image_HWC, camera.height, camera.width)
 
     def __call__(
         self,
-        images: Sequence[torch.Tensor],
+        images: Sequence[torch.Tensor | None],
         observation_P: Sequence[int],
         instructions: Sequence[str],
         states_PS: np.ndarray,
@@ -106,30 +121,46 @@ class Processor:
         """Assemble a batch.
 
         Args:
-            images: for each camera, uint8 [O, height, width, 3], already resized.
+            images: for each camera, uint8 [O, F, height, width, 3], already resized, of its F
+                frames, oldest first; None where an optional camera has no picture.
             observation_P: the observation of each prompt.
             states_PS: native states of each prompt.
         """
         states_PS = self.codec.normalize_state(states_PS)
-        rows = [self.tokens(i, s) for i, s in zip(instructions, states_PS, strict=True)]
+        seen = [view is not None for view in images]
+        rows = [self.tokens(i, s, seen) for i, s in zip(instructions, states_PS, strict=True)]
+        frames = [
+            (grid, frame_OHWC)
+            for grid, view in compress(zip(self.grids, images, strict=True), seen)
+            for frame_OHWC in view.unbind(1)
+        ]
         length = max(self.pad_to, *(len(row) for row in rows))
         ids = torch.tensor([row + [self._pad] * (length - len(row)) for row in rows])
         lengths = torch.tensor([len(row) for row in rows])
         padded = self.pad_to > 0 or bool((lengths < length).any())
         return Inputs(
-            patches=tuple(patchify(view, self._vision) for view in images),
-            grids=self.grids,
+            patches=tuple(patchify(frame_OHWC, self._vision) for _, frame_OHWC in frames),
+            grids=tuple(grid for grid, _ in frames),
             image_at=tuple(i for i, token in enumerate(rows[0]) if token == self._image),
             observation_P=torch.as_tensor(observation_P),
             input_ids_PL=ids,
             mask_PL=torch.arange(length) < lengths[:, None] if padded else None,
-            state_PK=pad_channels(states_PS, self.config.channels),
+            state_PK=self._place(states_PS, self.slots.states),
             valid_PHK=self.valid_HK.expand(len(rows), -1, -1),
         )
 
+    def place_actions(self, actions_NTC: np.ndarray) -> torch.Tensor:
+        """The robot's actions among the model's: float32 [N, H, K], zero elsewhere."""
+        placed = self._place(actions_NTC, self.slots.actions)
+        return F.pad(placed, (0, 0, 0, self.config.horizon - placed.shape[1]))
 
-def pad_channels(values: np.ndarray, channels: int) -> torch.Tensor:
-    """Zero-pad the last axis to the model's K channels, float32."""
-    out = torch.zeros(*values.shape[:-1], channels)
-    out[..., : values.shape[-1]] = torch.as_tensor(values, dtype=torch.float32)
-    return out
+    def take_actions(self, chunks_NHK: torch.Tensor) -> np.ndarray:
+        """The robot's actions out of the model's: float64 [N, the robot's horizon, C]."""
+        robots = chunks_NHK[:, : self.embodiment.horizon, self.slots.actions]
+        return robots.double().cpu().numpy()
+
+    def _place(self, values: np.ndarray, slots: Sequence[int]) -> torch.Tensor:
+        """Values [..., C] in their slots among the model's K channels, float32, zero elsewhere."""
+        out = torch.zeros(*values.shape[:-1], self.config.channels)
+        out[..., slots] = torch.as_tensor(values, dtype=torch.float32)
+        return out

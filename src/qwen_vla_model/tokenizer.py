@@ -6,15 +6,18 @@ A full-size checkpoint brings Qwen's own tokenizer instead; only the view tags a
 """
 
 import random
+from collections.abc import Iterable
+from typing import get_args
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from qwen_vla_core.embodiment.schema import ViewTag
 from qwen_vla_core.errors import CheckpointError
 
 from .config import QwenVlaConfig
 
-VIEW_TAGS = ("ego", "cam_left_wrist", "cam_right_wrist")
+VIEW_TAGS = get_args(ViewTag)
 PAD, IMAGE = "<|endoftext|>", "<|image_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 TAG_TOKENS = tuple(f"<|{tag}_{end}|>" for tag in VIEW_TAGS for end in ("start", "end"))
@@ -22,10 +25,12 @@ CLAUSES = (
     "The robot is ",
     " with single arm",
     " with dual arms",
+    " with mobile base",
     ", and mobile base",
     ". The control frequency is ",
     " Hz. Please predict the next ",
     " control actions to execute the following task: ",
+    " waypoints (dx, dy, dtheta) to execute the following navigation task: ",
 )
 
 _COLOURS = "red green blue yellow orange purple white black brown grey pink".split()
@@ -52,6 +57,11 @@ _TASKS = (
     "wipe the {p} with the {x}",
     "state: [{n}, {n}, {n}, {n}, {n}, {n}, {n}] lift the {x}",
 )
+
+
+def tag_tokens(tag: str) -> tuple[str, str]:
+    """What stands before and after the pictures of a view."""
+    return f"<|{tag}_start|>", f"<|{tag}_end|>"
 
 
 def sentences(count: int, seed: int = 0) -> list[str]:
@@ -94,15 +104,20 @@ def train_tokenizer(vocab_size: int = 1024) -> PreTrainedTokenizerFast:
     )
 
 
-def check_tokens(tokenizer: PreTrainedTokenizerFast, config: QwenVlaConfig) -> None:
-    """Refuse a tokenizer that does not belong to a model.
+def check_tokens(
+    tokenizer: PreTrainedTokenizerFast, config: QwenVlaConfig, tags: Iterable[str]
+) -> None:
+    """Refuse a tokenizer that does not belong to a model, or knows nothing of some views.
 
+    Args:
+        tags: of the views that prompts will hold.
     Raises:
         CheckpointError: it lacks a token that prompts are built from, has another image token, or
             has more tokens than the model has embeddings.
     """
     known = tokenizer.get_vocab()
-    needed = (PAD, IMAGE, VISION_START, VISION_END, *TAG_TOKENS)
+    needed = [PAD, IMAGE, VISION_START, VISION_END]
+    needed += [token for tag in tags for token in tag_tokens(tag)]
     if missing := [token for token in needed if token not in known]:
         raise CheckpointError(f"the tokenizer has no token {', '.join(missing)}")
     backbone = config.backbone_config()

@@ -41,7 +41,7 @@ def record_episode(codec: EmbodimentCodec, world: WidowxWorld, seed: int) -> Epi
     world.reset(scene.positions_D, scene.blocks)
     chain = RobotChain(codec, world)
     images = {camera.name: [] for camera in codec.embodiment.cameras}
-    states, actions, valid, boxes = [], [], [], []
+    states, commanded, actions, valid, boxes = [], [], [], [], []
     remaining = MAX_STEPS
     while remaining:
         situation = expert.situation(chain.commanded_D, world, tuple(scene.blocks))
@@ -52,6 +52,7 @@ def record_episode(codec: EmbodimentCodec, world: WidowxWorld, seed: int) -> Epi
             images[name].append(_png(view))
         boxes.append([[visible_box(v, colour) for v in views.values()] for colour in scene.blocks])
         states.append(codec.state(world.positions_D))
+        commanded.append(chain.commanded_D)
         actions.append(plans)
         valid.append([np.full(horizon, grasped <= {colour}) for colour in scene.blocks])
         executed = disturbance.apply(plans[0][0])
@@ -62,10 +63,12 @@ def record_episode(codec: EmbodimentCodec, world: WidowxWorld, seed: int) -> Epi
             remaining = min(remaining, STEPS_AFTER_SUCCESS)
     return Episode(
         embodiment=codec.embodiment.name,
+        stride=1,
         seed=seed,
         instructions=tuple(instruction_for(colour) for colour in scene.blocks),
         images={name: tuple(frames) for name, frames in images.items()},
         states_TS=np.array(states, dtype=np.float32),
+        commanded_TD=np.array(commanded, dtype=np.float32),
         actions_NTHC=np.array(actions, dtype=np.float32).swapaxes(0, 1),
         valid_NTH=np.array(valid).swapaxes(0, 1),
         boxes_NTV4=np.array(boxes).swapaxes(0, 1),

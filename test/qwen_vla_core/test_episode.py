@@ -11,10 +11,12 @@ def episode(**changes):
     rng = np.random.default_rng(0)
     values = {
         "embodiment": "widowx",
+        "stride": 10,
         "seed": 10_000,
         "instructions": ("pick up the red block", "pick up the blue block"),
         "images": {"wrist": (b"one", b"", b"three"), "over_shoulder": (b"x" * 50, b"y", b"z")},
         "states_TS": rng.normal(size=(3, 7)).astype(np.float32),
+        "commanded_TD": rng.normal(size=(3, 7)).astype(np.float32),
         "actions_NTHC": rng.normal(size=(2, 3, 16, 7)).astype(np.float32),
         "valid_NTH": rng.random((2, 3, 16)) > 0.5,
         "boxes_NTV4": np.full((2, 3, 2, 4), np.nan, dtype=np.float32),
@@ -26,8 +28,9 @@ def test_when_an_episode_is_saved_and_loaded_expect_the_same_bytes_and_numbers(t
     saved = episode()
     saved.save(tmp_path / "10000.npz")
     loaded = Episode.load(tmp_path / "10000.npz")
+    assert loaded.stride == 10
     assert loaded.instructions == saved.instructions and loaded.images == saved.images
-    for name in ("states_TS", "actions_NTHC", "valid_NTH", "boxes_NTV4"):
+    for name in ("states_TS", "commanded_TD", "actions_NTHC", "valid_NTH", "boxes_NTV4"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(saved, name))
     assert [path.name for path in tmp_path.iterdir()] == ["10000.npz"]
 
@@ -39,6 +42,7 @@ def test_when_an_episode_is_saved_and_loaded_expect_the_same_bytes_and_numbers(t
         {"instructions": ("pick up the red block",)},
         {"valid_NTH": np.ones((2, 3, 8), dtype=bool)},
         {"boxes_NTV4": np.zeros((2, 3, 1, 4))},
+        {"commanded_TD": np.zeros((2, 7))},
     ],
 )
 def test_when_parts_do_not_fit_each_other_expect_refusal(changes):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError, InstructionError, ObservationError
 from qwen_vla_core.types import Observation
-from qwen_vla_model.action_space import ActionSpace
+from qwen_vla_model.action_space import ActionSpace, relations_of
 from qwen_vla_model.checkpoint import embodiment_signature, from_pretrained, save_pretrained
 from qwen_vla_model.config import qwen_vla_tiny
 from qwen_vla_model.model import QwenVla
@@ -28,7 +28,7 @@ def pristine(tmp_path_factory):
     torch.manual_seed(0)
     tokenizer = train_tokenizer()
     model = QwenVla(qwen_vla_tiny(len(tokenizer), tokenizer.convert_tokens_to_ids(IMAGE)))
-    space = ActionSpace(summed=(True,) * 6 + (False,), q01=(-1.0,) * 7, q99=(1.0,) * 7)
+    space = ActionSpace(relations=relations_of(WIDOWX), q01=(-1.0,) * 7, q99=(1.0,) * 7)
     known = {"widowx": embodiment_signature(WIDOWX) | {"action_space": space.model_dump()}}
     folder = tmp_path_factory.mktemp("pristine")
     save_pretrained(folder, model, tokenizer, known, {}, dtype=torch.float32)

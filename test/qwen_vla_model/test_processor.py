@@ -1,5 +1,6 @@
 """Prompts, images and states on their way into the network; the tokenizer and the action space."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,25 +8,40 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import Qwen2VLImageProcessor
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast, Qwen2VLImageProcessor
 
-from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment import load_embodiment, parse_embodiment
 from qwen_vla_core.errors import CheckpointError
-from qwen_vla_model.action_space import ActionSpace
 from qwen_vla_model.config import QwenVlaConfig, qwen_vla_tiny
 from qwen_vla_model.pictures import patchify
 from qwen_vla_model.processor import Processor
-from qwen_vla_model.tokenizer import CLAUSES, IMAGE, VIEW_TAGS, train_tokenizer
+from qwen_vla_model.tokenizer import CLAUSES, IMAGE, VIEW_TAGS, tag_tokens, train_tokenizer
+from robots import base_text, two_arms_text
 
-WIDOWX = load_embodiment(Path(__file__).parents[2] / "embodiments" / "widowx.yaml")
+WIDOWX_FILE = Path(__file__).parents[2] / "embodiments" / "widowx.yaml"
+WIDOWX = load_embodiment(WIDOWX_FILE)
 TOKENIZER = train_tokenizer()
 CONFIG = qwen_vla_tiny(len(TOKENIZER), TOKENIZER.convert_tokens_to_ids(IMAGE))
 
 
-def processor(proprioception="expert", **over):
+def processor(proprioception="expert", robot=WIDOWX, **over):
     config = CONFIG.model_dump() | over
     config["expert"] |= {"proprioception": proprioception}
-    return Processor(QwenVlaConfig.model_validate(config), TOKENIZER, WIDOWX)
+    return Processor(QwenVlaConfig.model_validate(config), TOKENIZER, robot)
+
+
+def widowx(*changes):
+    """The WidowX with parts of its description replaced."""
+    text = WIDOWX_FILE.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return parse_embodiment(text, "robot.yaml")
+
+
+def black(frames=1, observations=1):
+    return torch.zeros(observations, frames, 96, 96, 3, dtype=torch.uint8)
 
 
 def test_when_a_prompt_is_built_expect_tagged_views_and_then_the_papers_sentence():
@@ -41,7 +57,7 @@ def test_when_a_prompt_is_built_expect_tagged_views_and_then_the_papers_sentence
 def test_when_proprioception_is_in_the_prompt_expect_256_bins():
     state = np.array([-1.0, -0.5, 0.0, 0.5, 0.999, 1.0, 7.0])
     text = TOKENIZER.decode(processor("prompt").tokens("go", state))
-    assert "state: [0, 64, 128, 192, 255, 255, 255] The robot is" in text
+    assert "following task: state: [0, 64, 128, 192, 255, 255, 255] go." in text
 
 
 def test_when_images_are_cut_into_patches_expect_what_qwen_does():
@@ -61,7 +77,7 @@ def test_when_images_are_cut_into_patches_expect_what_qwen_does():
 
 
 def test_when_prompts_differ_in_length_expect_padding_on_the_right():
-    images = [torch.zeros(1, 96, 96, 3, dtype=torch.uint8)] * 2
+    images = [black(), black()]
     states = np.zeros((2, 7))
     inputs = processor()(images, [0, 0], ["stop", "put the blue cube on the towel"], states)
     assert inputs.mask_PL[1].all() and not inputs.mask_PL[0].all()
@@ -77,7 +93,7 @@ def test_when_any_text_is_encoded_expect_it_back(text):
 
 
 def test_when_the_prompt_has_fixed_clauses_or_tags_expect_one_token_each():
-    for text in (*CLAUSES, *(f"<|{tag}_{end}|>" for tag in VIEW_TAGS for end in ("start", "end"))):
+    for text in (*CLAUSES, *(token for tag in VIEW_TAGS for token in tag_tokens(tag))):
         assert len(TOKENIZER(text, add_special_tokens=False)["input_ids"]) == 1
 
 
@@ -86,7 +102,13 @@ def test_when_the_tokenizer_is_trained_again_expect_the_same():
 
 
 @pytest.mark.parametrize(
-    ("change", "named"), [({"horizon": 8}, "horizon 16"), ({"channels": 6}, "7 channels")]
+    ("change", "named"),
+    [
+        ({"horizon": 8}, "horizon 16"),
+        ({"channels": 6}, "7 channels"),
+        ({"channels": 80, "channel_layout": "canonical"}, "Euler angles have no slot"),
+        ({"robot": widowx(("width: 96", "width: 100"))}, "camera over_shoulder is 100 x 96"),
+    ],
 )
 def test_when_the_robot_does_not_fit_the_model_expect_refusal(change, named):
     with pytest.raises(CheckpointError, match=named):
@@ -94,25 +116,79 @@ def test_when_the_robot_does_not_fit_the_model_expect_refusal(change, named):
 
 
 def test_when_the_robot_has_fewer_steps_than_the_model_expect_the_rest_to_be_padding():
-    inputs = processor(horizon=20)(
-        [torch.zeros(1, 96, 96, 3, dtype=torch.uint8)] * 2, [0], ["go"], np.zeros((1, 7))
-    )
+    inputs = processor(horizon=20)([black(), black()], [0], ["go"], np.zeros((1, 7)))
     assert inputs.valid_PHK.shape == (1, 20, CONFIG.channels)
     assert inputs.valid_PHK[0, :16, :7].all() and inputs.valid_PHK.sum() == 16 * 7
 
 
-@given(st.integers(0, 2**32 - 1))
-def test_when_actions_are_encoded_expect_them_back_and_deltas_summed(seed):
-    chunks = np.random.default_rng(seed).uniform(-1, 1, (20, 16, 7))
-    space = ActionSpace.fit(WIDOWX, chunks)
-    encoded = space.encode(chunks)
-    np.testing.assert_allclose(space.decode(encoded), chunks, atol=1e-9)
-    assert space.summed == (True,) * 6 + (False,)
-    low, high = np.array(space.q01[:6]), np.array(space.q99[:6])
-    ends = low + (encoded[:, -1, :6] + 1) / 2 * (high - low)
-    np.testing.assert_allclose(ends, chunks[..., :6].sum(1), atol=1e-9)
+def test_when_a_view_has_history_expect_its_pictures_oldest_first_inside_its_tag():
+    robot = widowx(("tag: ego\n", "tag: ego\n    history_steps: [2, 5]\n"))
+    make = processor(robot=robot)
+    merge = CONFIG.backbone["vision_config"]["spatial_merge_size"]
+    image = "<|vision_start|>" + IMAGE * (12 // merge) ** 2 + "<|vision_end|>"
+    text = TOKENIZER.decode(make.tokens("go", np.zeros(7)))
+    assert text.startswith(f"<|ego_start|>{image * 3}<|ego_end|><|cam_left_wrist_start|>{image}<|")
+
+    ego = torch.stack([torch.full((96, 96, 3), value) for value in (1, 2, 3)])[None].byte()
+    inputs = make([ego, black()], [0], ["go"], np.zeros((1, 7)))
+    assert inputs.grids == (make.grids[0],) * 4
+    levels = [patches.unique().item() for patches in inputs.patches]
+    np.testing.assert_allclose(levels, np.array([1, 2, 3, 0]) / 127.5 - 1.0, atol=1e-6)
 
 
-def test_when_a_channel_never_moves_expect_finite_codes():
-    chunks = np.zeros((5, 16, 7))
-    assert np.isfinite(ActionSpace.fit(WIDOWX, chunks).encode(chunks)).all()
+def test_when_an_optional_view_has_no_picture_expect_no_word_of_it():
+    robot = widowx(("tag: cam_left_wrist\n", "tag: cam_left_wrist\n    optional: true\n"))
+    make = processor(robot=robot)
+    inputs = make([black(), None], [0], ["go"], np.zeros((1, 7)))
+    assert len(inputs.patches) == len(inputs.grids) == 1
+    assert "wrist" not in TOKENIZER.decode(inputs.input_ids_PL[0])
+    assert "ego_start" in TOKENIZER.decode(inputs.input_ids_PL[0])
+
+
+def test_when_the_tokenizer_has_never_seen_a_view_expect_refusal_by_tag():
+    depth = widowx(("tag: ego\n", "tag: ego_depth\n    depth_range_m: [0.2, 2]\n"))
+    processor(robot=depth)  # ours knows it
+    content = json.loads(TOKENIZER.backend_tokenizer.to_str())
+    content["added_tokens"] = [t for t in content["added_tokens"] if "depth" not in t["content"]]
+    content["model"]["vocab"] = {
+        token: i for token, i in content["model"]["vocab"].items() if "depth" not in token
+    }
+    older = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(content)), pad_token=TOKENIZER.pad_token
+    )
+    with pytest.raises(CheckpointError, match="no token .*ego_depth_start"):
+        Processor(CONFIG, older, depth)
+
+
+def test_when_a_depth_view_is_resized_expect_no_colour_that_was_not_there():
+    robot = widowx(("tag: ego\n", "tag: ego_depth\n    depth_range_m: [0.2, 2]\n"))
+    picture = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (480, 640, 3))
+    resized = processor(robot=robot).resize(picture, 0)
+    assert resized.shape == (96, 96, 3) and set(np.unique(resized)) == {0, 255}
+    assert len(np.unique(processor().resize(picture, 0))) > 2  # colours are averaged
+
+
+@pytest.mark.parametrize("proprioception", ["none", "prompt", "expert"])
+def test_when_a_robot_has_no_state_expect_a_prompt_without_it(proprioception):
+    base = parse_embodiment(base_text().replace("32", "96"), "base.yaml")
+    make = processor(proprioception, robot=base)
+    state_P0 = make.codec.state(np.zeros(3))[None]
+    inputs = make([black()], [0], ["go"], state_P0)
+    assert "state" not in TOKENIZER.decode(inputs.input_ids_PL[0])
+    assert not inputs.state_PK.any() and inputs.valid_PHK[..., :3].all()
+
+
+def test_when_the_layout_is_canonical_expect_state_and_actions_in_the_slots_of_their_arm():
+    text = two_arms_text().replace("  - name: right", "  - side: right\n    name: right")
+    arms = parse_embodiment(text.replace("32", "96"), "x.yaml")
+    make = processor(robot=arms, channels=80, channel_layout="canonical")
+    slots = [0, 1, 16, 29, 30, 45]
+    inputs = make([black()], [0], ["go"], np.array([[3.0, 1.6, 1.0, -3.0, -1.7, 0.0]]))
+    expected = np.zeros(80)
+    expected[slots] = [1, 1, 1, -1, -1, -1]
+    np.testing.assert_allclose(inputs.state_PK[0], expected, atol=1e-6)
+    assert inputs.valid_PHK[0, 0].nonzero().flatten().tolist() == slots
+    actions_NTC = np.random.default_rng(0).uniform(-1, 1, (2, 5, 6)).astype(np.float32)
+    placed = make.place_actions(actions_NTC)
+    assert placed.shape == (2, 16, 80) and not placed[..., ~inputs.valid_PHK[0, 0]].any()
+    np.testing.assert_array_equal(make.take_actions(placed)[:, :5], actions_NTC)

@@ -53,14 +53,16 @@ class EmbodimentCodec:
         return normalize(actions, self.action_q01_C, self.action_q99_C)
 
     def still(self, commanded_D: np.ndarray) -> np.ndarray:
-        """Native actions [..., C] that keep the robot where it was commanded to be, [..., D]."""
-        return np.concatenate(
-            [
-                codec.still(commanded_D[..., self._joints[name]])
-                for name, codec in self.groups.items()
-            ],
-            axis=-1,
-        )
+        """Normalised actions [..., C] that keep the robot where it was commanded to be, [..., D].
+
+        Raises:
+            NonFiniteError: a commanded position that matters is NaN or infinite.
+        """
+        native = [
+            codec.still(commanded_D[..., self._joints[name]])
+            for name, codec in self.groups.items()
+        ]
+        return self.normalize_actions(np.concatenate(native, axis=-1))
 
     def decode(
         self, actions_HC: np.ndarray, commanded_D: np.ndarray, stamp_s: float

@@ -15,7 +15,7 @@ def normalize(native: np.ndarray, q01_C: np.ndarray, q99_C: np.ndarray) -> np.nd
     Raises:
         NonFiniteError: any input is NaN or infinite (clip would let NaN pass).
     """
-    _check_finite(native)
+    check_finite(native)
     return np.clip(2.0 * (native - q01_C) / (q99_C - q01_C) - 1.0, -1.0, 1.0)
 
 
@@ -27,12 +27,18 @@ def denormalize(normalized: np.ndarray, q01_C: np.ndarray, q99_C: np.ndarray) ->
     Raises:
         NonFiniteError: any input is NaN or infinite.
     """
-    _check_finite(normalized)
+    check_finite(normalized)
     return q01_C + (np.clip(normalized, -1.0, 1.0) + 1.0) * 0.5 * (q99_C - q01_C)
 
 
-def _check_finite(values: np.ndarray) -> None:
-    if not np.isfinite(values).all():
-        raise NonFiniteError(
-            f"{np.count_nonzero(~np.isfinite(values))} of {values.size} values are not finite"
-        )
+def check_finite(*arrays: np.ndarray) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        NonFiniteError: a value is NaN or infinite.
+    """
+    for values in arrays:
+        if not np.isfinite(values).all():
+            raise NonFiniteError(
+                f"{np.count_nonzero(~np.isfinite(values))} of {values.size} values are not finite"
+            )

@@ -519,6 +519,11 @@ class Embodiment(Strict):
             repeated = {name for name in names if names.count(name) > 1}
             if repeated:
                 raise ValueError(f"repeated {what}: {', '.join(sorted(repeated))}")
+        if self.cameras[0].optional:
+            raise ValueError(
+                f"camera {self.cameras[0].name}: the first camera is not optional, so that there "
+                "is always a picture"
+            )
         for group in self.groups:
             if isinstance(group.action, EeDelta) and group.action.frame is not None:
                 self._check_frame(group.name, group.action.frame.camera)

@@ -16,6 +16,9 @@ from ..action_space import ActionSpace
 from ..model import Inputs
 from ..processor import Processor
 
+LEFT_OUT = 0.2
+"""How often an optional view is left out, so that the robot can do without it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -23,6 +26,7 @@ class Batch:
 
     Attributes:
         actions_PHK: encoded, zero-padded. mask_PHK: bool, true where there is an action.
+        still_PC: the action that stays where each chunk starts, normalised.
         boxes_PV4: where each view shows what is named, as fractions; NaN where it does not.
         instructions: what each pair was told.
     """
@@ -30,6 +34,7 @@ class Batch:
     inputs: Inputs
     actions_PHK: torch.Tensor
     mask_PHK: torch.Tensor
+    still_PC: np.ndarray
     boxes_PV4: torch.Tensor
     instructions: tuple[str, ...]
 
@@ -44,7 +49,6 @@ class EpisodeDataset:
     def __init__(
         self, paths: Sequence[Path], processor: Processor, space: ActionSpace | None = None
     ):
-        robot = processor.embodiment
         self.processor = processor
         with ThreadPoolExecutor(2) as pool:
             episodes = list(pool.map(lambda path: self._load(path), paths))
@@ -56,11 +60,20 @@ class EpisodeDataset:
             for t in range(len(episode.states_TS))
         ]
 
-        self.space = space or ActionSpace.fit(
-            robot,
-            processor.codec.normalize_actions(
-                np.concatenate([e.actions_NTHC[e.valid_NTH.all(-1)] for e, _ in episodes])
-            ),
+        self.space = space or self._fit([episode for episode, _ in episodes])
+
+    def _fit(self, episodes: Sequence[Episode]) -> ActionSpace:
+        """The action space of all chunks that may be learned from whole."""
+        whole = [episode.valid_NTH.all(-1) for episode in episodes]
+        chunks_NHC = np.concatenate(
+            [e.actions_NTHC[w] for e, w in zip(episodes, whole, strict=True)]
+        )
+        commanded_ND = np.concatenate(
+            [e.commanded_TD[np.nonzero(w)[1]] for e, w in zip(episodes, whole, strict=True)]
+        )
+        codec = self.processor.codec
+        return ActionSpace.fit(
+            codec.embodiment, codec.normalize_actions(chunks_NHC), codec.still(commanded_ND)
         )
 
     def __len__(self) -> int:
@@ -84,6 +97,11 @@ class EpisodeDataset:
         for i, camera in enumerate(robot.cameras):
             if camera.name not in episode.images:
                 raise QwenVlaError(f"{path}: no images of camera {camera.name}")
+            if any(back % episode.stride for back in camera.history_steps):
+                raise QwenVlaError(
+                    f"{path}: every {episode.stride}th action step is recorded, so the "
+                    f"history_steps {list(camera.history_steps)} of camera {camera.name} are not"
+                )
             frames = []
             for data in episode.images[camera.name]:
                 image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -101,7 +119,8 @@ class EpisodeDataset:
         The vision tower runs once per observation however many instructions it is told, and the
         same image with another sentence and another action is what teaches to listen.
         """
-        observation_P, instructions, states, actions, valid, boxes = [], [], [], [], [], []
+        observation_P, instructions, states, starts = [], [], [], []
+        actions, valid, boxes = [], [], []
         for o, index in enumerate(indices):
             episode, _, t = self.steps[index]
             usable = np.flatnonzero(episode.valid_NTH[:, t].any(-1))
@@ -109,33 +128,48 @@ class EpisodeDataset:
                 observation_P.append(o)
                 instructions.append(episode.instructions[n])
                 states.append(episode.states_TS[t])
+                starts.append(episode.commanded_TD[t])
                 actions.append(episode.actions_NTHC[n, t])
                 valid.append(episode.valid_NTH[n, t])
                 boxes.append(episode.boxes_NTV4[n, t])
         steps, processor = [self.steps[index] for index in indices], self.processor
         mask_PHC = np.repeat(np.stack(valid)[..., None], actions[0].shape[-1], axis=-1)
+        still_PC = processor.codec.still(np.stack(starts))
         native_PHC = np.where(mask_PHC, np.stack(actions), 0.0)
-        encoded_PHC = self.space.encode(processor.codec.normalize_actions(native_PHC))
-        actions_PHK = torch.zeros(len(valid), *processor.valid_HK.shape)
-        mask_PHK = torch.zeros_like(actions_PHK, dtype=torch.bool)
-        H, C = mask_PHC.shape[1:]
-        mask_PHK[:, :H, :C] = torch.from_numpy(mask_PHC)
-        actions_PHK[:, :H, :C] = torch.from_numpy(np.where(mask_PHC, encoded_PHC, 0.0))
+        normal_PHC = processor.codec.normalize_actions(native_PHC)
+        normal_PHC = np.where(mask_PHC, normal_PHC, still_PC[:, None])
+        encoded_PHC = np.where(mask_PHC, self.space.encode(normal_PHC, still_PC), 0.0)
         return Batch(
             inputs=processor(
-                [
-                    torch.from_numpy(np.stack([views[camera][t] for _, views, t in steps]))
-                    for camera in range(len(processor.embodiment.cameras))
-                ],
+                self._views(steps, rng),
                 observation_P,
                 instructions,
                 np.stack(states),
             ),
-            actions_PHK=actions_PHK,
-            mask_PHK=mask_PHK,
+            actions_PHK=processor.place_actions(encoded_PHC),
+            mask_PHK=processor.place_actions(mask_PHC).bool(),
+            still_PC=still_PC,
             boxes_PV4=torch.from_numpy(np.stack(boxes)),
             instructions=tuple(instructions),
         )
+
+    def _views(self, steps: Sequence, rng: np.random.Generator) -> list[torch.Tensor | None]:
+        """For each camera the frames [O, F, h, w, 3] of some steps; before the first, the first.
+
+        Optional views are left out now and then, in the whole batch, because prompts of a batch
+        hold the same views.
+        """
+        seen = []
+        for c, camera in enumerate(self.processor.embodiment.cameras):
+            if camera.optional and rng.random() < LEFT_OUT:
+                seen.append(None)
+                continue
+            frames = [
+                views[c][[max(t - back // episode.stride, 0) for back in camera.frames]]
+                for episode, views, t in steps
+            ]
+            seen.append(torch.from_numpy(np.stack(frames)))
+        return seen
 
 
 def shuffled(length: int, size: int, seed: int, start: int = 0) -> Iterator[list[int]]:

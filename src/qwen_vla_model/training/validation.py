@@ -29,7 +29,7 @@ def validate(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> dict[s
         ``within_1cm``.
     """
     codec, robot = data.processor.codec, data.processor.embodiment
-    last, channels = robot.horizon - 1, len(robot.action_channels)
+    last = robot.horizon - 1
     translation = _translation_channels(robot)
     errors, distances, others = [], [], []
     device = next(model.parameters()).device
@@ -50,7 +50,7 @@ def validate(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> dict[s
         if translation:
             ends = [
                 denormalize(
-                    data.space.decode(chunk[:, : last + 1, :channels].double().numpy()),
+                    data.space.decode(data.processor.take_actions(chunk), batch.still_PC),
                     codec.action_q01_C,
                     codec.action_q99_C,
                 )[..., translation].sum(1)

@@ -91,7 +91,7 @@ def test_when_one_key_is_wrong_expect_file_line_and_key_in_the_error(old, new, k
         ),
         (base_text(), "action_hz: 5\ncommand_hz: 50", "action_hz: 2\ncommand_hz: 4", "time out"),
         (base_text(), "name: base_y", "name: base_z", "base_z"),
-        (base_text(), "stamped: false, ", "", "stamped"),
+        (base_text(), "stamped: false,", "", "stamped"),
     ],
 )
 def test_when_motors_or_drivers_do_not_fit_expect_the_culprit_to_be_named(text, old, new, words):

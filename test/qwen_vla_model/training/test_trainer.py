@@ -36,10 +36,12 @@ def record(folder, seed, steps=4, robot="widowx"):
 
     Episode(
         embodiment=robot,
+        stride=1,
         seed=seed,
         instructions=("pick up the red block", "pick up the blue block"),
         images={c.name: tuple(picture(c) for _ in range(steps)) for c in WIDOWX.cameras},
         states_TS=rng.uniform(0.1, 0.2, (steps, 7)).astype(np.float32),
+        commanded_TD=rng.uniform(-0.2, 0.2, (steps, 7)).astype(np.float32),
         actions_NTHC=rng.uniform(-0.05, 0.05, (2, steps, 16, 7)).astype(np.float32),
         valid_NTH=np.ones((2, steps, 16), dtype=bool),
         boxes_NTV4=rng.uniform(0.0, 1.0, (2, steps, 2, 4)).astype(np.float32),
