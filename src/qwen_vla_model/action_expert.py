@@ -11,10 +11,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers.models.qwen3_5.modeling_qwen3_5 import (
-    Qwen3_5TextRotaryEmbedding,
-    apply_rotary_pos_emb,
-)
+from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5TextRotaryEmbedding
 
 from .attention import attend
 from .config import QwenVlaConfig
@@ -48,22 +45,24 @@ class Time:
 
     Attributes:
         tau_PD: timestep of each draw; 1 is noise.
-        modulations: of each block, then of the output: [P, D, 1, ...], or [P, D, 2, ...] with
-            that of timestep 0 as the second.
+        modulations: side by side [P, D, 1, ...] six of each block and two of the output, scales
+            with their 1; or [P, D, 2, ...] with those of timestep 0 as the second.
         clean_PDH: bool, steps given without noise; None for none.
     """
 
     tau_PD: torch.Tensor
-    modulations: tuple[torch.Tensor, ...]
+    modulations: torch.Tensor
     clean_PDH: torch.Tensor | None
 
-    def modulation(self, layer: int, tokens: int) -> torch.Tensor:
-        """Shifts, scales and gates [P, D, tokens, ...]; one token's worth where all agree."""
-        modulation = self.modulations[layer]
+    def of_tokens(self, tokens: int) -> torch.Tensor:
+        """Modulations [P, D, tokens, ...] of tokens that end with the chunk's.
+
+        Only one token's worth where all agree.
+        """
         if self.clean_PDH is None:
-            return modulation[:, :, :1]
-        clean = F.pad(self.clean_PDH, (tokens - self.clean_PDH.shape[-1], 0))
-        return torch.where(clean[..., None], modulation[:, :, 1:], modulation[:, :, :1])
+            return self.modulations[:, :, :1]
+        clean = F.pad(self.clean_PDH, (tokens - self.clean_PDH.shape[-1], 0))[..., None]
+        return torch.where(clean, self.modulations[:, :, 1:], self.modulations[:, :, :1])
 
 
 class Block(nn.Module):
@@ -82,9 +81,10 @@ class Block(nn.Module):
 
     def project(self, x_BNd: torch.Tensor, rope) -> tuple[torch.Tensor, ...]:
         """Rotated queries, keys, and values, each [B, heads, N, head_dim]."""
-        q, k, v = self.qkv(x_BNd).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        q, k = apply_rotary_pos_emb(self.q_norm(q), self.k_norm(k), *rope)
-        return q, k, v
+        qkv = self.qkv(x_BNd).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        weights = torch.stack([self.q_norm.weight, self.k_norm.weight])[:, None, None, None]
+        q, k = _rotate(F.rms_norm(qkv[:2], self.q_norm.normalized_shape) * weights, rope)
+        return q, k, qkv[2]
 
     def attend(self, q, k, v, mask=None) -> torch.Tensor:
         """Attention and its output projection, [B, N, d]."""
@@ -160,11 +160,10 @@ class ActionExpert(nn.Module):
         embedded = timestep_embedding(tau).to(self.time_in[0].weight.dtype)
         embedded = F.silu(self.time_in(embedded))
         layers = (*(block.modulation for block in self.blocks), self.modulation_out)
-        return Time(
-            tau_PD=tau_PD,
-            modulations=tuple(layer(embedded) for layer in layers),
-            clean_PDH=clean_PDH,
-        )
+        modulations = torch.cat([layer(embedded) for layer in layers], dim=-1)
+        one = torch.tensor([0, 1, 0, 0, 1, 0] * len(self.blocks) + [0, 1], device=tau.device)
+        modulations = modulations.unflatten(-1, (len(one), -1)) + one[:, None]
+        return Time(tau_PD=tau_PD, modulations=modulations.flatten(-2), clean_PDH=clean_PDH)
 
     def forward(self, noisy_PDHK, time: Time, state_PK, context: Context) -> torch.Tensor:
         """Output [P, D, H, K] for D noise draws per prompt, which do not see each other.
@@ -177,11 +176,10 @@ class ActionExpert(nn.Module):
         if self.state_in is not None:
             x = torch.cat([self.state_in(state_PK)[:, None, None].expand(-1, D, 1, -1), x], dim=2)
         stream = self._cached if self.context == "cached" else self._joint
-        x = stream(x, time, context)[:, :, -H:]
-        shift, scale = time.modulation(-1, H).chunk(2, dim=-1)
-        return self.action_out(self.norm_out(x) * (1 + scale) + shift)
+        x, (shift, scale) = stream(x, time, context)
+        return self.action_out(torch.addcmul(shift, self.norm_out(x), scale)[:, :, -H:])
 
-    def _cached(self, x, time: Time, context: Context) -> torch.Tensor:
+    def _cached(self, x, time: Time, context: Context) -> tuple:
         """Action tokens [P, D, A, d] against the cached context; draws share one sequence."""
         P, D, A, _ = x.shape
         rope = tuple(t.repeat(1, D, 1) for t in context.action_rope)
@@ -192,10 +190,15 @@ class ActionExpert(nn.Module):
             k, v = torch.cat([cache[0], k], dim=2), torch.cat([cache[1], v], dim=2)
             return block.attend(q, k, v, mask).unflatten(1, (D, A))
 
-        for i, block in enumerate(self.blocks):
-            modulation = time.modulation(i, A)
-            x = _modulated(block, x, modulation, partial(attention, cache=context.cache[i]))
-        return x
+        *modulations, out = self._split(time.of_tokens(A))
+        for block, modulation, cache in zip(self.blocks, modulations, context.cache, strict=True):
+            x = _modulated(block, x, modulation, partial(attention, cache=cache))
+        return x, out
+
+    def _split(self, modulations: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
+        """Six modulations for each block, then two for the output."""
+        each = modulations.chunk(6 * len(self.blocks) + 2, dim=-1)
+        return [each[i : i + 6] for i in range(0, len(each), 6)]
 
     @staticmethod
     def _draw_mask(D, A, context: Context, device) -> torch.Tensor | None:
@@ -211,7 +214,7 @@ class ActionExpert(nn.Module):
             seen = context.mask_PL[:, None, None].expand(-1, 1, D * A, -1)
         return torch.cat([seen, own.expand(len(seen), -1, -1, -1)], dim=-1)
 
-    def _joint(self, x, time: Time, context: Context) -> torch.Tensor:
+    def _joint(self, x, time: Time, context: Context) -> tuple:
         """Context and action tokens as one modulated sequence per draw."""
         P, D, A, _ = x.shape
         x = torch.cat([context.tokens_PLd[:, None].expand(-1, D, -1, -1), x], dim=2)
@@ -226,16 +229,35 @@ class ActionExpert(nn.Module):
         def attention(block, y):
             return block.attend(*block.project(y.flatten(0, 1), rope), mask).unflatten(0, (P, D))
 
-        for i, block in enumerate(self.blocks):
-            x = _modulated(block, x, time.modulation(i, x.shape[2]), attention)
-        return x
+        *modulations, out = self._split(time.of_tokens(x.shape[2]))
+        for block, modulation in zip(self.blocks, modulations, strict=True):
+            x = _modulated(block, x, modulation, attention)
+        return x, out
 
 
 def _modulated(block: Block, x, modulation, attention) -> torch.Tensor:
     """One DiT block with AdaLN's six modulations."""
-    shift1, scale1, gate1, shift2, scale2, gate2 = modulation.chunk(6, dim=-1)
-    x = x + gate1 * attention(block, block.norm(x) * (1 + scale1) + shift1)
-    return x + gate2 * block.mlp(block.norm(x) * (1 + scale2) + shift2)
+    shift1, scale1, gate1, shift2, scale2, gate2 = modulation
+    y = attention(block, torch.addcmul(shift1, block.norm(x), scale1))
+    x = torch.addcmul(x, gate1, y)
+    y = block.mlp(torch.addcmul(shift2, block.norm(x), scale2))
+    return torch.addcmul(x, gate2, y)
+
+
+def _rotate(x: torch.Tensor, rope) -> torch.Tensor:
+    """Rotary positions on the first channels of each head, as transformers rotates them.
+
+    Args:
+        x: [..., heads, N, head_dim]. rope: cosines and sines [B, N, rotary], rotary <= head_dim.
+    """
+    half = rope[0].shape[-1] // 2
+    cos, sin = (t[:, None, :, :half] for t in rope)  # both halves turn by the same angles
+    first, second, rest = x.tensor_split([half, 2 * half], dim=-1)
+    turned = (
+        torch.addcmul(first * cos, second, sin, value=-1),
+        torch.addcmul(second * cos, first, sin),
+    )
+    return torch.cat([*turned, rest], dim=-1)
 
 
 def _with_actions(mask_PL: torch.Tensor | None, A: int) -> torch.Tensor | None:
