@@ -60,7 +60,7 @@ setup(
             "qwen-vla = qwen_vla_cli.main:main",
             "policy_node = qwen_vla_ros.nodes.policy_node:main",
             "control_node = qwen_vla_ros.nodes.control_node:main",
-            "sim_node = qwen_vla_sim.node:main",
+            "sim_node = qwen_vla_sim.node.sim_node:main",
         ],
     },
 )

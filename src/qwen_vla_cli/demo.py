@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
-from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.errors import EmbodimentError, QwenVlaError
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_ros.bringup import describe_bringup
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
@@ -32,7 +32,7 @@ START_TIMEOUT_S = 90.0
 EPISODE_TIMEOUT_S = 25.0
 """A successful episode takes about 8 s of real time; later nothing changes any more."""
 SUCCESS_HELD_S = 1.0
-"""How long the block must stay lifted, so that a block flicked up does not count."""
+"""How long success must last, so that a block flicked up does not count."""
 FRAME_PERIOD_S = 0.1
 
 
@@ -52,22 +52,41 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo for each embodiment and print where the results are."""
     if arguments.instruction is not None:
         check_instruction(arguments.instruction)
-    folder = embodiments_directory()
-    names = [arguments.embodiment]
-    if arguments.embodiment == "all":
-        names = sorted(path.stem for path in folder.glob("*.yaml"))
+    robots = _robots(arguments.embodiment, arguments.checkpoint)
     environment = isolated_environment()
     os.environ.update(environment)
     print(f"watch it with: ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']} ros2 topic list")
     outcomes = []
-    for name in names:
-        path = find_embodiment(name, folder)
-        embodiment = load_embodiment(path)
-        checkpoint = arguments.checkpoint or shipped_checkpoint(embodiment.name)
+    for path, embodiment, checkpoint in robots:
         outcomes += run_embodiment(arguments, path, embodiment, checkpoint, environment)
     successes = sum(outcome["success"] for outcome in outcomes)
     print(f"{successes} of {len(outcomes)} episodes succeeded; see {arguments.out}")
     return 0 if 2 * successes >= len(outcomes) else 1
+
+
+def _robots(name: str, checkpoint: Path | None) -> list[tuple[Path, Embodiment, Path]]:
+    """The robots to run, each with its YAML file and weights.
+
+    Raises:
+        QwenVlaError: there is no such robot, or it has no simulated world or no weights. Of all
+            robots, those are left out, and it is said which and why.
+    """
+    folder = embodiments_directory()
+    paths = sorted(folder.glob("*.yaml")) if name == "all" else [find_embodiment(name, folder)]
+    robots = []
+    for path in paths:
+        embodiment = load_embodiment(path)
+        try:
+            if embodiment.simulated_world is None:
+                raise EmbodimentError(f"{embodiment.name} has no simulated_world")
+            robots.append((path, embodiment, checkpoint or shipped_checkpoint(embodiment.name)))
+        except QwenVlaError as error:
+            if name != "all":
+                raise
+            print(f"left out: {error}")
+    if not robots:
+        raise EmbodimentError(f"none of the robots in {folder} can be demonstrated")
+    return robots
 
 
 def isolated_environment() -> dict[str, str]:
@@ -121,7 +140,7 @@ def run_embodiment(
                 print(
                     f"  seed {seed}: {outcome['instruction']}: "
                     f"{'success' if outcome['success'] else 'failure'} after "
-                    f"{outcome['duration_s']:.1f} s (lifted: {outcome['lifted'] or 'nothing'})"
+                    f"{outcome['duration_s']:.1f} s (done: {outcome['done'] or 'nothing'})"
                 )
             video.save_strip(out / "demo.png")
             diagnostics = operator.diagnostics
@@ -201,7 +220,7 @@ class _Demo:
             "seed": seed,
             "instruction": instruction,
             "success": bool(success_since_s is not None),
-            "lifted": operator.task_status["lifted"],
+            "done": operator.task_status["done"],
             "duration_s": round(elapsed_s, 2),
         }
 

@@ -2,8 +2,11 @@
 
 Example:
   qwen-vla evaluate --embodiment widowx --episodes 50 --seed 0 --json result.json
+  qwen-vla evaluate --embodiment widowx --task pick_up --shift background
 
-Chance is the success of a policy that picks up any block without reading the instruction.
+Chance is the success of a policy that does any of what can be asked for in a scene without reading
+the instruction. A shift changes one thing against all that was trained on: colour, instance,
+position, background or instruction.
 """
 
 import argparse
@@ -16,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from qwen_vla_core.embodiment import EmbodimentCodec, find_embodiment, load_embodiment
+from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 
 from .arguments import not_negative, positive
@@ -27,6 +31,10 @@ Z_95 = 1.96
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla evaluate`."""
     parser.add_argument("--embodiment", default="widowx", help="name or YAML file (widowx)")
+    parser.add_argument("--task", help="name of a task of the robot (its usual one)")
+    parser.add_argument(
+        "--shift", default="in_distribution", help="what is new in the scenes (in_distribution)"
+    )
     parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
     parser.add_argument("--episodes", type=positive, default=50, help="number of episodes (50)")
     parser.add_argument(
@@ -49,9 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from qwen_vla_model.policy import QwenVlaPolicy
+    from qwen_vla_sim.registry import find_tasks
+    from qwen_vla_sim.tasks.task import Shift
 
     path = find_embodiment(arguments.embodiment, embodiments_directory())
     embodiment = load_embodiment(path)
+    task = find_tasks(embodiment, arguments.task)[0].name
+    if arguments.shift not in (shifts := [shift.value for shift in Shift]):
+        raise QwenVlaError(f"--shift {arguments.shift}: choose one of {', '.join(shifts)}")
     checkpoint = arguments.checkpoint or shipped_checkpoint(embodiment.name)
     QwenVlaPolicy.load(checkpoint, embodiment)  # refused here in words, not in every worker
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
@@ -59,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.workers,
         mp_context=get_context("spawn"),  # fork is unsafe once torch has threads
         initializer=_start_worker,
-        initargs=(path, checkpoint, arguments.replan_steps),
+        initargs=(path, checkpoint, task, arguments.shift, arguments.replan_steps),
     ) as pool:
         futures = [pool.submit(_episode, seed) for seed in seeds]
         episodes = []
@@ -70,7 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
                 progress.set_postfix_str(f"success {successes}/{len(episodes)}")
                 progress.update()
     episodes.sort(key=lambda episode: episode["seed"])
-    summary = {"embodiment": arguments.embodiment, "checkpoint": str(checkpoint)}
+    summary = {
+        "embodiment": embodiment.name,
+        "checkpoint": str(checkpoint),
+        "task": task,
+        "shift": arguments.shift,
+    }
     summary |= summarize(episodes)
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
@@ -80,24 +98,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def summarize(episodes: list[dict]) -> dict:
-    """Rates over episodes, each a dict of seed, named, lifted, success, blocks and steps."""
+    """Rates over episodes, as ``_episode`` describes them."""
     n = len(episodes)
     rate = sum(episode["success"] for episode in episodes) / n
-    named = sorted({episode["named"] for episode in episodes})
+    asked = sorted({episode["instruction"] for episode in episodes})
     return {
         "n": n,
         "success_rate": rate,
         "success_interval_95": wilson_interval(rate, n),
-        "chance": sum(1.0 / episode["blocks"] for episode in episodes) / n,
-        "lifted_another": sum(e["lifted"] not in (None, e["named"]) for e in episodes) / n,
-        "lifted_nothing": sum(e["lifted"] is None for e in episodes) / n,
+        "chance": sum(1.0 / episode["instructions"] for episode in episodes) / n,
+        "did_another": sum(e["done"] not in (None, e["instruction"]) for e in episodes) / n,
+        "did_nothing": sum(e["done"] is None for e in episodes) / n,
         "median_steps": float(np.median([e["steps"] for e in episodes if e["success"]] or [0])),
-        "by_named": {
-            name: [
-                sum(e["success"] for e in episodes if e["named"] == name),
-                sum(e["named"] == name for e in episodes),
+        "by_instruction": {
+            instruction: [
+                sum(e["success"] for e in episodes if e["instruction"] == instruction),
+                sum(e["instruction"] == instruction for e in episodes),
             ]
-            for name in named
+            for instruction in asked
         },
     }
 
@@ -112,50 +130,61 @@ def wilson_interval(rate: float, n: int) -> tuple[float, float]:
 def report(summary: dict) -> str:
     """The summary in lines for a person."""
     low, high = summary["success_interval_95"]
-    by_named = ", ".join(f"{k} {s}/{n}" for k, (s, n) in summary["by_named"].items())
+    by_instruction = "\n".join(
+        f"  {successes}/{n} {instruction}"
+        for instruction, (successes, n) in summary["by_instruction"].items()
+    )
     return (
+        f"{summary['embodiment']}, {summary['task']}, {summary['shift']}\n"
         f"success        {summary['success_rate']:.0%} of {summary['n']} episodes "
         f"(95 % interval {low:.0%} to {high:.0%}); chance {summary['chance']:.0%}\n"
-        f"by instruction {by_named}\n"
-        f"mistakes       another object {summary['lifted_another']:.0%}, "
-        f"none {summary['lifted_nothing']:.0%}\n"
-        f"median length  {summary['median_steps']:.0f} action steps when successful"
+        f"mistakes       did something else {summary['did_another']:.0%}, "
+        f"nothing {summary['did_nothing']:.0%}\n"
+        f"median length  {summary['median_steps']:.0f} action steps when successful\n"
+        f"{by_instruction}"
     )
 
 
 _worker: dict = {}
 
 
-def _start_worker(embodiment_path: Path, checkpoint: Path, replan_steps: int) -> None:
+def _start_worker(
+    embodiment_path: Path, checkpoint: Path, task: str, shift: str, replan_steps: int
+) -> None:
     """Load policy and world once per process."""
     from qwen_vla_model.policy import QwenVlaPolicy
-    from qwen_vla_sim.worlds.widowx import WidowxWorld
+    from qwen_vla_sim.registry import find_tasks, make_world
+    from qwen_vla_sim.tasks.task import Shift
 
     embodiment = load_embodiment(embodiment_path)
     _worker["policy"] = QwenVlaPolicy.load(checkpoint, embodiment)
     _worker["codec"] = EmbodimentCodec(embodiment)
-    _worker["world"] = WidowxWorld()
+    _worker["world"] = make_world(embodiment)
+    _worker["task"] = find_tasks(embodiment, task)[0]
+    _worker["shift"] = Shift(shift)
     _worker["replan_steps"] = replan_steps
 
 
 def _episode(seed: int) -> dict:
     from qwen_vla_sim.rollout import roll_out
-    from qwen_vla_sim.tasks.pick_up import sample_scene
 
-    scene = sample_scene(seed, _worker["codec"])
+    task = _worker["task"]
+    scene = task.sample(seed, _worker["shift"])
     rollout = roll_out(
         _worker["policy"],
         _worker["codec"],
         _worker["world"],
-        seed,
+        task,
+        scene,
         replan_steps=_worker["replan_steps"],
     )
     return {
         "seed": seed,
-        "instruction": rollout.instruction,
-        "named": scene.colour,
-        "blocks": len(scene.blocks),
-        "lifted": rollout.lifted,
-        "success": bool(rollout.success),
+        "task": task.name,
+        "shift": scene.shift.value,
+        "instruction": scene.instruction,
+        "instructions": len(scene.instructions),
+        "done": rollout.outcome.done,
+        "success": bool(rollout.outcome.success),
         "steps": rollout.steps,
     }

@@ -114,10 +114,12 @@ class Operator(Node):
         (result,) = self._call(SetParameters, "sim_node/set_parameters", request).results
         if not result.successful:
             raise OperatorError(f"sim_node refused seed {seed}: {result.reason}")
-        instruction = self._call(Trigger, "sim_node/reset", Trigger.Request()).message
+        answer = self._call(Trigger, "sim_node/reset", Trigger.Request())
+        if not answer.success:
+            raise OperatorError(f"sim_node did not lay out a scene: {answer.message}")
         if not self.wait(lambda: self.task_status.get("seed") == seed, 5.0):
             raise OperatorError(f"sim_node did not report seed {seed} within 5 s")
-        return instruction
+        return answer.message
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Let time pass until ``condition`` holds; False when it did not within ``timeout_s``."""

@@ -4,53 +4,92 @@ A policy drifts to where a perfect expert never is; these disturbances go there 
 recordings show the way back.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
-from qwen_vla_core.embodiment.codec import EmbodimentCodec
+from qwen_vla_core.embodiment import Embodiment, Group
 
-from .tasks.pick_up import Scene, pose_to_joints
-from .worlds.widowx_mjcf import FINGER_LIMITS_M
+from .tasks.task import Scene, Task
 
-NOISE_SIGMA = np.array([0.003, 0.003, 0.003, 0.015, 0.015, 0.03])
-"""Per action step, m and rad: a tenth of a full step."""
+BEAT_S = 0.2
+"""Noise is drawn for every action step; what is larger is drawn, and lasts, by this time."""
 BUMP_PROBABILITY = 0.05
-BUMP = np.array([0.05, 0.05, 0.05, 0.1, 0.1, 0.25])
-"""Largest part of a bump, which replaces an action: the action limits of BridgeData."""
+"""Chance per beat that a group does something else altogether."""
 TOGGLE_PROBABILITY = 0.02
-"""Chance per step that the gripper does the opposite for one to three steps."""
+"""Chance per beat that a gripper does the opposite, for one to three beats."""
 GRIPPER_SIGMA = 0.05
-WILD_START_PROBABILITY = 0.3
-WILD_START = np.array([[0.18, 0.36], [-0.15, 0.15], [0.06, 0.22], [-0.5, 0.5]])
-"""x, y, z m and yaw rad; down to where the fingertips clear the blocks by 7 mm."""
+SCATTER_PROBABILITY = 0.3
+"""Part of the episodes that start where the robot may get but does not usually start."""
 
 
 class Disturbance:
     """The bad luck of one episode."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, embodiment: Embodiment) -> None:
         self._rng = np.random.default_rng([seed, 1])
-        self._toggled_steps = 0
+        self._groups = embodiment.groups
+        self._step_s = embodiment.action_step_s
+        self._beat_steps = max(1, round(BEAT_S * embodiment.action_hz))
+        self._left = dict.fromkeys((group.name for group in embodiment.groups), 0)
+        self._bumps: dict[str, np.ndarray] = {}
 
-    def start(self, scene: Scene, codec: EmbodimentCodec) -> Scene:
-        """The scene, sometimes with the gripper anywhere over the table and partly closed."""
-        if self._rng.random() >= WILD_START_PROBABILITY:
+    def start(self, task: Task, scene: Scene) -> Scene:
+        """The scene, sometimes with the robot somewhere else."""
+        if self._rng.random() >= SCATTER_PROBABILITY:
             return scene
-        joints = pose_to_joints(*self._rng.uniform(*WILD_START.T), codec)
-        return replace(scene, positions_D=np.append(joints, self._rng.uniform(*FINGER_LIMITS_M)))
+        return task.scatter(scene, self._rng)
 
-    def apply(self, action: np.ndarray) -> np.ndarray:
-        """What is executed in place of ``action`` [7]."""
-        disturbed = action.copy()
-        if self._rng.random() < BUMP_PROBABILITY:
-            disturbed[:6] = self._rng.uniform(-BUMP, BUMP)
-        else:
-            disturbed[:6] += self._rng.normal(0.0, NOISE_SIGMA)
-        if self._rng.random() < TOGGLE_PROBABILITY:
-            self._toggled_steps = int(self._rng.integers(1, 4))
-        if self._toggled_steps:
-            self._toggled_steps -= 1
-            disturbed[6] = 1.0 - disturbed[6]
-        disturbed[6] += self._rng.normal(0.0, GRIPPER_SIGMA)
-        return disturbed
+    def apply(self, action_C: np.ndarray) -> np.ndarray:
+        """What is executed in place of an action [C], native units."""
+        parts, start = [], 0
+        for group in self._groups:
+            part = action_C[start : start + len(group.action_channels)]
+            start += len(part)
+            parts.append(self._toggle(group, part) if _opens(group) else self._push(group, part))
+        return np.concatenate(parts)
+
+    def _push(self, group: Group, action: np.ndarray) -> np.ndarray:
+        noise, bump = _scales(group, self._step_s)
+        if self._rng.random() < BUMP_PROBABILITY / self._beat_steps:
+            self._bumps[group.name] = self._rng.uniform(-bump, bump)
+            self._left[group.name] = self._beat_steps
+        elif not self._left[group.name]:
+            return action + self._rng.normal(0.0, noise)
+        self._left[group.name] -= 1
+        pushed = self._bumps[group.name]
+        return action + pushed if group.action.convention == "joint_position" else pushed
+
+    def _toggle(self, group: Group, action: np.ndarray) -> np.ndarray:
+        if self._rng.random() < TOGGLE_PROBABILITY / self._beat_steps:
+            self._left[group.name] = int(self._rng.integers(1, 4)) * self._beat_steps
+        if self._left[group.name]:
+            self._left[group.name] -= 1
+            action = 1.0 - action
+        return action + self._rng.normal(0.0, GRIPPER_SIGMA)
+
+
+def _opens(group: Group) -> bool:
+    return group.action.convention == "gripper"
+
+
+def _scales(group: Group, step_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Noise per step and largest bump, one value for each channel, native units."""
+    match group.action.convention:
+        case "ee_delta":
+            # A tenth of a full step; BridgeData's action limits.
+            return (
+                np.array([0.003, 0.003, 0.003, 0.015, 0.015, 0.03]),
+                np.array([0.05, 0.05, 0.05, 0.1, 0.1, 0.25]),
+            )
+        case "joint_position":
+            # A twentieth and a third of what the joints may move in a step, on top of the target:
+            # the expert goes on from where the command got to, so that offsets add up.
+            full = np.array([joint.velocity for joint in group.joints]) * step_s
+            return full / 20.0, full / 3.0
+        case "base_waypoints":
+            # A tenth and all of half the speed limit for the length of a step.
+            speed, _, turn = (joint.velocity * step_s / 2.0 for joint in group.joints)
+            return np.array([speed, 0.0, turn]) / 10.0, np.array([speed, 0.0, turn])
+        case "base_velocity":
+            speed, _, turn = (joint.velocity / 2.0 for joint in group.joints)
+            return np.array([speed, turn]) / 10.0, np.array([speed, turn])
+    raise ValueError(f"no disturbance is known for {group.action.convention}")

@@ -15,72 +15,95 @@ from qwen_vla_core.embodiment import Camera, EmbodimentCodec
 from qwen_vla_core.embodiment.loader import load_embodiment
 from qwen_vla_core.episode import Episode
 
-from .boxes import visible_box
 from .disturbance import Disturbance
+from .registry import find_tasks, make_world
 from .robot_chain import RobotChain
-from .tasks.pick_up import instruction_for, judge, sample_scene
-from .tasks.pick_up_expert import PickUpExpert
-from .worlds.widowx import WidowxWorld
+from .tasks.task import FIRST_TRAINING_SEED, Task
+from .worlds.world import World
 
-FIRST_TRAINING_SEED = 10_000
-"""Seeds below are for evaluation and never recorded."""
-MAX_STEPS = 45
 STEPS_AFTER_SUCCESS = 4
-"""Recorded after the lift, so that holding still is learned too."""
+"""Recorded after it, so that staying there is learned too."""
+RECORDED_HZ = 5.0
+"""At most so many action steps in a second are recorded: at 50 Hz neighbours are all alike."""
 
 
-def record_episode(codec: EmbodimentCodec, world: WidowxWorld, seed: int) -> Episode:
+def record_episode(codec: EmbodimentCodec, world: World, task: Task, seed: int) -> Episode:
     """The expert carries out the scene of ``seed`` under disturbances.
 
-    At each step, the plan for every colour on the table is stored: the same images with other
-    words. A plan is valid while no other block is in the gripper.
+    At each recorded step, the plan for every instruction of the scene is stored: the same images
+    with other words.
     """
-    horizon = codec.embodiment.horizon
-    expert, disturbance = PickUpExpert(codec), Disturbance(seed)
-    scene = disturbance.start(sample_scene(seed, codec), codec)
-    world.reset(scene.positions_D, scene.blocks)
-    chain = RobotChain(codec, world)
-    images = {camera.name: [] for camera in codec.embodiment.cameras}
+    robot = codec.embodiment
+    disturbance = Disturbance(seed, robot)
+    scene = disturbance.start(task, task.sample(seed))
+    scene.lay_out(world)
+    expert, chain = task.expert(world, scene), RobotChain(codec, world)
+    targets = [task.target(scene, instruction) for instruction in scene.instructions]
+    stride = max(1, round(robot.action_hz / RECORDED_HZ))
+    images = {camera.name: [] for camera in robot.cameras}
     states, commanded, actions, valid, boxes = [], [], [], [], []
-    remaining = MAX_STEPS
+    remaining = round(task.time_limit_s * robot.action_hz)
+    step = 0
     while remaining:
-        situation = expert.situation(chain.commanded_D, world, tuple(scene.blocks))
-        plans = [expert.plan(situation, colour, horizon) for colour in scene.blocks]
-        grasped = {colour for colour in scene.blocks if expert.grasped(situation, colour)}
-        views = {camera.name: _view(world, camera) for camera in codec.embodiment.cameras}
-        for name, view in views.items():
-            images[name].append(_png(view))
-        boxes.append([[visible_box(v, colour) for v in views.values()] for colour in scene.blocks])
-        states.append(codec.state(world.positions_D))
-        commanded.append(chain.commanded_D)
-        actions.append(plans)
-        valid.append([np.full(horizon, grasped <= {colour}) for colour in scene.blocks])
-        executed = disturbance.apply(plans[0][0])
-        chain.play(codec.normalize_actions(executed[None]))
-        chain.advance(codec.embodiment.action_step_s)
+        if step % stride == 0:
+            plans = [
+                expert.plan(chain.commanded_D, instruction, robot.horizon)
+                for instruction in scene.instructions
+            ]
+            for camera in robot.cameras:
+                images[camera.name].append(_png(_view(world, camera)))
+            boxes.append([world.visible_boxes(camera.name, targets) for camera in robot.cameras])
+            states.append(codec.state(world.positions_D))
+            commanded.append(chain.commanded_D)
+            actions.append(plans)
+            feasible = [expert.feasible(instruction) for instruction in scene.instructions]
+            valid.append(np.tile(np.array(feasible)[:, None], robot.horizon))
+            action = plans[0][0]
+        else:
+            action = expert.plan(chain.commanded_D, scene.instruction, 1)[0]
+        chain.play(codec.normalize_actions(disturbance.apply(action)[None]))
+        chain.advance(robot.action_step_s)
+        step += 1
         remaining -= 1
-        if judge(world, scene).success:
-            remaining = min(remaining, STEPS_AFTER_SUCCESS)
+        if task.judge(world, scene).success:
+            remaining = min(remaining, STEPS_AFTER_SUCCESS * stride)
     return Episode(
-        embodiment=codec.embodiment.name,
-        stride=1,
+        embodiment=robot.name,
+        stride=stride,
         seed=seed,
-        instructions=tuple(instruction_for(colour) for colour in scene.blocks),
+        instructions=scene.instructions,
         images={name: tuple(frames) for name, frames in images.items()},
         states_TS=np.array(states, dtype=np.float32),
         commanded_TD=np.array(commanded, dtype=np.float32),
         actions_NTHC=np.array(actions, dtype=np.float32).swapaxes(0, 1),
         valid_NTH=np.array(valid).swapaxes(0, 1),
-        boxes_NTV4=np.array(boxes).swapaxes(0, 1),
+        boxes_NTV4=np.array(boxes).transpose(2, 0, 1, 3),
     )
 
 
-def generate(embodiment: Path, out: Path, first_seed: int, episodes: int, workers: int) -> None:
+def generate(
+    embodiment: Path,
+    out: Path,
+    first_seed: int,
+    episodes: int,
+    workers: int,
+    task: str | None = None,
+) -> None:
     """Record the episodes that ``out`` lacks, one file each; may be interrupted and repeated.
+
+    Args:
+        embodiment: the robot's YAML.
+        out: folder of the episodes.
+        first_seed: at least ``FIRST_TRAINING_SEED``.
+        episodes: how many.
+        workers: processes.
+        task: its name; None for all that the robot can do, seed by seed in turn.
 
     Raises:
         ValueError: ``first_seed`` belongs to the evaluation.
+        EmbodimentError: the robot cannot be simulated, or not do the task.
     """
+    find_tasks(load_embodiment(embodiment), task)  # refused here in words, not in every worker
     if first_seed < FIRST_TRAINING_SEED:
         raise ValueError(f"seeds below {FIRST_TRAINING_SEED} are for evaluation; got {first_seed}")
     out.mkdir(parents=True, exist_ok=True)
@@ -90,7 +113,7 @@ def generate(embodiment: Path, out: Path, first_seed: int, episodes: int, worker
         ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool,
         tqdm(total=episodes, initial=episodes - len(missing), unit="episode") as progress,
     ):
-        jobs = [pool.submit(_record, embodiment, seed, paths[seed]) for seed in missing]
+        jobs = [pool.submit(_record, embodiment, task, seed, paths[seed]) for seed in missing]
         for job in as_completed(jobs):
             job.result()
             progress.update()
@@ -103,15 +126,19 @@ def _start_worker() -> None:
 
 
 @cache
-def _workplace(embodiment: Path) -> tuple[EmbodimentCodec, WidowxWorld]:
-    return EmbodimentCodec(load_embodiment(embodiment)), WidowxWorld()
+def _workplace(
+    embodiment: Path, task: str | None
+) -> tuple[EmbodimentCodec, World, tuple[Task, ...]]:
+    robot = load_embodiment(embodiment)
+    return EmbodimentCodec(robot), make_world(robot), find_tasks(robot, task)
 
 
-def _record(embodiment: Path, seed: int, path: Path) -> None:
-    record_episode(*_workplace(embodiment), seed).save(path)
+def _record(embodiment: Path, task: str | None, seed: int, path: Path) -> None:
+    codec, world, tasks = _workplace(embodiment, task)
+    record_episode(codec, world, tasks[seed % len(tasks)], seed).save(path)
 
 
-def _view(world: WidowxWorld, camera: Camera) -> np.ndarray:
+def _view(world: World, camera: Camera) -> np.ndarray:
     """The model's view of a camera, resized as the policy does it."""
     size = (camera.width, camera.height)
     return cv2.resize(world.render(camera.name), size, interpolation=cv2.INTER_AREA)
@@ -132,6 +159,7 @@ def main() -> None:
     )
     parser.add_argument("--embodiment", type=Path, required=True, help="embodiment YAML")
     parser.add_argument("--out", type=Path, required=True, help="folder of the episodes")
+    parser.add_argument("--task", help="name of a task (all the robot can do, in turn)")
     parser.add_argument("--episodes", type=int, default=3000)
     parser.add_argument("--first-seed", type=int, default=FIRST_TRAINING_SEED)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
@@ -142,6 +170,7 @@ def main() -> None:
         arguments.first_seed,
         arguments.episodes,
         arguments.workers,
+        arguments.task,
     )
 
 

@@ -1,32 +1,36 @@
-"""The way from a policy's actions to the servos, without ROS and in simulated time.
+"""The way from a policy's actions to the motors, without ROS and in simulated time.
 
 Actions -> codec (integrated deltas, inverse kinematics) -> the control loop of control_node
-(timeline, cross-fade, safety filter) at command_hz -> position servos, and the proportional pwm
-loop of Bridge's gripper.
+(timeline, cross-fade, safety filter) at command_hz -> what each group's driver makes of it.
 """
 
 import numpy as np
 
+from qwen_vla_core.embodiment import Group
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
+from qwen_vla_core.embodiment.gripper_drive import pwm_for
 from qwen_vla_core.execution import ControlLoop
 from qwen_vla_core.modes import Trigger
+from qwen_vla_core.safety import Motion
 from qwen_vla_core.types import ActionChunk
 
-from .worlds.widowx import WidowxWorld
+from .worlds.world import World
 
 
 class RobotChain:
     """Drives one world as control_node and its drivers drive the robot.
 
     Attributes:
-        commanded_D: joint positions [7] last commanded; deltas are integrated from here.
+        commanded_D: joint positions [D] last commanded; deltas are integrated from here.
         chunk: what was handed over last; None before the first.
     """
 
-    def __init__(self, codec: EmbodimentCodec, world: WidowxWorld) -> None:
+    def __init__(self, codec: EmbodimentCodec, world: World) -> None:
         """Start in autonomy where the world's robot stands."""
         self._codec, self._world = codec, world
-        self._gripper = next(g.driver for g in codec.embodiment.groups if g.name == "gripper")
+        self._groups = [
+            (group, codec.embodiment.group_slice(group.name)) for group in codec.embodiment.groups
+        ]
         self._loop = ControlLoop(codec.embodiment)
         self._periods = 0
         self.chunk: ActionChunk | None = None
@@ -63,13 +67,26 @@ class RobotChain:
         for _ in range(round(duration_s * command_hz)):
             self._periods += 1
             self._loop.on_joints(self._world.positions_D, self.now_s)
-            cycle = self._loop.update(self.now_s, self.now_s)
-            self._command(cycle.filtered.motion.command_D)
+            motion = self._loop.update(self.now_s, self.now_s).filtered.motion
+            self.commanded_D = motion.command_D
+            for group, rows in self._groups:
+                self._command(group, motion, rows)
             self._world.step(1.0 / command_hz)
 
-    def _command(self, target_D: np.ndarray) -> None:
-        self.commanded_D = target_D
-        self._world.command_arm(target_D[:-1])
-        error_m = target_D[-1] - self._world.positions_D[-1]
-        share = np.clip(error_m * self._gripper.gain_per_m, -1.0, 1.0)
-        self._world.gripper.command(share * self._gripper.pwm_limit)
+    def _command(self, group: Group, motion: Motion, rows: slice) -> None:
+        """What the driver of a group sends."""
+        targets_G, driver = motion.command_D[rows], group.driver
+        match driver.type:
+            case "interbotix_group":
+                for joint, target in zip(group.joints, targets_G, strict=True):
+                    self._world.arms[driver.namespace].command_joint(joint.driver_name, target)
+            case "interbotix_pwm_gripper":
+                error_m = targets_G[0] - self._world.positions_D[rows][0]
+                pwm = pwm_for(error_m, driver.gain_per_m, driver.pwm_limit)
+                self._world.arms[driver.namespace].gripper.command(pwm)
+            case "interbotix_position_gripper":
+                motor_rad = group.gripper_ends.motor_rad(targets_G[0])
+                self._world.arms[driver.namespace].gripper.command(motor_rad)
+            case "twist":
+                ahead, _, turn = motion.velocity_D[rows]
+                self._world.base.command(ahead, turn)

@@ -4,91 +4,87 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
-from qwen_vla_core.execution import prefix_of
+from qwen_vla_core.execution import Prefix, prefix_of
 from qwen_vla_core.policy import Policy
 from qwen_vla_core.types import Observation
 
 from .robot_chain import RobotChain
-from .tasks.pick_up import TIME_LIMIT_STEPS, judge, sample_scene
-from .worlds.widowx import WidowxWorld
+from .tasks.task import Expert, Outcome, Scene, Task
+from .worlds.world import World
 
-HELD_STEPS = 2
-"""Success must last this many action steps, so that a block flicked up does not count."""
+HELD_S = 0.4
+"""Success must last this long, so that a block flicked up does not count."""
 LATENCY_S = 0.1
 """Simulated time between an observation and its chunk: what the tiny model takes on two cores."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """How an episode ended.
+    """How an episode ended, after a number of action steps."""
 
-    Attributes:
-        lifted: the block held in the air at the end, if any.
-        steps: action steps it took.
-    """
-
-    seed: int
-    instruction: str
-    success: bool
-    lifted: str | None
+    outcome: Outcome
     steps: int
 
 
 def roll_out(
     policy: Policy,
     codec: EmbodimentCodec,
-    world: WidowxWorld,
-    seed: int,
+    world: World,
+    task: Task,
+    scene: Scene,
     *,
     replan_steps: int = 4,
     latency_s: float = LATENCY_S,
     on_step: Callable[[Observation], None] | None = None,
 ) -> Rollout:
-    """Run the scene of ``seed`` until the named block is held or the time is over.
+    """Run a scene until what it asks for is done or the time is over.
 
     Args:
         policy: who is asked.
         codec: the robot's.
         world: put into the scene first.
-        seed: below 10000 for evaluation.
-        replan_steps: action steps between the observations of successive chunks.
-        latency_s: how long the old chunk plays on until the new one is there; at most one
-            action step.
+        task: what the scene is of.
+        scene: start, and instruction.
+        replan_steps: action steps between the observations of successive chunks; at least the
+            latency.
+        latency_s: how long the old chunk plays on until the new one is there.
         on_step: called with what the robot sees at each action step, for videos.
     """
-    scene = sample_scene(seed, codec)
-    world.reset(scene.positions_D, scene.blocks)
+    scene.lay_out(world)
     chain = RobotChain(codec, world)
     step_s = codec.embodiment.action_step_s
     delay_steps = math.ceil(latency_s / step_s)
+    replan_steps = max(replan_steps, delay_steps)
     step = held_steps = 0
-    while step < TIME_LIMIT_STEPS and held_steps < HELD_STEPS:
+    due_s = math.inf
+    while step < task.time_limit_s / step_s and held_steps < HELD_S / step_s:
         replan = step % replan_steps == 0
         if replan or on_step is not None:
             observation = observe(codec, world, chain, scene.instruction)
         if on_step is not None:
             on_step(observation)
         if replan:
-            prefix = prefix_of(chain.chunk, observation, codec, delay_steps)
-            actions_HC = policy.infer(observation, prefix)
-            chain.advance(latency_s)
-            chain.play(actions_HC, observation.commanded_D, observation.stamp_s)
-        chain.advance(step_s - latency_s if replan else step_s)
+            asked, due_s = observation, chain.now_s + latency_s
+            prefix = prefix_of(chain.chunk, asked, codec, delay_steps)
+            actions_HC = policy.infer(asked, prefix)
+        if (wait_s := due_s - chain.now_s) <= step_s + 1e-9:
+            chain.advance(wait_s)
+            chain.play(actions_HC, asked.commanded_D, asked.stamp_s)
+            due_s = math.inf
+            chain.advance(step_s - wait_s)
+        else:
+            chain.advance(step_s)
         step += 1
-        outcome = judge(world, scene)
+        outcome = task.judge(world, scene)
         held_steps = held_steps + 1 if outcome.success else 0
-    return Rollout(
-        seed=seed,
-        instruction=scene.instruction,
-        success=outcome.success,
-        lifted=outcome.lifted,
-        steps=step,
-    )
+    return Rollout(outcome=outcome, steps=step)
 
 
 def observe(
-    codec: EmbodimentCodec, world: WidowxWorld, chain: RobotChain, instruction: str
+    codec: EmbodimentCodec, world: World, chain: RobotChain, instruction: str
 ) -> Observation:
     """What the robot sees now: its cameras, measured and commanded joints."""
     return Observation(
@@ -98,3 +94,20 @@ def observe(
         commanded_D=chain.commanded_D,
         instruction=instruction,
     )
+
+
+class ExpertPolicy:
+    """An expert as a policy: it peeks into the world instead of looking at the images."""
+
+    def __init__(self, expert: Expert, codec: EmbodimentCodec) -> None:
+        self._expert, self._codec = expert, codec
+
+    def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
+        """Normalised actions [H, C] towards what the instruction asks for.
+
+        Raises:
+            InstructionError: it asks for nothing in this scene.
+        """
+        horizon = self._codec.embodiment.horizon
+        plan = self._expert.plan(observation.commanded_D, observation.instruction, horizon)
+        return self._codec.normalize_actions(plan)

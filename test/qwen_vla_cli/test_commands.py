@@ -60,11 +60,13 @@ def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("check", "windowx"), "there are: widowx"),
+        (("check", "windowx"), "no embodiment 'windowx'"),
         (("check", "nowhere.yaml"), "nowhere.yaml"),
         (("evaluate", "--embodiment", "windowx"), "windowx"),
         (("evaluate", "--checkpoint", "/nowhere"), "/nowhere"),
         (("evaluate", "--episodes", "0"), "--episodes"),
+        (("evaluate", "--task", "juggle"), "no task 'juggle'; there are pick_up"),
+        (("evaluate", "--shift", "gravity"), "choose one of in_distribution, colour"),
         (("evaluate", "--seed", "-1"), "--seed"),
         (("demo", "--episodes", "0"), "--episodes"),
         (("demo", "--instruction", ""), "empty"),
@@ -86,14 +88,14 @@ def test_when_successes_are_counted_expect_an_interval_around_the_rate(counts):
 
 
 def test_when_episodes_are_summarised_expect_mistakes_told_apart_from_chance():
-    def episode(named, lifted, blocks):
-        return {"named": named, "lifted": lifted, "blocks": blocks, "steps": 20} | {
-            "success": named == lifted
+    def episode(asked, done, instructions):
+        return {"instruction": asked, "done": done, "instructions": instructions, "steps": 20} | {
+            "success": asked == done
         }
 
     summary = summarize(
         [episode("red", "red", 2), episode("red", "blue", 2), episode("blue", None, 4)]
     )
-    assert summary["success_rate"] == summary["lifted_another"] == summary["lifted_nothing"]
+    assert summary["success_rate"] == summary["did_another"] == summary["did_nothing"]
     assert summary["chance"] == pytest.approx((0.5 + 0.5 + 0.25) / 3)
-    assert summary["by_named"] == {"blue": [0, 1], "red": [1, 2]}
+    assert summary["by_instruction"] == {"blue": [0, 1], "red": [1, 2]}

@@ -9,8 +9,7 @@ import pytest
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.episode import Episode
 from qwen_vla_sim.generate import generate, record_episode
-from qwen_vla_sim.tasks.pick_up import colour_in
-from qwen_vla_sim.worlds.widowx import WidowxWorld
+from qwen_vla_sim.registry import make_tasks, make_world
 
 WIDOWX = Path(__file__).parents[2] / "embodiments" / "widowx.yaml"
 SEED = 10_003
@@ -22,21 +21,28 @@ def codec():
 
 
 @pytest.fixture(scope="module")
-def episode(codec):
-    return record_episode(codec, WidowxWorld(), SEED)
+def record(codec):
+    world, tasks = make_world(codec.embodiment), make_tasks(codec.embodiment)
+    return lambda task, seed: record_episode(codec, world, tasks[task], seed)
 
 
-def test_when_a_seed_is_recorded_twice_expect_the_same_episode(codec, episode):
-    again = record_episode(codec, WidowxWorld(), SEED)
+@pytest.fixture(scope="module")
+def episode(record):
+    return record("pick_up", SEED)
+
+
+def test_when_a_seed_is_recorded_twice_expect_the_same_episode(record, episode):
+    record("pick_up", SEED + 1)
+    again = record("pick_up", SEED)
     assert again.images == episode.images and again.instructions == episode.instructions
     np.testing.assert_array_equal(again.actions_NTHC, episode.actions_NTHC)
 
 
-def test_when_an_episode_is_recorded_expect_one_plan_per_colour_on_the_table(codec, episode):
-    colours = [colour_in(instruction) for instruction in episode.instructions]
-    assert len(set(colours)) == len(colours) in (2, 3)
+def test_when_an_episode_is_recorded_expect_one_plan_per_instruction(codec, episode):
+    count = len(episode.instructions)
+    assert len(set(episode.instructions)) == count in (2, 3)
     steps, horizon = len(episode.states_TS), codec.embodiment.horizon
-    assert episode.actions_NTHC.shape == (len(colours), steps, horizon, 7)
+    assert episode.actions_NTHC.shape == (count, steps, horizon, 7)
     plans = episode.actions_NTHC[:, 0, :, :3].sum(axis=1)
     assert np.linalg.norm(plans[0] - plans[1]) > 0.05  # other words, another way
 

@@ -4,19 +4,19 @@ A function of what a camera can see (gripper pose and opening, blocks), so that 
 memory can imitate it. Actions are BridgeData's: deltas of the commanded pose, gripper absolute.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from qwen_vla_core.embodiment.rotation import euler_from_matrix
-from qwen_vla_core.execution import Prefix
-from qwen_vla_core.types import Observation
 
-from ..worlds.widowx import WidowxWorld
-from ..worlds.widowx_mjcf import BLOCK_HALF_M, FINGER_LIMITS_M
-from .pick_up import colour_in, pointing_down
+from ..hardware.xs_models import WX250S
+from ..worlds.widowx_mjcf import BLOCK_HALF_M
+from ..worlds.world import World
+from .tabletop import pointing_down
+from .task import Scene
 
 GRASP_Z_M = BLOCK_HALF_M + 0.003
 """Tool height at the grasp; the fingertips end 12 mm below the tool."""
@@ -51,8 +51,8 @@ class Situation:
     Attributes:
         tool: commanded pose of the tool [4, 4], m.
         finger_m: measured half opening.
-        blocks: colour -> centre [3], m.
-        half_widths_m: colour -> half of what the fingers find when they close onto the block;
+        blocks: body -> centre [3], m.
+        half_widths_m: body -> half of what the fingers find when they close onto the block;
             more than half its side when it stands askew.
     """
 
@@ -63,60 +63,77 @@ class Situation:
 
 
 class PickUpExpert:
-    """Plans in the action space of the WidowX."""
+    """Plans in the action space of the WidowX.
 
-    def __init__(self, codec: EmbodimentCodec) -> None:
-        self._arm = codec.groups["arm"]
-        self._down = pointing_down(codec)
+    Args:
+        target: which body an instruction names in a scene.
+    """
 
-    def plan(self, situation: Situation, colour: str, steps: int) -> np.ndarray:
+    def __init__(
+        self,
+        codec: EmbodimentCodec,
+        world: World,
+        scene: Scene,
+        target: Callable[[Scene, str], str],
+    ) -> None:
+        self._arm, self._down = codec.groups["arm"], pointing_down(codec)
+        self._world, self._scene, self._target = world, scene, target
+
+    def plan(self, commanded_D: np.ndarray, instruction: str, steps: int) -> np.ndarray:
         """The next actions [steps, 7], native units, that lift the named block."""
-        actions = []
+        block = self._target(self._scene, instruction)
+        situation, actions = self.situation(commanded_D), []
         for _ in range(steps):
-            actions.append(self.action(situation, colour))
-            situation = self._predict(situation, colour, actions[-1])
+            actions.append(self.action(situation, block))
+            situation = self._predict(situation, block, actions[-1])
         return np.stack(actions)
 
-    def situation(
-        self, commanded_D: np.ndarray, world: WidowxWorld, colours: tuple[str, ...]
-    ) -> Situation:
-        """What there is to see in the world now of the blocks named."""
-        tool = self._arm.kinematics.forward(commanded_D[:-1])
+    def feasible(self, instruction: str) -> bool:
+        """Whether no other block is in the gripper."""
+        situation = self.situation(self._world.positions_D)
+        held = {block for block in self._scene.names if self.grasped(situation, block)}
+        return held <= {self._target(self._scene, instruction)}
+
+    def situation(self, positions_D: np.ndarray) -> Situation:
+        """What there is to see in the world now, the arm at joint positions [7]."""
+        tool = self._arm.kinematics.forward(positions_D[:-1])
+        blocks = tuple(self._scene.names)
         return Situation(
             tool=tool,
-            finger_m=float(world.positions_D[-1]),
-            blocks={colour: world.block_position(colour) for colour in colours},
+            finger_m=float(self._world.positions_D[-1]),
+            blocks={block: self._world.body_position(block) for block in blocks},
             half_widths_m={
-                colour: BLOCK_HALF_M * np.abs(world.block_rotation(colour).T @ tool[:3, 1]).sum()
-                for colour in colours
+                block: BLOCK_HALF_M
+                * np.abs(self._world.body_rotation(block).T @ tool[:3, 1]).sum()
+                for block in blocks
             },
         )
 
-    def grasped(self, situation: Situation, colour: str) -> bool:
+    def grasped(self, situation: Situation, block: str) -> bool:
         """Whether the fingers have closed onto the block."""
-        to_block = situation.blocks[colour] - situation.tool[:3, 3]
+        to_block = situation.blocks[block] - situation.tool[:3, 3]
         around = np.linalg.norm(to_block[:2]) < _AROUND_M and abs(to_block[2]) < _BELOW_M
-        closed_m = situation.half_widths_m[colour] + _HELD_MARGIN_M
+        closed_m = situation.half_widths_m[block] + _HELD_MARGIN_M
         return bool(around and situation.finger_m < closed_m)
 
-    def action(self, situation: Situation, colour: str) -> np.ndarray:
+    def action(self, situation: Situation, block: str) -> np.ndarray:
         """The next action [7]."""
         position = situation.tool[:3, 3]
-        if self.grasped(situation, colour):
+        if self.grasped(situation, block):
             return self._towards(situation, np.array([*position[:2], LIFT_Z_M]), 0.0)
-        block = situation.blocks[colour]
-        away = np.linalg.norm(block[:2] - position[:2])
+        centre = situation.blocks[block]
+        away = np.linalg.norm(centre[:2] - position[:2])
         # Fingers that already close around the block may be further off than those that start.
         slack = _CLOSING_SLACK if situation.finger_m < _OPEN_M else 1.0
         if away < slack * _CENTRED_M and position[2] < GRASP_Z_M + slack * _DOWN_M:
-            return self._towards(situation, np.array([*block[:2], GRASP_Z_M]), 0.0)
+            return self._towards(situation, np.array([*centre[:2], GRASP_Z_M]), 0.0)
         part = np.clip((away - _CENTRED_M) / _FUNNEL_M, 0.0, 1.0)
         if situation.finger_m < _OPEN_M:
             part = 1.0
         height = GRASP_Z_M + part * (HOVER_Z_M - GRASP_Z_M)
         # Low beside a block: first up, then sideways.
         sideways = np.clip(1.0 - (height - position[2]) / 0.03, 0.0, 1.0)
-        goal = position[:2] + sideways * (block[:2] - position[:2])
+        goal = position[:2] + sideways * (centre[:2] - position[:2])
         return self._towards(situation, np.array([*goal, height]), 1.0)
 
     def _towards(self, situation: Situation, goal: np.ndarray, gripper: float) -> np.ndarray:
@@ -126,38 +143,17 @@ class PickUpExpert:
         turn *= min(1.0, MAX_STEP_RAD / max(np.linalg.norm(turn), 1e-9))
         return np.array([*way, *turn, gripper])
 
-    def _predict(self, situation: Situation, colour: str, action: np.ndarray) -> Situation:
+    def _predict(self, situation: Situation, block: str, action: np.ndarray) -> Situation:
         """The situation one step later, as the world would roughly answer."""
         tool = self._arm.step(situation.tool, action[:6])
         blocks = dict(situation.blocks)
-        block = blocks[colour]
-        if self.grasped(situation, colour):
-            blocks[colour] = block + tool[:3, 3] - situation.tool[:3, 3]
-        between = np.linalg.norm(block - tool[:3, 3]) < 0.02
-        closed = situation.half_widths_m[colour] if between else FINGER_LIMITS_M[0]
-        goal = FINGER_LIMITS_M[1] if action[6] > 0.5 else closed
+        centre = blocks[block]
+        if self.grasped(situation, block):
+            blocks[block] = centre + tool[:3, 3] - situation.tool[:3, 3]
+        between = np.linalg.norm(centre - tool[:3, 3]) < 0.02
+        closed = situation.half_widths_m[block] if between else WX250S.finger_limits_m[0]
+        goal = WX250S.finger_limits_m[1] if action[6] > 0.5 else closed
         finger_m = situation.finger_m + np.clip(
             goal - situation.finger_m, -FINGER_STEP_M, FINGER_STEP_M
         )
         return replace(situation, tool=tool, finger_m=finger_m, blocks=blocks)
-
-
-class ExpertPolicy:
-    """The expert as a policy that peeks into the world instead of looking at the images."""
-
-    def __init__(self, codec: EmbodimentCodec, world: WidowxWorld) -> None:
-        self._codec, self._world = codec, world
-        self._expert = PickUpExpert(codec)
-
-    def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
-        """Normalised actions [H, 7] for the block that the instruction names.
-
-        A prefix is not needed: the plan always leads on from what was commanded.
-
-        Raises:
-            InstructionError: it does not name exactly one block.
-        """
-        colour = colour_in(observation.instruction)
-        situation = self._expert.situation(observation.commanded_D, self._world, (colour,))
-        plan = self._expert.plan(situation, colour, self._codec.embodiment.horizon)
-        return self._codec.normalize_actions(plan)

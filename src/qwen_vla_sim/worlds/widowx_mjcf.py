@@ -1,30 +1,16 @@
-"""The wx250s on a table with three blocks and two cameras, as MJCF text.
+"""The wx250s on a table with objects and two cameras, as MJCF text.
 
 Axes, joint ranges and link offsets are the published ones (Interbotix wx250s URDF and product of
 exponentials). What is seen is made of boxes and cylinders, so that it renders quickly in software.
 """
 
-from math import pi
-
 import numpy as np
 
-from ..dynamixel_gripper import GRIPPER_DAMPING_N_S_M
-
-ARM_JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")
-ARM_LIMITS_RAD = {
-    "waist": (-pi + 1e-5, pi - 1e-5),
-    "shoulder": (-1.884956, 1.989675),
-    "elbow": (-2.146755, 1.605703),
-    "forearm_roll": (-pi + 1e-5, pi - 1e-5),
-    "wrist_angle": (-1.745329, 2.146755),
-    "wrist_rotate": (-pi + 1e-5, pi - 1e-5),
-}
-"""Interbotix wx250s URDF."""
-FINGER_LIMITS_M = (0.015, 0.037)
-"""Half the opening; Interbotix wx250s URDF, left_finger."""
+from ..hardware.dynamixel_gripper import GRIPPER_DAMPING_N_S_M
+from ..hardware.xs_models import FINGER, WX250S
 
 BLOCK_HALF_M = 0.02
-BLOCK_RGB = {"red": "0.85 0.10 0.08", "green": "0.10 0.62 0.15", "blue": "0.10 0.22 0.85"}
+BLOCKS = ("block_1", "block_2", "block_3")
 
 TIMESTEP_S = 0.002
 
@@ -47,7 +33,7 @@ def _look_at(eye, target) -> str:
 
 
 def _joint(name: str, axis: str, armature: float) -> str:
-    low, high = ARM_LIMITS_RAD[name]
+    low, high = WX250S.limits_rad[name]
     return (
         f'<joint name="{name}" axis="{axis}" range="{low} {high}" limited="true" '
         f'armature="{armature}" damping="0.2"/>'
@@ -55,7 +41,7 @@ def _joint(name: str, axis: str, armature: float) -> str:
 
 
 def _finger(name: str, side: int, damping: float) -> str:
-    low, high = FINGER_LIMITS_M
+    low, high = WX250S.finger_limits_m
     return f"""
           <body name="{name}" pos="0.066 0 0" gravcomp="1">
             <joint name="{name}" type="slide" axis="0 {side} 0" range="{low} {high}"
@@ -66,17 +52,17 @@ def _finger(name: str, side: int, damping: float) -> str:
           </body>"""
 
 
-def _block(colour: str, y_m: float) -> str:
+def _block(name: str, y_m: float) -> str:
+    half = BLOCK_HALF_M
     return f"""
-    <body name="{colour}" pos="-0.5 {y_m} {BLOCK_HALF_M}">
-      <freejoint name="{colour}"/>
-      <geom type="box" size="{BLOCK_HALF_M} {BLOCK_HALF_M} {BLOCK_HALF_M}" mass="0.05"
-            rgba="{BLOCK_RGB[colour]} 1" {_TOUCHED} {_GRIP}/>
+    <body name="{name}" pos="-0.5 {y_m} 0.1" gravcomp="1">
+      <freejoint name="{name}"/>
+      <geom type="box" size="{half} {half} {half}" mass="0.05" {_TOUCHED} {_GRIP}/>
     </body>"""
 
 
 def _servo(joint: str, kp: float, lag_s: float, effort: float) -> str:
-    low, high = ARM_LIMITS_RAD[joint]
+    low, high = WX250S.limits_rad[joint]
     return (
         f'<position name="{joint}" joint="{joint}" kp="{kp}" kv="{kp * lag_s}" '
         f'ctrlrange="{low} {high}" forcerange="-{effort} {effort}"/>'
@@ -84,7 +70,7 @@ def _servo(joint: str, kp: float, lag_s: float, effort: float) -> str:
 
 
 def widowx_mjcf() -> str:
-    """The whole world; blocks that a task does not use stay parked behind the robot."""
+    """The whole world; objects that a task does not use float behind the robot."""
     return f"""
 <mujoco model="widowx">
   <compiler angle="radian" autolimits="true"/>
@@ -102,8 +88,10 @@ def widowx_mjcf() -> str:
     <light pos="0.3 0.3 1.5" dir="0 -0.2 -1" directional="true" castshadow="false"
            diffuse="0.4 0.4 0.4" specular="0 0 0"/>
     <camera name="over_shoulder" {_look_at((-0.05, 0.42, 0.42), (0.28, 0.015, 0.075))} fovy="34"/>
-    <geom name="table" type="box" pos="0.2 0 -0.02" size="0.9 0.9 0.02" rgba="0.78 0.74 0.68 1"
-          {_TOUCHED} {_GRIP}/>
+    <body name="ground">
+      <geom type="box" pos="0.2 0 -0.02" size="0.9 0.9 0.02" rgba="0.78 0.74 0.68 1"
+            {_TOUCHED} {_GRIP}/>
+    </body>
     <geom type="cylinder" pos="0 0 0.035" size="0.055 0.035" {_DARK} {_SEEN}/>
     <body name="shoulder_link" pos="0 0 0.07" gravcomp="1">
       {_joint("waist", "0 0 1", 0.06)}
@@ -132,18 +120,18 @@ def widowx_mjcf() -> str:
                 <site name="ee_gripper_link" pos="0.093575 0 0" size="0.003" rgba="0 0 0 0"/>
                 <camera name="wrist" pos="0.02 0 0.075" fovy="75"
                         xyaxes="0 -1 0 0.5 0 0.866"/>
-                {_finger("left_finger", 1, GRIPPER_DAMPING_N_S_M)}
-                {_finger("right_finger", -1, 0.0)}
+                {_finger(FINGER, 1, GRIPPER_DAMPING_N_S_M)}
+                {_finger(f"{FINGER}_mirror", -1, 0.0)}
               </body>
             </body>
           </body>
         </body>
       </body>
     </body>
-    {"".join(_block(colour, 0.2 * i - 0.2) for i, colour in enumerate(BLOCK_RGB))}
+    {"".join(_block(name, 0.2 * i - 0.2) for i, name in enumerate(BLOCKS))}
   </worldbody>
   <equality>
-    <joint joint1="right_finger" joint2="left_finger" polycoef="0 1 0 0 0"
+    <joint joint1="{FINGER}_mirror" joint2="{FINGER}" polycoef="0 1 0 0 0"
            solref="0.004 1" solimp="0.99 0.999 0.001"/>
   </equality>
   <actuator>
@@ -153,6 +141,6 @@ def widowx_mjcf() -> str:
     {_servo("forearm_roll", 80, 0.02, 2)}
     {_servo("wrist_angle", 200, 0.02, 5)}
     {_servo("wrist_rotate", 40, 0.02, 1)}
-    <motor name="gripper" joint="left_finger"/>
+    <motor name="{FINGER}" joint="{FINGER}"/>
   </actuator>
 </mujoco>"""

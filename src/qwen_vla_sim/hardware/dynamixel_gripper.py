@@ -8,13 +8,13 @@ from math import asin, cos, sin, sqrt
 
 import numpy as np
 
-HORN_M, ROD_M = 0.014, 0.024
-"""Servo horn and connecting rod of the wx250s (Interbotix motor configuration)."""
+from .xs_models import WX250S, XsModel
+
 PWM_FULL = 885
 """Full scale of the servo's PWM (DYNAMIXEL X manual, Goal PWM)."""
 FORCE_PER_PWM_N = 0.1
 """35 N at Bridge's 350: below the linkage's ideal 115 N, as losses and current limits leave it."""
-GRIPPER_DAMPING_N_S_M = FORCE_PER_PWM_N * PWM_FULL / (4.8 * HORN_M)
+GRIPPER_DAMPING_N_S_M = FORCE_PER_PWM_N * PWM_FULL / (4.8 * WX250S.horn_m)
 """Back-EMF: full PWM turns at 46 rpm = 4.8 rad/s without load (XM430-W350 at 12 V)."""
 _POSITION_GAIN_PWM_M = 150_000.0
 """Full PWM from 6 mm of error on."""
@@ -24,22 +24,25 @@ CURRENT_LIMITED_PWM = 350.0
 MODES = ("position", "current_based_position", "pwm", "linear_position")
 
 
-def finger_from_angle(angle_rad: float) -> float:
+def finger_from_angle(angle_rad: float, xs_model: XsModel) -> float:
     """Half the opening, m, for a motor angle (Interbotix xs_sdk, convert_angular_position)."""
-    lever = HORN_M * sin(angle_rad)
-    return lever + sqrt(ROD_M**2 - (HORN_M * cos(angle_rad)) ** 2)
+    horn_m, rod_m = xs_model.horn_m, xs_model.rod_m
+    lever = horn_m * sin(angle_rad)
+    return lever + sqrt(rod_m**2 - (horn_m * cos(angle_rad)) ** 2)
 
 
-def angle_from_finger(finger_m: float) -> float:
+def angle_from_finger(finger_m: float, xs_model: XsModel) -> float:
     """Motor angle, rad, for half the opening; inverse of ``finger_from_angle``."""
-    ratio = (HORN_M**2 + finger_m**2 - ROD_M**2) / (2.0 * HORN_M * finger_m)
+    horn_m, rod_m = xs_model.horn_m, xs_model.rod_m
+    ratio = (horn_m**2 + finger_m**2 - rod_m**2) / (2.0 * horn_m * finger_m)
     return asin(min(1.0, max(-1.0, ratio)))
 
 
 class DynamixelGripper:
     """Mode and last command of the gripper motor; ``force_n`` is its effect on the finger."""
 
-    def __init__(self) -> None:
+    def __init__(self, xs_model: XsModel) -> None:
+        self._xs_model = xs_model
         self.torque_enabled = True
         self.set_mode("pwm", 0.0)
 
@@ -63,7 +66,7 @@ class DynamixelGripper:
         elif self.mode == "linear_position":
             self._goal_m = value / 2.0
         else:
-            self._goal_m = finger_from_angle(value)
+            self._goal_m = finger_from_angle(value, self._xs_model)
 
     def force_n(self, finger_m: float) -> float:
         """Force that opens the fingers, N, with the left finger at ``finger_m``."""

@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ARM = ["waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate"]
 WAIT_S = 30.0
 
@@ -201,7 +201,7 @@ def test_when_a_scene_is_asked_for_expect_it_laid_out_and_reported(start):
     instruction = robot.call(Trigger, "sim_node/reset").message
     assert robot.wait(lambda: robot.status["seed"] == 7)
     assert robot.status["instruction"] == instruction
-    assert (robot.status["success"], robot.status["lifted"]) == (False, None)
+    assert (robot.status["success"], robot.status["done"]) == (False, None)
     assert robot.wait(lambda: abs(robot.joints["waist"] - waist) > 0.01)
 
 

@@ -11,16 +11,15 @@ from math import isfinite
 
 import numpy as np
 
-from .dynamixel_gripper import HORN_M, angle_from_finger, finger_from_angle
-from .worlds.widowx import WidowxWorld
-from .worlds.widowx_mjcf import ARM_JOINTS, ARM_LIMITS_RAD, FINGER_LIMITS_M
+from .dynamixel_gripper import angle_from_finger, finger_from_angle
+from .xs_arm import XsArm
+from .xs_models import ARM_JOINTS, FINGER
 
-JOINT_STATE_NAMES = (*ARM_JOINTS, "gripper", "left_finger", "right_finger")
+JOINT_STATE_NAMES = (*ARM_JOINTS, "gripper", FINGER, "right_finger")
 MOTOR_IDS = dict(zip((*ARM_JOINTS, "gripper"), (1, 2, 4, 6, 7, 8, 9), strict=True))
-"""Interbotix motor configuration of the wx250s; 3 and 5 are shadows of 2 and 4."""
-SLEEP_RAD = dict(zip(ARM_JOINTS, (0.0, -1.80, 1.55, 0.0, 0.8, 0.0), strict=True))
+"""Interbotix motor configurations of wx250s and vx300s; 3 and 5 are shadows of 2 and 4."""
 ARM_VELOCITY_RAD_S, FINGER_VELOCITY_M_S = np.pi, 1.0
-"""Interbotix wx250s URDF."""
+"""Interbotix URDFs."""
 MA_PER_N_M = 2300.0 / 4.1
 """XM430-W350 at 12 V: 2.3 A at a stall torque of 4.1 N m (data sheet)."""
 ARM_GROUP, GRIPPER = "arm", "gripper"
@@ -57,22 +56,22 @@ class RobotInfo:
 
 
 class XsDriver:
-    """The driver of one simulated wx250s."""
+    """The driver of one simulated arm."""
 
-    def __init__(self, world: WidowxWorld) -> None:
-        self._world = world
+    def __init__(self, arm: XsArm) -> None:
+        self._arm, self._model = arm, arm.xs_model
 
     def joint_states(self) -> JointStates:
         """All joints, then both fingers: +m and -m, their velocity and effort always 0."""
-        positions, velocities = self._world.positions_D, self._world.velocities_D
-        efforts = self._world.efforts_D * MA_PER_N_M
+        positions, velocities = self._arm.positions, self._arm.velocities
+        efforts = self._arm.efforts * MA_PER_N_M
         finger_m = float(positions[-1])
-        angle_rad = angle_from_finger(finger_m)
-        metres_per_rad = (finger_from_angle(angle_rad + 1e-4) - finger_m) / 1e-4
+        angle_rad = angle_from_finger(finger_m, self._model)
+        metres_per_rad = (finger_from_angle(angle_rad + 1e-4, self._model) - finger_m) / 1e-4
         return JointStates(
             position=[*positions[:-1].tolist(), angle_rad, finger_m, -finger_m],
             velocity=[*velocities[:-1].tolist(), velocities[-1] / metres_per_rad, 0.0, 0.0],
-            effort=[*efforts[:-1].tolist(), efforts[-1] * HORN_M, 0.0, 0.0],
+            effort=[*efforts[:-1].tolist(), efforts[-1] * self._model.horn_m, 0.0, 0.0],
         )
 
     def command_group(self, name: str, values: Sequence[float]) -> None:
@@ -100,10 +99,10 @@ class XsDriver:
         if not isfinite(value):
             raise XsError(f"joint '{name}' was commanded {value}; the real driver does not check")
         if name == GRIPPER:
-            self._world.gripper.command(value)
+            self._arm.gripper.command(value)
         else:
             # The firmware's position limits are all that stands between a command and the gear.
-            self._world.command_joint(name, float(np.clip(value, *ARM_LIMITS_RAD[name])))
+            self._arm.command_joint(name, float(np.clip(value, *self._model.limits_rad[name])))
 
     def set_operating_modes(self, cmd_type: str, name: str, mode: str) -> None:
         """Change the mode of the gripper; the arm knows only 'position'.
@@ -114,7 +113,7 @@ class XsDriver:
         for motor in self._motors(cmd_type, name):
             if motor == GRIPPER:
                 try:
-                    self._world.gripper.set_mode(mode, self._world.positions_D[-1])
+                    self._arm.gripper.set_mode(mode, self._arm.positions[-1])
                 except ValueError as error:
                     raise XsError(str(error)) from error
             elif mode != "position":
@@ -128,9 +127,9 @@ class XsDriver:
         """
         for motor in self._motors(cmd_type, name):
             if motor == GRIPPER:
-                self._world.gripper.torque_enabled = enable
+                self._arm.gripper.torque_enabled = enable
             else:
-                self._world.set_torque(motor, enable)
+                self._arm.set_torque(motor, enable)
 
     def robot_info(self, cmd_type: str, name: str) -> RobotInfo:
         """get_robot_info; like the real driver, it calls the gripper by its left finger.
@@ -139,12 +138,13 @@ class XsDriver:
             XsError: no such group or joint.
         """
         motors = self._motors(cmd_type, name)
-        joints = ["left_finger" if motor == GRIPPER else motor for motor in motors]
-        limits = ARM_LIMITS_RAD | {"left_finger": FINGER_LIMITS_M}
-        speeds = {"left_finger": FINGER_VELOCITY_M_S}
-        sleep = SLEEP_RAD | {"left_finger": finger_from_angle(0.0)}
+        joints = [FINGER if motor == GRIPPER else motor for motor in motors]
+        limits = {**self._model.limits_rad, FINGER: self._model.finger_limits_m}
+        speeds = {FINGER: FINGER_VELOCITY_M_S}
+        sleep = dict(zip(ARM_JOINTS, self._model.sleep_rad, strict=True))
+        sleep[FINGER] = finger_from_angle(0.0, self._model)
         return RobotInfo(
-            mode=self._world.gripper.mode if name == GRIPPER else "position",
+            mode=self._arm.gripper.mode if name == GRIPPER else "position",
             profile_type="velocity",
             joint_names=joints,
             joint_ids=[MOTOR_IDS[motor] for motor in motors],

@@ -1,15 +1,16 @@
 """The world against the published wx250s: kinematics, ranges, and what the cameras see."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qwen_vla_sim.boxes import visible_box
-from qwen_vla_sim.worlds.widowx import WidowxWorld
-from qwen_vla_sim.worlds.widowx_mjcf import ARM_JOINTS, ARM_LIMITS_RAD
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_sim.hardware.xs_models import ARM_JOINTS, WX250S
+from qwen_vla_sim.registry import make_world
 
 # Screw axes [w | v] and home pose of the wx250s: Interbotix mr_descriptions.py.
 SCREWS = (
@@ -22,14 +23,19 @@ SCREWS = (
 )
 HOME_M = (0.458325, 0.0, 0.36065)
 READY_RAD = np.array([0.0, -0.15, 0.26, 0.0, 1.46, 0.0])
-BLOCKS = {"red": (0.22, -0.1, 0.0), "green": (0.30, 0.0, 0.2), "blue": (0.34, 0.11, -0.2)}
+BLOCKS = {
+    "block_1": (0.22, -0.1, 0.02, 0.0),
+    "block_2": (0.30, 0.0, 0.02, 0.2),
+    "block_3": (0.34, 0.11, 0.02, -0.2),
+}
+LIMITS_RAD = WX250S.limits_rad
 
-angles = st.tuples(*(st.floats(*ARM_LIMITS_RAD[joint]) for joint in ARM_JOINTS))
+angles = st.tuples(*(st.floats(*LIMITS_RAD[joint]) for joint in ARM_JOINTS))
 
 
 @pytest.fixture(scope="module")
 def world():
-    world = WidowxWorld()
+    world = make_world(load_embodiment(Path(__file__).parents[3] / "embodiments" / "widowx.yaml"))
     yield world
     world.close()
 
@@ -74,17 +80,17 @@ def test_when_joints_stand_anywhere_expect_the_tool_where_interbotix_has_it(worl
 def test_when_a_joint_is_sent_to_its_end_expect_it_there_and_no_farther(world, side):
     for joint in ("waist", "forearm_roll", "wrist_rotate"):
         place(world, blocks={})
-        world.command_joint(joint, ARM_LIMITS_RAD[joint][side] * 1.1)
+        world.arms["wx250s"].command_joint(joint, LIMITS_RAD[joint][side] * 1.1)
         world.step(4.0)
         reached = world.positions_D[ARM_JOINTS.index(joint)]
-        assert reached == pytest.approx(ARM_LIMITS_RAD[joint][side], abs=0.02)
+        assert reached == pytest.approx(LIMITS_RAD[joint][side], abs=0.02)
 
 
 def test_when_commands_stream_at_50_hz_expect_the_arm_to_follow_within_30_ms(world):
     place(world, blocks={})
     speed_rad_s = 1.0
     for tick in range(1, 51):
-        world.command_arm(READY_RAD + [speed_rad_s * tick * 0.02, 0, 0, 0, 0, 0])
+        world.arms["wx250s"].command(READY_RAD + [speed_rad_s * tick * 0.02, 0, 0, 0, 0, 0])
         world.step(0.02)
     lag_s = (READY_RAD[0] + speed_rad_s - world.positions_D[0]) / speed_rad_s
     assert 0.0 < lag_s < 0.03
@@ -100,23 +106,53 @@ def test_when_nobody_commands_expect_the_arm_to_hold_its_last_goal(world):
 def test_when_the_arm_is_released_expect_it_to_fall_and_to_stay_when_held_again(world):
     place(world, blocks={})
     for joint in ARM_JOINTS:
-        world.set_torque(joint, False)
+        world.arms["wx250s"].set_torque(joint, False)
     world.step(0.5)
     fallen = world.positions_D
     assert np.abs(fallen[:6] - READY_RAD).max() > 0.1
     for joint in ARM_JOINTS:
-        world.set_torque(joint, True)
+        world.arms["wx250s"].set_torque(joint, True)
     world.step(1.0)
     assert np.abs(world.positions_D[:6] - fallen[:6]).max() < 0.2
 
 
 @pytest.mark.parametrize("camera", ["over_shoulder", "wrist"])
-@pytest.mark.parametrize("colour", BLOCKS)
-def test_when_blocks_are_in_reach_expect_each_to_be_told_by_its_colour(world, camera, colour):
+def test_when_blocks_are_in_reach_expect_each_to_be_seen_where_it_is(world, camera):
     place(world)
-    assert np.isfinite(visible_box(world.render(camera), colour)).all()
-    place(world, blocks={name: where for name, where in BLOCKS.items() if name != colour})
-    assert np.isnan(visible_box(world.render(camera), colour)).all()
+    boxes = world.visible_boxes(camera, tuple(BLOCKS))
+    assert np.isfinite(boxes).all() and (boxes[:, :2] < boxes[:, 2:]).all()
+    for body, box in zip(BLOCKS, boxes, strict=True):
+        place(world, blocks={body: BLOCKS[body]})
+        np.testing.assert_allclose(world.visible_boxes(camera, [body])[0], box, atol=0.02)
+        colour = world.render(camera)[_pixel(box)]
+        world.reset(np.append(READY_RAD, 0.037), BLOCKS, colours={body: (1.0, 0.0, 0.0, 1.0)})
+        red, green, blue = world.render(camera)[_pixel(box)].astype(int)
+        assert red > 2 * max(green, blue) and not (colour == (red, green, blue)).all()
+
+
+def test_when_objects_are_not_in_the_scene_expect_them_out_of_sight_and_at_rest(world):
+    place(world, blocks={})
+    parked = [world.body_position(body) for body in BLOCKS]
+    world.step(1.0)
+    for camera in ("over_shoulder", "wrist"):
+        assert np.isnan(world.visible_boxes(camera, tuple(BLOCKS))).all()
+    np.testing.assert_allclose([world.body_position(body) for body in BLOCKS], parked, atol=1e-6)
+
+
+def test_when_a_scene_was_coloured_and_lit_expect_nothing_of_it_after_the_next_reset(world):
+    place(world)
+    before = world.render("over_shoulder")
+    colours = {"ground": (0.2, 0.2, 0.2, 1.0), "block_1": (1.0, 1.0, 0.0, 1.0)}
+    world.reset(np.append(READY_RAD, 0.037), BLOCKS, colours=colours, light=0.6)
+    assert world.render("over_shoulder").mean() < 0.7 * before.mean()
+    place(world)
+    np.testing.assert_array_equal(world.render("over_shoulder"), before)
+
+
+def _pixel(box):
+    """Row and column of the middle of a box in a picture of 256 x 256."""
+    left, top, right, bottom = box * 256
+    return int((top + bottom) / 2), int((left + right) / 2)
 
 
 def test_when_both_cameras_run_at_15_hz_expect_most_of_the_time_left(world):

@@ -1,0 +1,1 @@
+"""The ROS side of the simulator: one node that looks like the hardware."""

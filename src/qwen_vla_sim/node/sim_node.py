@@ -1,0 +1,226 @@
+"""sim_node: poses as a robot's hardware, with the real drivers' topics, services and units.
+
+Physics, joint states and rendering share one thread: on the WidowX a step of 10 ms takes 0.2 ms
+and both pictures 2 ms, so that nothing waits for anything. The simulation follows the steady
+clock; after a stall it skips what it missed instead of racing. Topics and services that no real
+robot has are kept below the node's own name.
+"""
+
+import array
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+
+import rclpy
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.errors import EmbodimentError, QwenVlaError
+
+from ..registry import find_tasks, make_world
+from ..tasks.task import Shift
+from .slate_endpoint import ODOMETRY_PERIOD_S, SlateEndpoint
+from .xs_endpoint import XsEndpoint
+
+LONGEST_CATCH_UP_S = 0.1
+STATUS_PERIOD_S = 0.1
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class SimNode(LifecycleNode):
+    """One simulated robot."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_node")
+        declare = self.declare_parameter
+        declare("embodiment", "", _text("path of the embodiment YAML", read_only=True))
+        declare(
+            "autostart",
+            True,
+            ParameterDescriptor(description="configure and activate at once", read_only=True),
+        )
+        declare("joint_state_rate_hz", 100.0, _rate("rate of joint_states (xs_sdk: 100)", 500.0))
+        declare("camera_rate_hz", 20.0, _rate("rate of each camera", 60.0))
+        scene = "of the scene that the next ~/reset lays out"
+        declare(
+            "seed",
+            0,
+            ParameterDescriptor(
+                description=f"seed {scene}",
+                integer_range=[IntegerRange(from_value=0, to_value=2**31 - 1, step=1)],
+            ),
+        )
+        declare("task", "", _text(f"task {scene}; empty for the robot's usual one"))
+        shifts = ", ".join(shift.value for shift in Shift)
+        declare("shift", Shift.NONE.value, _text(f"shift {scene}: {shifts}"))
+
+    def on_configure(self, state: object) -> TransitionCallbackReturn:
+        """Build the world and lay out the first scene."""
+        self._status = self.create_publisher(String, "~/task_status", LATCHED)
+        try:
+            path = Path(self.get_parameter("embodiment").value)
+            self._embodiment = load_embodiment(path)
+            self._world = make_world(self._embodiment)
+            self._lay_out()
+        except QwenVlaError as error:
+            self.get_logger().error(f"cannot be configured: {error}")
+            return TransitionCallbackReturn.FAILURE
+        for camera in self._embodiment.cameras:
+            self._world.render(camera.name)  # sets up OpenGL, which takes a third of a second
+        self._connect_hardware()
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        return TransitionCallbackReturn.SUCCESS
+
+    def _connect_hardware(self) -> None:
+        """The interfaces of the drivers of arms, base and cameras."""
+        self._arms = [
+            XsEndpoint(self, namespace, arm) for namespace, arm in self._world.arms.items()
+        ]
+        base = self._embodiment.base
+        self._base = base and SlateEndpoint(self, base.driver, self._world.base)
+        if self._base:
+            self.create_service(SetBool, "~/press_base_estop", self._on_base_estop)
+        self._cameras = {
+            camera.name: self.create_publisher(Image, camera.topic, 1)
+            for camera in self._embodiment.cameras
+        }
+
+    def on_activate(self, state: object) -> TransitionCallbackReturn:
+        """Let time run."""
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._simulated_until_s = time.monotonic()
+        timers = [
+            (1.0 / self.get_parameter("joint_state_rate_hz").value, self._step),
+            (1.0 / self.get_parameter("camera_rate_hz").value, self._look),
+            (STATUS_PERIOD_S, self._publish_status),
+        ]
+        if self._base:
+            timers.append((ODOMETRY_PERIOD_S, self._base.publish))
+        self._active_timers = [
+            self.create_timer(period_s, callback, clock=steady) for period_s, callback in timers
+        ]
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
+        """Stop time."""
+        for timer in self._active_timers:
+            self.destroy_timer(timer)
+        return super().on_deactivate(state)
+
+    # --- time
+
+    def _step(self) -> None:
+        now_s, timestep_s = time.monotonic(), self._world.timestep_s
+        behind_s = now_s - self._simulated_until_s
+        if behind_s > LONGEST_CATCH_UP_S:
+            self.get_logger().warning(
+                f"the simulation stood still for {behind_s:.2f} s", throttle_duration_sec=1.0
+            )
+            behind_s, self._simulated_until_s = timestep_s, now_s - timestep_s
+        steps = int(behind_s / timestep_s)
+        self._world.step(steps * timestep_s)
+        self._simulated_until_s += steps * timestep_s
+        self._publish_joint_states()
+
+    def _publish_joint_states(self) -> None:
+        for arm in self._arms:
+            arm.publish()
+
+    def _look(self) -> None:
+        stamp = self.get_clock().now().to_msg()
+        for name, publisher in self._cameras.items():
+            picture = self._world.render(name)
+            height, width, channels = picture.shape
+            message = Image(height=height, width=width, encoding="rgb8", step=width * channels)
+            message.header.stamp = stamp
+            message.header.frame_id = name
+            message.data = array.array("B", picture.tobytes())  # bytes are checked one by one
+            publisher.publish(message)
+
+    # --- the task and what a person would do: simulation only
+
+    def _on_base_estop(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        self._world.base.estop_pressed = request.data
+        response.success = True
+        return response
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            self._lay_out()
+        except QwenVlaError as error:
+            response.message = str(error)
+            return response
+        self._publish_joint_states()
+        response.success, response.message = True, self._scene.instruction
+        return response
+
+    def _lay_out(self) -> None:
+        """Put robot and objects where the scene of the seed has them.
+
+        Raises:
+            QwenVlaError: there is no such task or shift, or it is not for this seed.
+        """
+        seed, name, shift = (self.get_parameter(p).value for p in ("seed", "task", "shift"))
+        task = find_tasks(self._embodiment, name or None)[0]
+        try:
+            scene = task.sample(seed, Shift(shift))
+        except ValueError as error:
+            raise EmbodimentError(f"no scene for seed {seed}, shift '{shift}': {error}") from error
+        self._task, self._scene = task, scene
+        scene.lay_out(self._world)
+        self.get_logger().info(f"{task.name}, seed {seed}: {scene.instruction}")
+        self._publish_status()
+
+    def _publish_status(self) -> None:
+        status = {
+            "seed": self._scene.seed,
+            "task": self._task.name,
+            "shift": self._scene.shift.value,
+            "instruction": self._scene.instruction,
+            **dataclasses.asdict(self._task.judge(self._world, self._scene)),
+        }
+        self._status.publish(String(data=json.dumps(status)))
+
+
+def _text(description: str, *, read_only: bool = False) -> ParameterDescriptor:
+    return ParameterDescriptor(description=description, read_only=read_only)
+
+
+def _rate(description: str, highest_hz: float) -> ParameterDescriptor:
+    return ParameterDescriptor(
+        description=f"{description}, Hz",
+        read_only=True,
+        floating_point_range=[FloatingPointRange(from_value=1.0, to_value=highest_hz)],
+    )
+
+
+def main() -> None:
+    """Entry point of the sim_node executable."""
+    rclpy.init()
+    node = SimNode()
+    succeeded = TransitionCallbackReturn.SUCCESS
+    started = True
+    try:
+        if node.get_parameter("autostart").value:
+            started = (
+                node.trigger_configure() == succeeded and node.trigger_activate() == succeeded
+            )
+        if started:
+            rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    sys.exit(0 if started else 1)

@@ -1,0 +1,147 @@
+"""What a task is: scenes by seed, instructions, a success test, and an expert that can do it.
+
+Language matters in every task: what has to be done depends on the sentence, and the same scene
+has other sentences (``instructions``) with other right actions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+
+from qwen_vla_core.errors import InstructionError
+
+from ..worlds.world import Colour, Placement, World
+
+FIRST_TRAINING_SEED = 10_000
+"""Seeds below are for evaluation and never recorded."""
+
+
+class Shift(str, Enum):
+    """What is new in an evaluation against all that was trained on, as in the paper's ALOHA table.
+
+    It is nothing, or one thing; the scene of a seed is otherwise the same.
+    """
+
+    NONE = "in_distribution"
+    COLOUR = "colour"
+    """Objects in colours that only other objects have in training."""
+    INSTANCE = "instance"
+    """Objects of another size or shape."""
+    POSITION = "position"
+    """Objects outside the trained area, in reach and in sight."""
+    BACKGROUND = "background"
+    """Another table or floor, in another light."""
+    INSTRUCTION = "instruction"
+    """Another wording, of words that training uses elsewhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One start of an episode.
+
+    Attributes:
+        instructions: what can be asked for here, each in one sentence; the first is asked.
+        names: body -> what a sentence calls it, for every object that a sentence can name.
+        positions_D, objects, colours, light, base_pose: what ``World.reset`` takes.
+    """
+
+    seed: int
+    shift: Shift
+    instructions: tuple[str, ...]
+    names: Mapping[str, str]
+    positions_D: np.ndarray
+    objects: Mapping[str, Placement]
+    colours: Mapping[str, Colour] = field(default_factory=dict)
+    light: float = 1.0
+    base_pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def instruction(self) -> str:
+        """What the episode asks for."""
+        return self.instructions[0]
+
+    def body_named(self, name: str) -> str:
+        """The object that a sentence calls by ``name``.
+
+        Raises:
+            InstructionError: there is none.
+        """
+        for body, called in self.names.items():
+            if called == name:
+                return body
+        raise InstructionError(f"there is no {name} here, only {', '.join(self.names.values())}")
+
+    def lay_out(self, world: World) -> None:
+        """Bring the world into this state."""
+        world.reset(
+            self.positions_D,
+            self.objects,
+            colours=self.colours,
+            light=self.light,
+            base_pose=self.base_pose,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What has come of it.
+
+    Attributes:
+        success: what the instruction asks for is so now.
+        done: the instruction that was carried out instead or indeed, if any.
+    """
+
+    success: bool
+    done: str | None
+
+
+class Expert(Protocol):
+    """Knows what to do in a world that it may peek into."""
+
+    def plan(self, commanded_D: np.ndarray, instruction: str, steps: int) -> np.ndarray:
+        """The next actions [steps, C], native units, towards what an instruction asks for.
+
+        A function of the world and the command now, so that a policy without memory can imitate
+        it.
+
+        Raises:
+            InstructionError: it does not ask for anything in this scene.
+        """
+
+    def feasible(self, instruction: str) -> bool:
+        """Whether a plan from here is worth learning.
+
+        It is not while the robot is busy with what another instruction asks for.
+        """
+
+
+class Task(Protocol):
+    """A family of scenes and sentences for one kind of robot."""
+
+    name: str
+    time_limit_s: float
+
+    def sample(self, seed: int, shift: Shift = Shift.NONE) -> Scene:
+        """The scene of a seed. Needs no world; the same seed gives the same scene.
+
+        Raises:
+            ValueError: a shift of a training seed.
+        """
+
+    def scatter(self, scene: Scene, rng: np.random.Generator) -> Scene:
+        """The scene with the robot where it may get but does not usually start.
+
+        For recordings, which show the way back.
+        """
+
+    def judge(self, world: World, scene: Scene) -> Outcome:
+        """What has come of it so far."""
+
+    def expert(self, world: World, scene: Scene) -> Expert:
+        """Someone who can do it."""
+
+    def target(self, scene: Scene, instruction: str) -> str:
+        """The body that an instruction names: what spatial grounding asks for."""

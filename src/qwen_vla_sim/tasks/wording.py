@@ -1,0 +1,52 @@
+"""The sentences of a task: how it is asked for, how else in training, and how only in tests."""
+
+import re
+from dataclasses import dataclass
+from string import Formatter
+
+import numpy as np
+
+from qwen_vla_core.errors import InstructionError
+
+from .task import FIRST_TRAINING_SEED, Shift
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """Templates with ``{slots}``, each filled by one word; all have the same slots.
+
+    Attributes:
+        trained: what recordings say; evaluation asks in the words of the first.
+        unseen: what ``Shift.INSTRUCTION`` says instead, never trained.
+    """
+
+    trained: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+    def choose(self, seed: int, shift: Shift) -> str:
+        """The template in which the scene of a seed speaks."""
+        rng = np.random.default_rng([seed, 2])
+        if shift is Shift.INSTRUCTION:
+            return self.unseen[rng.integers(len(self.unseen))]
+        if seed < FIRST_TRAINING_SEED:
+            return self.trained[0]
+        return self.trained[rng.integers(len(self.trained))]
+
+    def read(self, instruction: str) -> dict[str, str]:
+        """Slot -> word, of a sentence in any of the wordings.
+
+        Raises:
+            InstructionError: it is none of them.
+        """
+        for template in (*self.trained, *self.unseen):
+            if found := re.fullmatch(_pattern(template), instruction.strip().lower()):
+                return found.groupdict()
+        raise InstructionError(f"'{instruction}' does not say, for example, '{self.trained[0]}'")
+
+
+def _pattern(template: str) -> str:
+    """A regular expression for the sentences of a template."""
+    return "".join(
+        re.escape(text) + (rf"(?P<{slot}>\w+)" if slot else "")
+        for text, slot, _, _ in Formatter().parse(template)
+    )

@@ -1,0 +1,222 @@
+"""A simulated robot among objects: physics, hardware and cameras behind a few calls."""
+
+import atexit
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from qwen_vla_core.embodiment import Embodiment
+
+from ..gl import select_gl
+
+select_gl()
+
+import mujoco  # noqa: E402  (reads MUJOCO_GL when imported)
+
+from ..hardware.slate_base import SlateBase  # noqa: E402
+from ..hardware.xs_arm import XsArm  # noqa: E402
+from ..hardware.xs_models import ARM_JOINTS, FINGER, XsModel  # noqa: E402
+
+Placement = tuple[float, float, float, float]
+"""Where an object stands: x, y, z m of its centre, yaw rad."""
+Colour = tuple[float, float, float, float]
+"""Red, green, blue, alpha, each 0 to 1."""
+
+_MIN_SHARE = 0.0013
+"""Part of a picture: less than about a tenth of a block does not tell where it is."""
+_GRIPPER_MODES = {
+    "interbotix_pwm_gripper": "pwm",
+    "interbotix_position_gripper": "current_based_position",
+}
+"""Operating mode in which each driver finds its gripper."""
+
+
+class World:
+    """Every world, whatever robot and objects its MJCF describes. One thread at a time.
+
+    The MJCF names each joint, actuator and camera as the embodiment names its joints and cameras;
+    a gripper's second finger is the joint and body ``<gripper>_mirror``. An object is a body, and
+    one that can be pushed has a free joint of the same name and ``gravcomp="1"``, so that it
+    floats where it is parked. What everything stands on is the body ``ground``. Positions [D] are
+    in the embodiment's joint order, rad and m.
+
+    Attributes:
+        arms: driver namespace -> that arm's motors.
+        base: the mobile base, if the robot has one.
+    """
+
+    def __init__(
+        self,
+        mjcf: str,
+        embodiment: Embodiment,
+        xs_models: Mapping[str, XsModel],
+        image_size: tuple[int, int] = (256, 256),
+    ) -> None:
+        """Build it.
+
+        Args:
+            mjcf: the whole world, as text.
+            embodiment: the robot in it.
+            xs_models: driver namespace -> type of the arm there.
+            image_size: width and height of published images, pixels.
+        """
+        self.model = mujoco.MjModel.from_xml_string(mjcf)
+        self.data = mujoco.MjData(self.model)
+        self.embodiment = embodiment
+        self.arms = {
+            namespace: XsArm(self.model, self.data, xs_model, _joints_of(embodiment, namespace))
+            for namespace, xs_model in xs_models.items()
+        }
+        for group in embodiment.groups:
+            if group.driver.type in _GRIPPER_MODES:
+                gripper = self.arms[group.driver.namespace].gripper
+                gripper.set_mode(_GRIPPER_MODES[group.driver.type], 0.0)
+        has_base = any(embodiment.base_D)
+        self.base = SlateBase(self.model, self.data) if has_base else None
+        self._devices = [*self.arms.values(), *([self.base] if self.base else [])]
+        self._rows = {
+            namespace: [embodiment.joint_names.index(name) for name in arm.joint_names]
+            for namespace, arm in self.arms.items()
+        }
+        free = np.flatnonzero(self.model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)
+        self._pushable = self.model.jnt_bodyid[free]
+        headlight = self.model.vis.headlight
+        self._lights = (self.model.light_diffuse, headlight.ambient, headlight.diffuse)
+        self._as_described = [
+            (part, part.copy())
+            for part in (
+                self.model.body_pos,
+                self.model.body_quat,
+                self.model.body_gravcomp,
+                self.model.geom_rgba,
+                *self._lights,
+            )
+        ]
+        self._image_size = image_size
+        self._renderer: mujoco.Renderer | None = None
+
+    def reset(
+        self,
+        positions_D: np.ndarray,
+        objects: Mapping[str, Placement],
+        *,
+        colours: Mapping[str, Colour] | None = None,
+        light: float = 1.0,
+        base_pose: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> None:
+        """Put the robot at rest and everything else where it belongs.
+
+        Args:
+            positions_D: of the robot's joints; a base's are of no account.
+            objects: what stands where; others are where the MJCF has them, parked out of sight.
+            colours: body -> colour of all its shapes, in place of the MJCF's.
+            light: how bright it is, 1 as in the MJCF.
+            base_pose: of the base in the world: x m, y m, yaw rad.
+        """
+        mujoco.mj_resetData(self.model, self.data)
+        for part, described in self._as_described:
+            part[:] = described
+        for namespace, arm in self.arms.items():
+            arm.reset(positions_D[self._rows[namespace]])
+        if self.base is not None:
+            self.base.reset(base_pose)
+        for name, (x, y, z, yaw) in objects.items():
+            body = self.model.body(name)
+            turned = np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
+            if body.id in self._pushable:
+                self.data.joint(name).qpos = [x, y, z, *turned]
+                self.model.body_gravcomp[body.id] = 0.0
+            else:
+                body.pos, body.quat = (x, y, z), turned
+        for name, colour in (colours or {}).items():
+            self.model.geom_rgba[self.model.geom_bodyid == self.model.body(name).id] = colour
+        for part in self._lights:
+            part *= light
+        mujoco.mj_forward(self.model, self.data)
+
+    def step(self, duration_s: float) -> None:
+        """Advance the physics by a multiple of its time step."""
+        for _ in range(round(duration_s / self.timestep_s)):
+            for device in self._devices:
+                device.before_step()
+            mujoco.mj_step(self.model, self.data)
+
+    @property
+    def timestep_s(self) -> float:
+        """One step of the physics, s."""
+        return self.model.opt.timestep
+
+    @property
+    def positions_D(self) -> np.ndarray:
+        """Measured joint positions [D]; zero for a base, which is its own origin."""
+        positions_D = np.zeros(len(self.embodiment.joint_names))
+        for namespace, arm in self.arms.items():
+            positions_D[self._rows[namespace]] = arm.positions
+        return positions_D
+
+    def body_position(self, body: str) -> np.ndarray:
+        """Centre of a body in the world, m."""
+        return self.data.body(body).xpos.copy()
+
+    def body_rotation(self, body: str) -> np.ndarray:
+        """Orientation of a body [3, 3] in the world."""
+        return self.data.body(body).xmat.reshape(3, 3).copy()
+
+    def touching(self, body: str) -> set[str]:
+        """The bodies that a body is in contact with."""
+        pairs = self.model.geom_bodyid[self.data.contact.geom].reshape(-1, 2)
+        own = self.model.body(body).id
+        others = pairs[(pairs == own).any(axis=1)]
+        return {self.model.body(other).name for other in others[others != own]}
+
+    def render(self, camera: str) -> np.ndarray:
+        """uint8 RGB [height, width, 3] as the named camera sees it now."""
+        renderer = self._ready_renderer()
+        renderer.update_scene(self.data, camera)
+        return renderer.render()
+
+    def visible_boxes(self, camera: str, bodies: Sequence[str]) -> np.ndarray:
+        """Left, top, right, bottom of what a camera sees of each of N bodies, float32 [N, 4].
+
+        Fractions of width and height; NaN where there is too little to be seen.
+        """
+        renderer = self._ready_renderer()
+        renderer.enable_segmentation_rendering()
+        renderer.update_scene(self.data, camera)
+        seen = renderer.render()
+        renderer.disable_segmentation_rendering()
+        shown = np.where(seen[..., 1] == mujoco.mjtObj.mjOBJ_GEOM, seen[..., 0], -1)
+        return np.stack([self._box(shown, body) for body in bodies])
+
+    def _box(self, shown_HW: np.ndarray, body: str) -> np.ndarray:
+        geoms = np.flatnonzero(self.model.geom_bodyid == self.model.body(body).id)
+        rows, columns = np.nonzero(np.isin(shown_HW, geoms))
+        if len(rows) < _MIN_SHARE * shown_HW.size:
+            return np.full(4, np.nan, dtype=np.float32)
+        height, width = shown_HW.shape
+        box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+        return (box / [width, height, width, height]).astype(np.float32)
+
+    def _ready_renderer(self) -> mujoco.Renderer:
+        if self._renderer is None:
+            width, height = self._image_size
+            self._renderer = mujoco.Renderer(self.model, height, width)
+            atexit.register(self.close)  # OpenGL is gone by the time objects are destroyed
+        return self._renderer
+
+    def close(self) -> None:
+        """Free the rendering context, in the thread that rendered."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+
+def _joints_of(embodiment: Embodiment, namespace: str) -> list[str]:
+    """The embodiment's names of the joints behind a namespace, in the order of its driver."""
+    names = {
+        joint.driver_name: joint.name
+        for group in embodiment.groups
+        if not group.is_base and group.driver.namespace == namespace
+        for joint in group.joints
+    }
+    return [names[joint] for joint in (*ARM_JOINTS, FINGER)]
