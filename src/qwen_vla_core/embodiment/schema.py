@@ -45,6 +45,8 @@ ViewTag = Literal[
 ]
 """The first three are the paper's; a depth view has a tag of its own."""
 DEPTH_TAG_END = "_depth"
+LONGEST_HISTORY_S = 5.0
+"""So many seconds of pictures are kept in memory, about 30 MB each for one camera."""
 
 
 class Strict(BaseModel):
@@ -107,6 +109,10 @@ class Camera(Strict):
     def frames(self) -> tuple[int, ...]:
         """Of all its pictures, oldest first: how many action steps before the newest."""
         return (*reversed(self.history_steps), 0)
+
+    def history_s(self, action_hz: float) -> tuple[float, ...]:
+        """How long before the newest each past picture was taken, s."""
+        return tuple(steps / action_hz for steps in self.history_steps)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Camera":
@@ -519,6 +525,12 @@ class Embodiment(Strict):
             repeated = {name for name in names if names.count(name) > 1}
             if repeated:
                 raise ValueError(f"repeated {what}: {', '.join(sorted(repeated))}")
+        for camera in self.cameras:
+            if max(camera.history_s(self.action_hz), default=0.0) > LONGEST_HISTORY_S:
+                raise ValueError(
+                    f"camera {camera.name}: history_steps {list(camera.history_steps)} at "
+                    f"{self.action_hz:g} Hz go back beyond {LONGEST_HISTORY_S:g} s"
+                )
         if self.cameras[0].optional:
             raise ValueError(
                 f"camera {self.cameras[0].name}: the first camera is not optional, so that there "

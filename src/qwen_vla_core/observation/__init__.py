@@ -1,6 +1,7 @@
 """From many streams to one observation, with every doubt about its age and order settled."""
 
 from .assembler import CameraSpec, JointsSpec, ObservationAssembler, Refusal
+from .frames import FrameHistory
 from .history import CommandHistory
 from .joints import match_joints
 from .stream import (
@@ -18,6 +19,7 @@ __all__ = [
     "CameraSpec",
     "CommandHistory",
     "Fault",
+    "FrameHistory",
     "Instant",
     "JointsSpec",
     "ObservationAssembler",

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import QwenVlaError
 from ..types import Observation
+from .frames import FrameHistory
 from .history import CommandHistory
 from .joints import match_joints
 from .stream import Fault, Instant, SampleReport, SampleVerdict, Stream, StreamFault
@@ -22,6 +23,8 @@ than this means that it is gone, s."""
 BACK_TOLERANCE_S = 0.05
 """ROS time may be read this much out of order, s, by callbacks that overtake each other."""
 
+USED = (SampleVerdict.ACCEPTED, SampleVerdict.UNSTAMPED)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSpec:
@@ -32,12 +35,14 @@ class CameraSpec:
         max_age_s: oldest usable picture, s.
         optional: without a usable picture the observation goes on without it.
         frozen_after_s: longest time the pixels may stay identical, s; None for simulation.
+        history_s: how long before the newest picture the model also wants one, s, rising.
     """
 
     name: str
     max_age_s: float
     optional: bool = False
     frozen_after_s: float | None = FROZEN_AFTER_S
+    history_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +110,11 @@ class ObservationAssembler:
             )
             for spec in cameras
         }
+        self._frames = {
+            spec.name: FrameHistory(spec.history_s, tolerance_s=spec.max_age_s)
+            for spec in cameras
+            if spec.history_s
+        }
         self._optional = [spec.name for spec in cameras if spec.optional]
         self._joints = {
             spec.name: Stream(name=spec.name, max_age_s=spec.max_age_s) for spec in joint_streams
@@ -114,7 +124,7 @@ class ObservationAssembler:
         self._joint_names = tuple(joint_names)
         self._max_skew_s = max_skew_s
         self._command = Stream(name="command", max_age_s=COMMAND_MAX_AGE_S)
-        self._history = CommandHistory()
+        self._commands = CommandHistory()
         self._ros_s = -np.inf
         self._time_fault: StreamFault | None = None
 
@@ -130,7 +140,10 @@ class ObservationAssembler:
         stream = self._cameras[name]
         if image_HWC.dtype != np.uint8 or image_HWC.ndim != 3 or image_HWC.shape[2] != 3:
             return _malformed(name, f"{image_HWC.dtype} {image_HWC.shape} is no RGB picture")
-        return stream.add(image_HWC, stamp_s=stamp_s, now=now)
+        report = stream.add(image_HWC, stamp_s=stamp_s, now=now)
+        if name in self._frames and report.verdict in USED:
+            self._frames[name].add(stream.stamp_s, image_HWC)
+        return report
 
     def add_joints(
         self,
@@ -160,8 +173,8 @@ class ObservationAssembler:
         report = self._take_joints(
             self._command, joints, positions, self._joint_names, stamp_s=stamp_s, now=now
         )
-        if report.verdict in (SampleVerdict.ACCEPTED, SampleVerdict.UNSTAMPED):
-            self._history.add(self._command.stamp_s, self._command.data)
+        if report.verdict in USED:
+            self._commands.add(self._command.stamp_s, self._command.data)
         return report
 
     def ages_s(self, now: Instant) -> dict[str, float]:
@@ -198,7 +211,7 @@ class ObservationAssembler:
 
         pictures = [stream for stream in self._cameras.values() if stream in used]
         stamp_s = min(stream.stamp_s for stream in pictures or used)
-        commanded_D = self._history.at(stamp_s)
+        commanded_D = self._commands.at(stamp_s)
         if commanded_D is None:
             detail = f"nothing known of what was sent {now.ros_s - stamp_s:.3f} s ago"
             return _refusal(self._command.name, Fault.NO_COMMAND, detail)
@@ -208,6 +221,11 @@ class ObservationAssembler:
         return Observation(
             stamp_s=stamp_s,
             images={stream.name: stream.data for stream in pictures},
+            history={
+                stream.name: self._frames[stream.name].before()
+                for stream in pictures
+                if stream.name in self._frames
+            },
             positions_D=positions_D,
             commanded_D=commanded_D,
             instruction=instruction,
@@ -239,9 +257,8 @@ class ObservationAssembler:
             self._time_fault = StreamFault(
                 stream="clock", fault=Fault.TIME_WENT_BACK, detail=detail
             )
-            for stream in self._streams():
-                stream.clear()
-            self._history.clear()
+            for kept in (*self._streams(), *self._frames.values(), self._commands):
+                kept.clear()
         elif now.ros_s < self._ros_s:
             return
         self._ros_s = now.ros_s

@@ -145,6 +145,7 @@ class PolicyNode(EmbodimentNode):
                     max_age_s=camera.max_age_s,
                     optional=camera.optional,
                     frozen_after_s=frozen_s,
+                    history_s=camera.history_s(embodiment.action_hz),
                 )
                 for camera in embodiment.cameras
             ],

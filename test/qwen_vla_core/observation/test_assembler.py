@@ -356,3 +356,33 @@ def test_when_samples_come_in_any_way_expect_only_fresh_observations_in_step(eve
             assert answer.reasons
         robot.wait(wait_s)
         robot.ros_s += jump_s
+
+
+def test_when_a_camera_has_history_expect_its_past_pictures_in_the_observation():
+    robot = Robot(history_s=(0.1, 0.2))
+    for _ in range(4):
+        robot.all()
+        robot.wait(0.1)
+    robot.feel(), robot.send()
+    observation = robot.look()
+    assert set(observation.history) == {"ego"}  # and the wrist camera has none
+    shown = [*observation.history["ego"], observation.images["ego"]]
+    for image, frame in zip(shown, (3, 5, 7), strict=True):
+        np.testing.assert_array_equal(image, picture(frame))
+
+
+def test_when_a_picture_is_refused_expect_it_not_to_become_history():
+    robot = Robot(history_s=(0.1,)).all()
+    robot.see("ego", age_s=0.3)  # out of order
+    robot.see("ego", age_s=-3.0)  # from the future
+    (past,) = robot.look().history["ego"]
+    np.testing.assert_array_equal(past, picture(1))
+
+
+def test_when_ros_time_goes_back_expect_no_history_from_before():
+    robot = Robot(history_s=(0.05,)).all()  # picture 1, at START_S
+    robot.ros_s -= 0.2
+    robot.all().look()
+    robot.wait(0.25)
+    observation = robot.all().look()  # picture 5, 0.05 s after picture 1
+    np.testing.assert_array_equal(observation.history["ego"][0], picture(5))
