@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError, InstructionError, ObservationError
@@ -86,6 +85,16 @@ def test_when_warmed_up_expect_a_real_chunk_with_and_without_a_prefix(pristine, 
     assert infer(policy, observation()).shape == (16, 7)
 
 
+def test_when_saved_in_shards_expect_the_same_chunks(pristine, tmp_path):
+    whole = QwenVlaPolicy.load(pristine, WIDOWX)
+    tokenizer = whole.processor.tokenizer
+    save_pretrained(tmp_path, whole.runtime.model, tokenizer, {}, {}, torch.float32, "5MB")
+    assert len(list(tmp_path.glob("model-*-of-*.safetensors"))) > 2
+    (tmp_path / "embodiments.json").write_bytes((pristine / "embodiments.json").read_bytes())
+    sharded = QwenVlaPolicy.load(tmp_path, WIDOWX)
+    np.testing.assert_array_equal(sharded.infer(observation()), whole.infer(observation()))
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -111,17 +120,58 @@ def test_when_the_embodiment_is_unknown_expect_the_known_ones_named(folder):
         QwenVlaPolicy.load(folder, stranger)
 
 
-def test_when_tensors_are_missing_extra_or_misshapen_expect_each_named(folder):
-    tensors = load_file(folder / "model.safetensors")
-    del tensors["expert.context_in.bias"]
-    tensors["expert.surplus"] = torch.zeros(1)
-    tensors["expert.time_in.0.bias"] = torch.zeros(3)
-    save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(CheckpointError) as error:
-        from_pretrained(folder)
-    assert "missing expert.context_in.bias" in str(error.value)
-    assert "unexpected expert.surplus" in str(error.value)
-    assert "expert.time_in.0.bias is (3,), not" in str(error.value)
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("horizon", 15, "horizon 16, but the model's is 15"),
+        ("channels", 6, "7 channels, but the model has 6"),
+    ],
+)
+def test_when_the_robot_does_not_fit_the_model_expect_refusal_before_any_weight(
+    folder, key, value, named
+):
+    (folder / "model.safetensors").unlink()
+    edit_json(folder / "config.json", lambda c: c.update({key: value, "prefix_steps": 0}))
+    with pytest.raises(CheckpointError, match=named):
+        QwenVlaPolicy.load(folder, WIDOWX)
+
+
+def test_when_the_tokenizer_lacks_a_views_tag_expect_its_name_before_any_weight(folder):
+    (folder / "model.safetensors").unlink()
+    for path in (folder / "tokenizer.json", folder / "tokenizer_config.json"):
+        path.write_text(path.read_text().replace("<|ego_start|>", "<|egg_start|>"))
+    with pytest.raises(CheckpointError, match=r"no token <\|ego_start\|>"):
+        QwenVlaPolicy.load(folder, WIDOWX)
+
+
+def test_when_the_tokenizer_is_anothers_expect_refusal_before_any_weight(folder):
+    (folder / "model.safetensors").unlink()
+    edit_json(folder / "config.json", lambda c: c["backbone"].update(image_token_id=5))
+    with pytest.raises(CheckpointError, match="image_token_id is 5"):
+        QwenVlaPolicy.load(folder, WIDOWX)
+    larger = train_tokenizer()
+    larger.add_tokens(["<|one_more|>"])
+    larger.save_pretrained(folder)
+    edit_json(folder / "config.json", lambda c: c["backbone"].update(image_token_id=1))
+    with pytest.raises(CheckpointError, match=r"highest token is (\d+), but the model has \1 emb"):
+        QwenVlaPolicy.load(folder, WIDOWX)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda robots: robots.update(widowx=5),
+        lambda robots: robots["widowx"].pop("action_space"),
+        lambda robots: robots["widowx"]["action_space"].update(q01=[float("nan")] * 7),
+        lambda robots: robots["widowx"]["action_space"].update(q01=[0.0], q99=[1.0]),
+        lambda robots: robots["widowx"]["action_space"].update(q01=[1.0] * 7, q99=[-1.0] * 7),
+    ],
+)
+def test_when_what_it_knows_of_a_robot_is_damaged_expect_refusal_before_any_weight(folder, spoil):
+    (folder / "model.safetensors").unlink()
+    edit_json(folder / "embodiments.json", spoil)
+    with pytest.raises(CheckpointError, match="widowx|action space"):
+        QwenVlaPolicy.load(folder, WIDOWX)
 
 
 class Exploit:
@@ -129,7 +179,10 @@ class Exploit:
         return (Path.touch, (Path("ran"),))
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"],
+)
 def test_when_a_file_is_a_pickle_expect_refusal_and_that_it_never_runs(folder, name, monkeypatch):
     monkeypatch.chdir(folder)
     (folder / name).write_bytes(pickle.dumps(Exploit()))
