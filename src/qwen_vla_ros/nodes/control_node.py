@@ -229,7 +229,8 @@ class ControlNode(EmbodimentNode):
         self.get_logger().info(f"mode {state.mode.value}: {state.reason}")
 
     def _driver_problems(self) -> list[str]:
-        return [d.problem for d in self._drivers.values() if d.problem is not None]
+        problems = [d.problem for d in self._drivers.values() if d.problem is not None]
+        return list(dict.fromkeys(problems))  # two groups may miss the same driver
 
     def _refuse(self, counter: str, reason: str) -> None:
         self._counts[counter] += 1
