@@ -401,7 +401,9 @@ class Group(Strict):
         """Whether it drives on wheels.
 
         Then it is commanded by velocity, and its joints base_x, base_y and base_yaw are
-        displacements from the pose at the observation.
+        displacements from the pose at the observation. Their position limits say how far one
+        chunk may lead; their velocity and acceleration limits are those ahead, to the left
+        (which wheels cannot) and turning.
         """
         return isinstance(self.action, BaseWaypoints | BaseVelocity)
 

@@ -65,6 +65,11 @@ class ControlLoop:
             embodiment.joint_names,
             jump_limit=np.where(self._base_D, np.inf, embodiment.jump_limit),
             base=None if base is None else embodiment.group_slice(base.name),
+            # The limits of a base say how far one chunk may lead.
+            reach_D=(
+                np.where(self._base_D, [joint.lower for joint in embodiment.joints], -np.inf),
+                np.where(self._base_D, [joint.upper for joint in embodiment.joints], np.inf),
+            ),
         )
         self._policy_s = watchdogs.policy_s
         self._period_s = 1.0 / embodiment.command_hz

@@ -33,6 +33,7 @@ class Verdict(Enum):
     OLD = "old"
     LATE = "late"
     JUMP = "jump"
+    FAR = "far"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,7 @@ class Timeline:
         jump_limit: float | np.ndarray,
         crossfade_s: float = CROSSFADE_S,
         base: slice | None = None,
+        reach_D: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         """Start with no chunk.
 
@@ -82,6 +84,8 @@ class Timeline:
                 whose positions are displacements from the observation's pose.
             crossfade_s: time over which a new chunk fades in over the old one, s, > 0.
             base: where base_x, base_y and base_yaw stand among the joints, if the robot has them.
+            reach_D: lowest and highest position a chunk may name, float64 [D] each, +-inf where
+                it may name any (an arm: the safety filter clamps those).
         Raises:
             ValueError: a limit or the time is NaN or not positive.
         """
@@ -90,7 +94,7 @@ class Timeline:
         if not ((self._jump_limit_D > 0.0).all() and crossfade_s > 0.0):
             raise ValueError("jump limits and crossfade time must be positive")
         self._crossfade_s = crossfade_s
-        self._base = base
+        self._base, self._reach_D = base, reach_D
         self._valid_from_s = -np.inf
         self._layers: deque[_Layer] = deque()
 
@@ -181,6 +185,16 @@ class Timeline:
         if now_s > chunk.end_s:
             reason = f"its last point passed {now_s - chunk.end_s:.3f} s ago"
             return Offer(verdict=Verdict.LATE, reason=reason)
+        if self._reach_D is not None:
+            lowest_D, highest_D = self._reach_D
+            beyond_TD = (chunk.positions_TD < lowest_D) | (chunk.positions_TD > highest_D)
+            if beyond_TD.any():
+                k, d = np.argwhere(beyond_TD)[0]
+                reason = (
+                    f"{self._names[d]} would come to {chunk.positions_TD[k, d]:.3f}, allowed "
+                    f"{lowest_D[d]:g} to {highest_D[d]:g}"
+                )
+                return Offer(verdict=Verdict.FAR, reason=reason)
         jump_D = np.abs(_interpolate(chunk, now_s).positions_D - command_D)
         if not (jump_D <= self._jump_limit_D).all():
             d = int(np.argmax(jump_D / self._jump_limit_D))

@@ -137,10 +137,17 @@ def test_when_a_chunk_slides_sideways_expect_that_part_dropped_and_reported(base
 
 
 def test_when_a_chunk_is_too_fast_expect_the_limit_and_a_report(base):
-    base.engaged().plan(3.0, -4.0)
-    base.run(1.0)
+    base.engaged().plan(3.0, -4.0, steps=4)
+    base.run(0.7)
     np.testing.assert_allclose(base.sent, [0.5, 0.0, -1.0])
     assert base.acted == {Rule.VELOCITY: ("base_x", "base_yaw")}
+
+
+def test_when_a_chunk_leads_farther_than_the_limits_allow_expect_it_refused_whole(base):
+    offer = base.driving().plan(1.5, 0.0)
+    assert offer.verdict is Verdict.FAR and "base_x would come to 4.200" in offer.reason
+    assert "allowed -4 to 4" in offer.reason
+    np.testing.assert_allclose(base.run(0.2).sent, [0.4, 0.0, 0.5], atol=0.005)
 
 
 def test_when_the_chunk_ends_expect_the_base_to_stand(base):
