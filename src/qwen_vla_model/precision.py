@@ -22,7 +22,9 @@ WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 QUANTISED_PARTS = ("backbone.", "expert.blocks.")
 SCALE_BLOCK, FACTOR_BLOCK = 64, 32
-"""nf4: weights that share a scale of one byte, scales that share a factor of four."""
+"""nf4: weights that share a scale of one byte, scales that share a factor of two."""
+NF4_TABLE_BYTES = 34
+"""Each nf4 matrix brings its table of 16 values and the scales' mean."""
 
 WORKING_BYTES = 4
 """Beside the weights, per weight of the largest tensor: what loading and quantising take for a
@@ -75,11 +77,10 @@ def weight_bytes(model: nn.Module, weights: Weights) -> int:
         if is_quantised(name, layer):
             count, rows = layer.weight.numel(), len(layer.weight)
             if weights == "int8":
-                small = count + rows * 5  # a float32 scale and an int8 zero point per row
+                small = count + 5 * rows  # a float32 scale and an int8 zero point per row
             else:
-                small = (
-                    count // 2 + count // SCALE_BLOCK + 4 * count // (SCALE_BLOCK * FACTOR_BLOCK)
-                )
+                small = count // 2 + count // SCALE_BLOCK + NF4_TABLE_BYTES
+                small += 2 * count // (SCALE_BLOCK * FACTOR_BLOCK)
             total -= 2 * count - small
     return total
 
