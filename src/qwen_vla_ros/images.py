@@ -34,31 +34,41 @@ def rgb_from_image(message: Image, topic: str) -> np.ndarray:
         ObservationError: encoding, size, row length or amount of data is unusable; the message
             names the topic and the encoding.
     """
-    height, width, step = message.height, message.width, message.step
     channels = _CHANNELS.get(message.encoding)
     if channels is None:
         raise ObservationError(
             f"{topic}: encoding '{message.encoding}' is not supported; "
-            f"publish one of {', '.join(_CHANNELS)}"
+            f"publish one of {', '.join(_CHANNELS)}, or give a depth camera its depth_range_m"
         )
-    what = f"{topic} ({message.encoding}): {width} x {height} pixels"
-    if not 0 < height * width <= MAX_PIXELS:
-        raise ObservationError(f"{what}; between 1 and {MAX_PIXELS} are accepted")
-    if step < width * channels or len(message.data) != step * height:
-        raise ObservationError(
-            f"{what} with rows of {step} bytes need {step * height} bytes in rows of at least "
-            f"{width * channels}; the message holds {len(message.data)}"
-        )
+    rows = pixel_rows(message, topic, channels)
     # cv_bridge takes rows for whole pixels and shears a picture padded by anything else.
-    if CvBridge is not None and step == width * channels:
+    if CvBridge is not None and message.step == message.width * channels:
         return np.array(CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
-    rows = np.frombuffer(message.data, dtype=np.uint8).reshape(height, step)
-    pixels = rows[:, : width * channels].reshape(height, width, channels)
+    pixels = rows.reshape(message.height, message.width, channels)
     return (
         pixels.copy()
         if message.encoding == "rgb8"
         else cv2.cvtColor(pixels, _TO_RGB[message.encoding])
     )
+
+
+def pixel_rows(message: Image, topic: str, bytes_per_pixel: int) -> np.ndarray:
+    """The rows of a raw image without their padding, uint8 [H, width in bytes], not copied.
+
+    Raises:
+        ObservationError: size, row length or amount of data is unusable.
+    """
+    height, width, step = message.height, message.width, message.step
+    what = f"{topic} ({message.encoding}): {width} x {height} pixels"
+    if not 0 < height * width <= MAX_PIXELS:
+        raise ObservationError(f"{what}; between 1 and {MAX_PIXELS} are accepted")
+    if step < width * bytes_per_pixel or len(message.data) != step * height:
+        raise ObservationError(
+            f"{what} with rows of {step} bytes need {step * height} bytes in rows of at least "
+            f"{width * bytes_per_pixel}; the message holds {len(message.data)}"
+        )
+    rows = np.frombuffer(message.data, dtype=np.uint8).reshape(height, step)
+    return rows[:, : width * bytes_per_pixel]
 
 
 def rgb_from_compressed(message: CompressedImage, topic: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """From many streams to one observation, with every doubt about its age and order settled."""
 
 from .assembler import CameraSpec, JointsSpec, ObservationAssembler, Refusal
+from .depth import render_depth
 from .frames import FrameHistory
 from .history import CommandHistory
 from .joints import match_joints
@@ -29,4 +30,5 @@ __all__ = [
     "Stream",
     "StreamFault",
     "match_joints",
+    "render_depth",
 ]

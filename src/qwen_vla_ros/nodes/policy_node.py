@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.lifecycle import TransitionCallbackReturn
-from sensor_msgs.msg import CompressedImage, Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
@@ -34,9 +34,9 @@ from qwen_vla_core.types import ActionChunk, Observation
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
-from ..images import rgb_from_compressed, rgb_from_image
 from ..messages import chunk_message, seconds
 from ..qos import IMAGES, LATCHED, RELIABLE
+from ..views import message_type, view_reader
 from .lifecycle import EmbodimentNode, read_only, run
 
 POLL_S = 0.02
@@ -170,13 +170,9 @@ class PolicyNode(EmbodimentNode):
             self.create_subscription(JointState, "control/command", self._on_command, RELIABLE),
         ]
         for camera in self._embodiment.cameras:
-            compressed = camera.topic.endswith("/compressed")
             self._connections.append(
                 self.create_subscription(
-                    CompressedImage if compressed else Image,
-                    camera.topic,
-                    self._on_image(camera, rgb_from_compressed if compressed else rgb_from_image),
-                    IMAGES,
+                    message_type(camera), camera.topic, self._on_image(camera), IMAGES
                 )
             )
         for stream in joint_streams(self._embodiment):
@@ -196,10 +192,12 @@ class PolicyNode(EmbodimentNode):
     def _now(self) -> Instant:
         return Instant(ros_s=self.now_s(), steady_s=time.monotonic())
 
-    def _on_image(self, camera: Camera, convert):
+    def _on_image(self, camera: Camera):
+        read = view_reader(camera)
+
         def receive(message) -> None:
             try:
-                image = convert(message, camera.topic)
+                image = read(message)
             except QwenVlaError as error:
                 self._warn(str(error))
                 return

@@ -1,0 +1,32 @@
+"""A camera's topic as the model's view: which message it carries and how that becomes RGB."""
+
+from collections.abc import Callable
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+
+from qwen_vla_core.embodiment import Camera
+from qwen_vla_core.observation import render_depth
+
+from .depth_images import depth_from_compressed, depth_from_image
+from .images import rgb_from_compressed, rgb_from_image
+
+
+def message_type(camera: Camera) -> type:
+    """What is published on the camera's topic, told by the end of its name."""
+    end = "/compressedDepth" if camera.is_depth else "/compressed"
+    return CompressedImage if camera.topic.endswith(end) else Image
+
+
+def view_reader(camera: Camera) -> Callable[[Image | CompressedImage], np.ndarray]:
+    """What turns the camera's messages into uint8 RGB [H, W, 3], depth into colours.
+
+    It raises an ObservationError that names the topic and the encoding.
+    """
+    raw = message_type(camera) is Image
+    if not camera.is_depth:
+        convert = rgb_from_image if raw else rgb_from_compressed
+        return lambda message: convert(message, camera.topic)
+    measure = depth_from_image if raw else depth_from_compressed
+    near_m, far_m = camera.depth_range_m
+    return lambda message: render_depth(measure(message, camera.topic), near_m, far_m)
