@@ -10,7 +10,7 @@ from qwen_vla_core.errors import EmbodimentError
 from .tasks.task import Task
 from .worlds.world import World
 
-WORLDS = ("widowx",)
+WORLDS = ("widowx", "aloha", "mobile_base", "widowx_mobile")
 
 
 def make_world(embodiment: Embodiment) -> World:
@@ -24,6 +24,18 @@ def make_world(embodiment: Embodiment) -> World:
             from .worlds.widowx import make_widowx_world
 
             return make_widowx_world(embodiment)
+        case "aloha":
+            from .worlds.aloha import make_aloha_world
+
+            return make_aloha_world(embodiment)
+        case "mobile_base":
+            from .worlds.mobile_base import make_mobile_base_world
+
+            return make_mobile_base_world(embodiment)
+        case "widowx_mobile":
+            from .worlds.widowx_mobile import make_widowx_mobile_world
+
+            return make_widowx_mobile_world(embodiment)
 
 
 def make_tasks(embodiment: Embodiment) -> dict[str, Task]:
@@ -35,8 +47,24 @@ def make_tasks(embodiment: Embodiment) -> dict[str, Task]:
     match _known(embodiment):
         case "widowx":
             from .tasks.pick_up import PickUp
+            from .tasks.put_on_plate import PutOnPlate
 
-            return {"pick_up": PickUp(embodiment)}
+            return {task.name: task for task in (PickUp(embodiment), PutOnPlate(embodiment))}
+        case "aloha":
+            from .tasks.aloha_cubes import HandOverCube, PickUpCube
+
+            return {
+                "pick_up_cube": PickUpCube(embodiment),
+                "hand_over_cube": HandOverCube(embodiment),
+            }
+        case "mobile_base":
+            from .tasks.go_to import GoTo, GoToSide
+
+            return {"go_to": GoTo(embodiment), "go_to_side": GoToSide(embodiment)}
+        case "widowx_mobile":
+            from .tasks.fetch import Fetch
+
+            return {"fetch": Fetch(embodiment)}
 
 
 def find_tasks(embodiment: Embodiment, name: str | None) -> tuple[Task, ...]:
