@@ -18,6 +18,7 @@ from pydantic import (
 
 from qwen_vla_core.errors import QwenVlaError
 
+from ..config import PUBLISHED_EXPERT, ExpertConfig
 from ..flow_matching import TauDistribution
 
 
@@ -57,7 +58,10 @@ class Recipe(_Strict):
     Attributes:
         mixture: whose episodes it learns from; each step from one robot's.
         out: where the run writes.
-        start_from: checkpoint folder to continue from; null starts from random weights.
+        start_from: checkpoint folder to continue from.
+        backbone: instead, a Qwen3.5 checkpoint, folder or hub name, to put a new expert on; with
+            neither, ``qwen_vla_tiny`` starts from random weights.
+        expert: sizes and choices of that new expert.
         max_steps, max_minutes: the training ends, and the cosine reaches its floor, at whichever
             comes first. Minutes are counted over all resumed parts of a run.
         frozen: parts whose weights stay as they are. The paper's text-to-action stage freezes
@@ -74,6 +78,8 @@ class Recipe(_Strict):
     mixture: Annotated[tuple[Source, ...], Field(min_length=1)]
     out: Path
     start_from: Path | None = None
+    backbone: str | None = None
+    expert: ExpertConfig = PUBLISHED_EXPERT
     seed: NonNegativeInt = 0
     threads: PositiveInt | None = None
     device: Literal["cpu", "cuda"] = "cpu"
@@ -101,6 +107,12 @@ class Recipe(_Strict):
     """Observations of the held-out episodes that are validated on."""
     validate_every_minutes: PositiveFloat = 5.0
     save_every_minutes: PositiveFloat = 5.0
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "Recipe":
+        if self.start_from and self.backbone:
+            raise ValueError("start_from brings its own backbone; remove one of the two keys")
+        return self
 
     @model_validator(mode="after")
     def _something_learns(self) -> "Recipe":

@@ -17,11 +17,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
+from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 
 from ..checkpoint import TRAINING, from_pretrained, load_tokenizer, save_pretrained
 from ..config import QwenVlaConfig, qwen_vla_tiny
 from ..model import QwenVla
+from ..pretrained_backbone import from_qwen
 from ..tokenizer import IMAGE, train_tokenizer
 from ..weights import load_weights
 from .grounding import GroundingHead
@@ -55,6 +57,9 @@ class Trainer:
                 self.continues = {"continues": json.loads(before.read_text())}
             tokenizer = load_tokenizer(recipe.start_from)
             model = from_pretrained(recipe.start_from)
+        elif recipe.backbone:
+            horizon = max(load_embodiment(s.embodiment).horizon for s in recipe.mixture)
+            model, tokenizer = from_qwen(recipe.backbone, recipe.expert, horizon)
         else:
             tokenizer = train_tokenizer()
             image_token = tokenizer.convert_tokens_to_ids(IMAGE)
