@@ -36,7 +36,7 @@ def roll_out(
     task: Task,
     scene: Scene,
     *,
-    replan_steps: int = 4,
+    replan_steps: int | None = None,
     latency_s: float = LATENCY_S,
     on_step: Callable[[Observation], None] | None = None,
 ) -> Rollout:
@@ -48,8 +48,8 @@ def roll_out(
         world: put into the scene first.
         task: what the scene is of.
         scene: start, and instruction.
-        replan_steps: action steps between the observations of successive chunks; at least the
-            latency.
+        replan_steps: action steps from one observation to the next, at least the latency; the
+            embodiment's where not given.
         latency_s: how long the old chunk plays on until the new one is there.
         on_step: called with what the robot sees at each action step, for videos.
     """
@@ -57,7 +57,7 @@ def roll_out(
     chain = RobotChain(codec, world)
     step_s = codec.embodiment.action_step_s
     delay_steps = math.ceil(latency_s / step_s)
-    replan_steps = max(replan_steps, delay_steps)
+    replan_steps = max(replan_steps or codec.embodiment.replan_steps, delay_steps)
     step = held_steps = 0
     due_s = math.inf
     while step < task.time_limit_s / step_s and held_steps < HELD_S / step_s:

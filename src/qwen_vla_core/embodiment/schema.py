@@ -615,6 +615,11 @@ class Embodiment(Strict):
     def action_step_s(self) -> float:
         return 1.0 / self.action_hz
 
+    @property
+    def replan_steps(self) -> int:
+        """Action steps from one observation to the next: a quarter of a chunk."""
+        return max(1, self.horizon // 4)
+
     def group_slice(self, name: str) -> slice:
         """Where the joints of group ``name`` stand among ``joint_names``."""
         start = 0

@@ -79,10 +79,10 @@ class PolicyNode(EmbodimentNode):
         )
         self.declare_parameter(
             "replan_steps",
-            4,
+            0,
             ParameterDescriptor(
-                description="action steps between the observations of successive chunks",
-                integer_range=[IntegerRange(from_value=1, to_value=64, step=1)],
+                description="action steps from one observation to the next; 0: a quarter chunk",
+                integer_range=[IntegerRange(from_value=0, to_value=64, step=1)],
             ),
         )
         self.declare_parameter(
@@ -252,10 +252,9 @@ class PolicyNode(EmbodimentNode):
         """Start the next inference when it is due and everything it needs is there."""
         if self._inference is not None and not self._inference.done():
             return
-        due_s = (
-            self._observed_s
-            + self.get_parameter("replan_steps").value * self._embodiment.action_step_s
-        )
+        robot = self._embodiment
+        steps = self.get_parameter("replan_steps").value or robot.replan_steps
+        due_s = self._observed_s + steps * robot.action_step_s
         if self.now_s() < due_s or self._failures >= FAILURES_IN_A_ROW:
             return
         if not self._instruction:
