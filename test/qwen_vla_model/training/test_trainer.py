@@ -18,6 +18,7 @@ from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.training.grounding import GroundingHead
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.trainer import Trainer, train
+from tiny_qwen import save_tiny_qwen
 
 ROOT = Path(__file__).parents[3]
 PATH = ROOT / "embodiments" / "widowx.yaml"
@@ -131,6 +132,23 @@ def test_when_a_run_ends_expect_a_checkpoint_that_drives_the_robot_and_its_curve
     policy.warm_up()
     assert (tmp_path / "run" / "curve.png").stat().st_size > 0
     assert "position_mm" in (tmp_path / "run" / "curve.csv").read_text()
+
+
+def test_when_a_run_starts_from_qwen_expect_a_checkpoint_around_its_backbone(recipe, tmp_path):
+    qwen = tmp_path / "qwen"
+    save_tiny_qwen(qwen)
+    expert = load_config(SHIPPED).expert.model_dump() | {"width": 64, "heads": 1, "blocks": 2}
+    changes = {"backbone": str(qwen), "expert": expert, "max_steps": 2}
+    checkpoint = train(recipe("run", **changes))
+    config = load_config(checkpoint)
+    assert config.backbone["text_config"]["num_hidden_layers"] == 4  # 3 linear and 1 full
+    assert config.expert.width == 64
+    QwenVlaPolicy.load(checkpoint, WIDOWX, weights="bfloat16").warm_up()
+
+
+def test_when_a_recipe_names_two_starts_expect_refusal(recipe):
+    with pytest.raises(QwenVlaError, match="start_from brings its own backbone"):
+        load_recipe(recipe("run", start_from=str(SHIPPED), backbone="Qwen/Qwen3.5-0.8B"))
 
 
 def test_when_robots_are_mixed_expect_each_as_often_as_weighed_and_a_checkpoint_that_knows_all(
