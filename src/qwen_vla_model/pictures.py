@@ -6,33 +6,28 @@ import cv2
 import numpy as np
 import torch
 
-
-def resize(image_HWC: np.ndarray, height: int, width: int) -> np.ndarray:
-    """uint8 RGB of any size to [height, width, 3], each pixel the mean of the area it covers."""
-    if image_HWC.shape[:2] == (height, width):
-        return image_HWC
-    return cv2.resize(image_HWC, (width, height), interpolation=cv2.INTER_AREA)
+from qwen_vla_core.embodiment import Camera
+from qwen_vla_core.observation import resize_view
 
 
-def resize_to(
-    device: torch.device, image_HWC: np.ndarray, height: int, width: int
-) -> torch.Tensor:
-    """The same on ``device``: the picture is copied there once and resized there.
+def resize_to(device: torch.device, image_HWC: np.ndarray, camera: Camera) -> torch.Tensor:
+    """``resize_view`` on ``device``: the picture is copied there once and resized there.
 
-    Differs from ``resize`` by rounding, one level of 255 at most.
+    Differs from it by rounding, one level of 255 at most.
     """
     rows, columns = image_HWC.shape[:2]
     # OpenCV takes another way where one side grows and the other shrinks.
-    if device.type == "cpu" or (rows < height) != (columns < width):
-        return torch.from_numpy(resize(image_HWC, height, width)).to(device)
+    mixed = (rows < camera.height) != (columns < camera.width)
+    if device.type == "cpu" or mixed or camera.is_depth:
+        return torch.from_numpy(resize_view(image_HWC, camera)).to(device)
     image = torch.from_numpy(image_HWC)
     if device.type == "cuda":
         image = image.pin_memory().to(device, non_blocking=True)
-    return apply_weights(image, height, width)
+    return apply_weights(image, camera.height, camera.width)
 
 
 def apply_weights(image_HWC: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """``resize`` as two products of matrices, uint8 [height, width, 3]."""
+    """``resize_view`` of colours as two products of matrices, uint8 [height, width, 3]."""
     rows, columns, _ = image_HWC.shape
     if (rows, columns) == (height, width):
         return image_HWC

@@ -133,15 +133,14 @@ class QwenVlaPolicy:
     def _look(self, observation: Observation) -> Inputs:
         """What the model sees of an observation; its pictures are already on the device."""
         return self.processor(
-            [self._frames(observation, i) for i in range(len(self.processor.embodiment.cameras))],
+            [self._frames(observation, camera) for camera in self.processor.embodiment.cameras],
             [0],
             [check_instruction(observation.instruction)],
             self.processor.codec.state(observation.positions_D)[None],
         )
 
-    def _frames(self, observation: Observation, camera_index: int) -> torch.Tensor | None:
+    def _frames(self, observation: Observation, camera: Camera) -> torch.Tensor | None:
         """What a camera saw, [1, F, height, width, 3]; None without an optional picture."""
-        camera, device = self.processor.embodiment.cameras[camera_index], self.runtime.device
         if camera.name not in observation.images:
             if camera.optional:
                 return None
@@ -152,11 +151,7 @@ class QwenVlaPolicy:
                 f"camera {camera.name}: {len(frames) - 1} past images instead of "
                 f"{len(camera.history_steps)}"
             )
-        if camera.is_depth:
-            seen = [torch.from_numpy(self.processor.resize(f, camera_index)) for f in frames]
-        else:
-            seen = [resize_to(device, f, camera.height, camera.width) for f in frames]
-        return torch.stack(seen)[None].to(device)
+        return torch.stack([resize_to(self.runtime.device, f, camera) for f in frames])[None]
 
     def _held(self, prefix: Prefix | None, still_C: np.ndarray) -> Held | None:
         """What the model is told of a prefix. Its shapes are always the same."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import chain, compress
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,7 +15,7 @@ from .backbone import Grid
 from .channel_layout import channel_slots
 from .config import QwenVlaConfig
 from .model import Inputs
-from .pictures import patchify, resize
+from .pictures import patchify
 from .tokenizer import IMAGE, PAD, VISION_END, VISION_START, check_tokens, tag_tokens
 
 STATE_BINS = 256
@@ -102,14 +101,6 @@ class Processor:
         """Length of a prompt with so long an instruction, rounded up to what matrices like."""
         rest = len(self.tokens("", np.zeros(len(self.embodiment.state_channels))))
         return -(-(rest + instruction_tokens) // TILE) * TILE
-
-    def resize(self, image_HWC: np.ndarray, camera_index: int) -> np.ndarray:
-        """An image of any size as the model sees it: uint8 RGB [height, width, 3]."""
-        camera = self.embodiment.cameras[camera_index]
-        if camera.is_depth:  # the mean of two colours is a depth that nothing has
-            size = (camera.width, camera.height)
-            return cv2.resize(image_HWC, size, interpolation=cv2.INTER_NEAREST)
-        return resize(image_HWC, camera.height, camera.width)
 
     def __call__(
         self,

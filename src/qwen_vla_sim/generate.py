@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from qwen_vla_core.embodiment import Camera, EmbodimentCodec
+from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.embodiment.loader import load_embodiment
 from qwen_vla_core.episode import Episode
+from qwen_vla_core.observation import resize_view
 
 from .disturbance import Disturbance
 from .registry import find_tasks, make_world
@@ -51,7 +52,8 @@ def record_episode(codec: EmbodimentCodec, world: World, task: Task, seed: int) 
                 for instruction in scene.instructions
             ]
             for camera in robot.cameras:
-                images[camera.name].append(_png(_view(world, camera)))
+                view = resize_view(world.render(camera.name), camera)
+                images[camera.name].append(_png(view))
             boxes.append([world.visible_boxes(camera.name, targets) for camera in robot.cameras])
             states.append(codec.state(world.positions_D))
             commanded.append(chain.commanded_D)
@@ -136,12 +138,6 @@ def _workplace(
 def _record(embodiment: Path, task: str | None, seed: int, path: Path) -> None:
     codec, world, tasks = _workplace(embodiment, task)
     record_episode(codec, world, tasks[seed % len(tasks)], seed).save(path)
-
-
-def _view(world: World, camera: Camera) -> np.ndarray:
-    """The model's view of a camera, resized as the policy does it."""
-    size = (camera.width, camera.height)
-    return cv2.resize(world.render(camera.name), size, interpolation=cv2.INTER_AREA)
 
 
 def _png(view_HWC: np.ndarray) -> bytes:

@@ -1,13 +1,14 @@
 """One episode of a policy in the simulated world, faster than real time and without ROS."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from qwen_vla_core.execution import Prefix, prefix_of
+from qwen_vla_core.observation import FrameHistory
 from qwen_vla_core.policy import Policy
 from qwen_vla_core.types import Observation
 
@@ -58,12 +59,17 @@ def roll_out(
     step_s = codec.embodiment.action_step_s
     delay_steps = math.ceil(latency_s / step_s)
     replan_steps = max(replan_steps or codec.embodiment.replan_steps, delay_steps)
+    histories = {
+        camera.name: FrameHistory(camera.history_s(codec.embodiment.action_hz), camera.max_age_s)
+        for camera in codec.embodiment.cameras
+        if camera.history_steps
+    }
     step = held_steps = 0
     due_s = math.inf
     while step < task.time_limit_s / step_s and held_steps < HELD_S / step_s:
         replan = step % replan_steps == 0
-        if replan or on_step is not None:
-            observation = observe(codec, world, chain, scene.instruction)
+        if replan or on_step is not None or histories:
+            observation = observe(codec, world, chain, scene.instruction, histories)
         if on_step is not None:
             on_step(observation)
         if replan:
@@ -84,12 +90,24 @@ def roll_out(
 
 
 def observe(
-    codec: EmbodimentCodec, world: World, chain: RobotChain, instruction: str
+    codec: EmbodimentCodec,
+    world: World,
+    chain: RobotChain,
+    instruction: str,
+    histories: Mapping[str, FrameHistory],
 ) -> Observation:
-    """What the robot sees now: its cameras, measured and commanded joints."""
+    """What the robot sees now: its cameras, measured and commanded joints.
+
+    Args:
+        histories: camera name -> its past pictures, to which this one is added.
+    """
+    images = {camera.name: world.render(camera.name) for camera in codec.embodiment.cameras}
+    for name, history in histories.items():
+        history.add(chain.now_s, images[name])
     return Observation(
         stamp_s=chain.now_s,
-        images={camera.name: world.render(camera.name) for camera in codec.embodiment.cameras},
+        images=images,
+        history={name: history.before() for name, history in histories.items()},
         positions_D=world.positions_D,
         commanded_D=chain.commanded_D,
         instruction=instruction,

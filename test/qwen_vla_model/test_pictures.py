@@ -6,9 +6,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qwen_vla_model.pictures import apply_weights, resize, resize_to
+from qwen_vla_core.observation import resize_view
+from qwen_vla_model.pictures import apply_weights, resize_to
+from robots import robot, widowx_text
 
+CAMERA = robot(widowx_text()).cameras[0]
 side = st.integers(8, 90)
+
+
+def view(height, width):
+    """A camera with a view of this size."""
+    return CAMERA.model_copy(update={"height": height, "width": width})
 
 
 def picture(height, width, seed=0):
@@ -22,7 +30,7 @@ def test_when_resized_by_matrices_expect_opencvs_picture_within_one_level(sides)
     rows, columns, height, width = sides
     image = picture(rows, columns)
     ours = apply_weights(torch.from_numpy(image), height, width).numpy()
-    expected = resize(image, height, width)
+    expected = resize_view(image, view(height, width))
     assert ours.shape == expected.shape and ours.dtype == np.uint8
     assert np.abs(ours.astype(int) - expected).max() <= 1
 
@@ -31,6 +39,16 @@ def test_when_resized_by_matrices_expect_opencvs_picture_within_one_level(sides)
 def test_when_a_camera_has_any_size_expect_the_views_size_on_the_device(size):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     image = picture(*size)
-    moved = resize_to(device, image, 96, 96)
+    moved = resize_to(device, image, view(96, 96))
     assert moved.device.type == device.type and moved.shape == (96, 96, 3)
-    assert np.abs(moved.cpu().numpy().astype(int) - resize(image, 96, 96)).max() <= 1
+    expected = resize_view(image, view(96, 96))
+    assert np.abs(moved.cpu().numpy().astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+def test_when_a_depth_view_is_resized_expect_no_colour_that_was_not_there(device):
+    image = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (480, 640, 3))
+    depth = view(96, 96).model_copy(update={"tag": "ego_depth", "depth_range_m": (0.2, 2.0)})
+    resized = resize_to(torch.device(device), image, depth)
+    assert resized.shape == (96, 96, 3) and resized.unique().tolist() == [0, 255]
+    assert len(resize_to(torch.device(device), image, view(96, 96)).unique()) > 2  # averaged

@@ -160,14 +160,6 @@ def test_when_the_tokenizer_has_never_seen_a_view_expect_refusal_by_tag():
         Processor(CONFIG, older, depth)
 
 
-def test_when_a_depth_view_is_resized_expect_no_colour_that_was_not_there():
-    robot = widowx(("tag: ego\n", "tag: ego_depth\n    depth_range_m: [0.2, 2]\n"))
-    picture = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (480, 640, 3))
-    resized = processor(robot=robot).resize(picture, 0)
-    assert resized.shape == (96, 96, 3) and set(np.unique(resized)) == {0, 255}
-    assert len(np.unique(processor().resize(picture, 0))) > 2  # colours are averaged
-
-
 @pytest.mark.parametrize("proprioception", ["none", "prompt", "expert"])
 def test_when_a_robot_has_no_state_expect_a_prompt_without_it(proprioception):
     base = parse_embodiment(base_text().replace("32", "96"), "base.yaml")

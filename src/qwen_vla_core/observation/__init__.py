@@ -14,6 +14,7 @@ from .stream import (
     Stream,
     StreamFault,
 )
+from .views import resize_view
 
 __all__ = [
     "FUTURE_TOLERANCE_S",
@@ -31,4 +32,5 @@ __all__ = [
     "StreamFault",
     "match_joints",
     "render_depth",
+    "resize_view",
 ]

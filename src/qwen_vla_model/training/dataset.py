@@ -11,6 +11,7 @@ import torch
 
 from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.observation import resize_view
 
 from ..action_space import ActionSpace
 from ..model import Inputs
@@ -94,7 +95,7 @@ class EpisodeDataset:
                 f"{len(robot.action_channels)}"
             )
         views = []
-        for i, camera in enumerate(robot.cameras):
+        for camera in robot.cameras:
             if camera.name not in episode.images:
                 raise QwenVlaError(f"{path}: no images of camera {camera.name}")
             if any(back % episode.stride for back in camera.history_steps):
@@ -108,7 +109,7 @@ class EpisodeDataset:
                 if image is None:
                     raise QwenVlaError(f"{path}: an image of camera {camera.name} is damaged")
                 rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-                frames.append(self.processor.resize(rgb, i))
+                frames.append(resize_view(rgb, camera))
             views.append(np.stack(frames))
         object.__setattr__(episode, "images", {})  # decoded above; the rest stays small
         return episode, views

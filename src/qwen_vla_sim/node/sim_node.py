@@ -138,9 +138,13 @@ class SimNode(LifecycleNode):
     def _look(self) -> None:
         stamp = self.get_clock().now().to_msg()
         for name, publisher in self._cameras.items():
-            picture = self._world.render(name)
-            height, width, channels = picture.shape
-            message = Image(height=height, width=width, encoding="rgb8", step=width * channels)
+            if name in self._world.depth_ranges_m:
+                encoding, picture = "32FC1", self._world.depth(name)
+            else:
+                encoding, picture = "rgb8", self._world.render(name)
+            height, width = picture.shape[:2]
+            message = Image(height=height, width=width, encoding=encoding)
+            message.step = picture.strides[0]
             message.header.stamp = stamp
             message.header.frame_id = name
             message.data = array.array("B", picture.tobytes())  # bytes are checked one by one

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.observation import render_depth
 
 from ..gl import select_gl
 
@@ -43,6 +44,7 @@ class World:
     Attributes:
         arms: driver namespace -> that arm's motors.
         base: the mobile base, if the robot has one.
+        depth_ranges_m: depth camera -> the range that its colours span.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class World:
             if group.driver.type in _GRIPPER_MODES:
                 gripper = self.arms[group.driver.namespace].gripper
                 gripper.set_mode(_GRIPPER_MODES[group.driver.type], 0.0)
+        self.depth_ranges_m = {c.name: c.depth_range_m for c in embodiment.cameras if c.is_depth}
         has_base = any(embodiment.base_D)
         self.base = SlateBase(self.model, self.data) if has_base else None
         self._devices = [*self.arms.values(), *([self.base] if self.base else [])]
@@ -170,10 +173,21 @@ class World:
         return {self.model.body(other).name for other in others[others != own]}
 
     def render(self, camera: str) -> np.ndarray:
-        """uint8 RGB [height, width, 3] as the named camera sees it now."""
+        """uint8 RGB [height, width, 3] as the named camera sees it now, depth in colours."""
+        if camera in self.depth_ranges_m:
+            return render_depth(self.depth(camera), *self.depth_ranges_m[camera])
         renderer = self._ready_renderer()
         renderer.update_scene(self.data, camera)
         return renderer.render()
+
+    def depth(self, camera: str) -> np.ndarray:
+        """Distance along the axis of the named camera, float32 [height, width], m."""
+        renderer = self._ready_renderer()
+        renderer.enable_depth_rendering()
+        renderer.update_scene(self.data, camera)
+        depth_HW = renderer.render()
+        renderer.disable_depth_rendering()
+        return depth_HW
 
     def visible_boxes(self, camera: str, bodies: Sequence[str]) -> np.ndarray:
         """Left, top, right, bottom of what a camera sees of each of N bodies, float32 [N, 4].
