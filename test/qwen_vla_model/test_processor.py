@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast, Qwen2VLImageProcessor
 
-from qwen_vla_core.embodiment import load_embodiment, parse_embodiment
+from qwen_vla_core.embodiment import build_prompt, load_embodiment, parse_embodiment
 from qwen_vla_core.errors import CheckpointError
 from qwen_vla_model.config import QwenVlaConfig, qwen_vla_tiny
 from qwen_vla_model.pictures import patchify
 from qwen_vla_model.processor import Processor
 from qwen_vla_model.tokenizer import CLAUSES, IMAGE, VIEW_TAGS, tag_tokens, train_tokenizer
-from robots import base_text, two_arms_text
+from robots import base_text, robot, two_arms_text
 
 WIDOWX_FILE = Path(__file__).parents[2] / "embodiments" / "widowx.yaml"
 WIDOWX = load_embodiment(WIDOWX_FILE)
@@ -113,6 +113,19 @@ def test_when_the_tokenizer_is_trained_again_expect_the_same():
 def test_when_the_robot_does_not_fit_the_model_expect_refusal(change, named):
     with pytest.raises(CheckpointError, match=named):
         processor(**change)
+
+
+def test_when_another_robots_sentence_is_told_expect_its_words_after_the_robots_own_views():
+    make, end = processor(), "<|cam_left_wrist_end|>"
+    own = TOKENIZER.decode(make.tokens("stop", np.zeros(7)))
+    make.told = robot(two_arms_text())
+    wrong = TOKENIZER.decode(make.tokens("stop", np.zeros(7)))
+    make.told = None
+    none = TOKENIZER.decode(make.tokens("stop", np.zeros(7)))
+    seen, sentence = own.rsplit(end, 1)
+    assert sentence == build_prompt(WIDOWX, "stop")
+    assert wrong == seen + end + build_prompt(robot(two_arms_text()), "stop")
+    assert none == seen + end + "stop."
 
 
 def test_when_the_robot_has_fewer_steps_than_the_model_expect_the_rest_to_be_padding():

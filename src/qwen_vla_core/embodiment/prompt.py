@@ -13,13 +13,19 @@ _ARMS = {"none": [], "single": ["single arm"], "dual": ["dual arms"]}
 
 
 def build_prompt(
-    embodiment: Embodiment, instruction: str, state_bins: Sequence[int] | None = None
+    embodiment: Embodiment | None, instruction: str, state_bins: Sequence[int] | None = None
 ) -> str:
     """The text part of the model's input for ``instruction``.
 
     Args:
+        embodiment: the robot that the sentence tells of; None for no sentence, to measure what it
+            is worth: the instruction stands alone.
         state_bins: normalised state in 256 bins, to be told in words; None or none: not told.
     """
+    if state_bins:
+        instruction = f"state: [{', '.join(map(str, state_bins))}] {instruction}"
+    if embodiment is None:
+        return f"{instruction}."
     words = embodiment.prompt_words
     parts = [*_ARMS[words.arms]]
     if words.waist:
@@ -29,8 +35,6 @@ def build_prompt(
     what, task = "control actions", "task"
     if all(isinstance(group.action, BaseWaypoints) for group in embodiment.groups):
         what, task = "waypoints (dx, dy, dtheta)", "navigation task"
-    if state_bins:
-        instruction = f"state: [{', '.join(map(str, state_bins))}] {instruction}"
     return (
         f"The robot is {words.robot_tag} with {', '.join(parts)}. "
         f"The control frequency is {embodiment.action_hz:g} Hz. "

@@ -46,3 +46,8 @@ def test_when_a_base_carries_an_arm_expect_the_papers_sentence():
     sentence = build_prompt(robot(arm_on_base_text()), "go")
     assert sentence.startswith("The robot is arm_on_base with single arm, and mobile base. ")
     assert "next 16 control actions to execute the following task: go." in sentence
+
+
+def test_when_there_is_no_sentence_expect_the_instruction_alone():
+    assert build_prompt(None, "go") == "go."
+    assert build_prompt(None, "go", [34, 128]) == "state: [34, 128] go."
