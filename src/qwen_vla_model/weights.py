@@ -32,7 +32,14 @@ class StoredTensor:
 def save_weights(
     folder: Path, module: nn.Module, dtype: torch.dtype, shard_size: int | str = "5GB"
 ) -> None:
-    """Write a module's weights, in shards with an index where they exceed one shard's size."""
+    """Write a module's weights, in shards with an index where they exceed one shard's size.
+
+    Raises:
+        CheckpointError: they are quantised; what was lost by that would be lost for good.
+    """
+    for name, parameter in module.named_parameters():
+        if type(parameter.data) is not torch.Tensor:
+            raise CheckpointError(f"{name} is quantised; load as bfloat16 what is to be saved")
     tensors = {name: tensor.to(dtype) for name, tensor in module.state_dict().items()}
     save_torch_state_dict(tensors, folder, max_shard_size=shard_size)
 

@@ -84,6 +84,9 @@ def test_when_the_full_size_is_built_expect_every_published_count(full_size):
     assert count_m(expert.time_in) == pytest.approx(2.8, abs=0.05)
     assert count_m(expert.modulation_out) == pytest.approx(4.7, abs=0.05)
     assert count_m(expert) == pytest.approx(1150, abs=5)
+    config = full_size.config
+    assert (config.horizon, config.expert.context) == (16, "joint")
+    assert (config.expert.proprioception, config.expert.prediction) == ("none", "velocity")
 
 
 def test_when_the_full_size_is_built_expect_the_backbone_of_qwen3_5_4b(full_size):

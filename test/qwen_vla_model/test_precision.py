@@ -109,6 +109,13 @@ def test_when_weights_are_quantised_expect_the_ends_of_the_expert_in_bfloat16(mi
         assert type(layer.weight.data) is torch.Tensor and layer.weight.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("weights", ["int8", "nf4"])
+def test_when_quantised_weights_are_saved_expect_refusal_and_no_file(micro, tmp_path, weights):
+    with pytest.raises(CheckpointError, match="is quantised"):
+        save_weights(tmp_path, load_micro(micro, weights), torch.bfloat16)
+    assert not list(tmp_path.iterdir())
+
+
 def test_when_the_full_size_is_weighed_expect_gigabytes_without_any_being_taken(capfd):
     with torch.device("meta"):
         model = QwenVla(qwen_vla_5b())
