@@ -1,28 +1,31 @@
-"""Measure success in simulation, without ROS, faster than real time.
+"""Measure success in simulation, faster than real time or through the real nodes.
 
 Example:
   qwen-vla evaluate --embodiment widowx --episodes 50 --seed 0 --json result.json
-  qwen-vla evaluate --embodiment widowx --task pick_up --shift background
+  qwen-vla evaluate --embodiment mobile_base --task go_to --shift background
+  qwen-vla evaluate --embodiment aloha --expert --ros --episodes 30
 
 Chance is the success of a policy that does any of what can be asked for in a scene without reading
 the instruction. A shift changes one thing against all that was trained on: colour, instance,
-position, background or instruction.
+position, background or instruction. With --ros the same scenes are also carried out in real time
+by the nodes that drive a robot, over DDS; with --expert by the task's scripted expert, which shows
+what everything but the policy loses.
 """
 
 import argparse
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from qwen_vla_core.embodiment import EmbodimentCodec, find_embodiment, load_embodiment
+from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 
 from .arguments import not_negative, positive
+from .episodes import Candidate, directly, through_ros
 
 Z_95 = 1.96
 """Normal quantile of a two-sided 95 % interval."""
@@ -35,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shift", default="in_distribution", help="what is new in the scenes (in_distribution)"
     )
-    parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
+    policy = parser.add_mutually_exclusive_group()
+    policy.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
+    policy.add_argument(
+        "--expert", action="store_true", help="the scripted expert in the place of a policy"
+    )
+    parser.add_argument("--ros", action="store_true", help="also through the real nodes over DDS")
     parser.add_argument("--episodes", type=positive, default=50, help="number of episodes (50)")
     parser.add_argument(
         "--seed",
@@ -44,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seed of the first scene (0; training uses 10000 on)",
     )
     parser.add_argument(
-        "--replan-steps", type=positive, default=4, help="actions used per chunk (4)"
+        "--replan-steps",
+        type=positive,
+        help="actions used per chunk (a quarter of it); without ROS",
     )
     parser.add_argument(
         "--workers", type=positive, default=os.cpu_count(), help="processes (all cores)"
@@ -53,52 +63,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the episodes in parallel and print success, chance and mistakes."""
-    from tqdm import tqdm
-
-    from qwen_vla_model.policy import QwenVlaPolicy
+    """Run the episodes and print success, chance and mistakes."""
     from qwen_vla_sim.registry import find_tasks
     from qwen_vla_sim.tasks.task import Shift
 
     path = find_embodiment(arguments.embodiment, embodiments_directory())
     embodiment = load_embodiment(path)
-    task = find_tasks(embodiment, arguments.task)[0].name
+    task = find_tasks(embodiment, arguments.task)[0]
     if arguments.shift not in (shifts := [shift.value for shift in Shift]):
         raise QwenVlaError(f"--shift {arguments.shift}: choose one of {', '.join(shifts)}")
-    checkpoint = arguments.checkpoint or shipped_checkpoint(embodiment.name)
-    QwenVlaPolicy.load(checkpoint, embodiment)  # refused here in words, not in every worker
+    checkpoint = None if arguments.expert else _checkpoint(arguments.checkpoint, embodiment)
+    candidate = Candidate(embodiment=path, task=task.name, checkpoint=checkpoint)
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
-    with ProcessPoolExecutor(
-        arguments.workers,
-        mp_context=get_context("spawn"),  # fork is unsafe once torch has threads
-        initializer=_start_worker,
-        initargs=(path, checkpoint, task, arguments.shift, arguments.replan_steps),
-    ) as pool:
-        futures = [pool.submit(_episode, seed) for seed in seeds]
-        episodes = []
-        with tqdm(total=len(futures), unit="episode") as progress:
-            for future in as_completed(futures):
-                episodes.append(future.result())
-                successes = sum(episode["success"] for episode in episodes)
-                progress.set_postfix_str(f"success {successes}/{len(episodes)}")
-                progress.update()
-    episodes.sort(key=lambda episode: episode["seed"])
+    scenes = [task.sample(seed, Shift(arguments.shift)) for seed in seeds]
+
     summary = {
         "embodiment": embodiment.name,
-        "checkpoint": str(checkpoint),
-        "task": task,
+        "policy": str(checkpoint or "scripted expert"),
+        "task": task.name,
         "shift": arguments.shift,
     }
-    summary |= summarize(episodes)
+    print(", ".join(summary.values()))
+    summary |= _measured(
+        "directly",
+        directly(
+            candidate, scenes, workers=arguments.workers, replan_steps=arguments.replan_steps
+        ),
+        len(scenes),
+    )
+    if arguments.ros:
+        summary["through_ros"] = _measured(
+            "through ROS", through_ros(candidate, scenes), len(scenes)
+        )
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps({**summary, "episodes": episodes}, indent=1))
-    print(report(summary))
+        arguments.json.write_text(json.dumps(summary, indent=1))
     return 0
 
 
+def _checkpoint(folder: Path | None, embodiment: Embodiment) -> Path:
+    """The weights to use; what does not fit is refused here in words, not in every worker."""
+    from qwen_vla_model.policy import QwenVlaPolicy
+
+    folder = folder or shipped_checkpoint(embodiment.name)
+    QwenVlaPolicy.load(folder, embodiment)
+    return folder
+
+
+def _measured(way: str, episodes: Iterable[dict], n: int) -> dict:
+    """Run the episodes, show how they go, and print and return what came of them."""
+    from tqdm import tqdm
+
+    results = []
+    with tqdm(total=n, unit="episode", desc=way) as progress:
+        for episode in episodes:
+            results.append(episode)
+            successes = sum(episode["success"] for episode in results)
+            progress.set_postfix_str(f"success {successes}/{len(results)}")
+            progress.update()
+    summary = summarize(results)
+    print(report(way, summary))
+    return {**summary, "episodes": results}
+
+
 def summarize(episodes: list[dict]) -> dict:
-    """Rates over episodes, as ``_episode`` describes them."""
+    """Rates over episodes, as episodes.py describes them."""
     n = len(episodes)
     rate = sum(episode["success"] for episode in episodes) / n
     asked = sorted({episode["instruction"] for episode in episodes})
@@ -127,7 +156,7 @@ def wilson_interval(rate: float, n: int) -> tuple[float, float]:
     return float(max(0.0, centre - half)), float(min(1.0, centre + half))
 
 
-def report(summary: dict) -> str:
+def report(way: str, summary: dict) -> str:
     """The summary in lines for a person."""
     low, high = summary["success_interval_95"]
     by_instruction = "\n".join(
@@ -135,7 +164,7 @@ def report(summary: dict) -> str:
         for instruction, (successes, n) in summary["by_instruction"].items()
     )
     return (
-        f"{summary['embodiment']}, {summary['task']}, {summary['shift']}\n"
+        f"{way}\n"
         f"success        {summary['success_rate']:.0%} of {summary['n']} episodes "
         f"(95 % interval {low:.0%} to {high:.0%}); chance {summary['chance']:.0%}\n"
         f"mistakes       did something else {summary['did_another']:.0%}, "
@@ -143,48 +172,3 @@ def report(summary: dict) -> str:
         f"median length  {summary['median_steps']:.0f} action steps when successful\n"
         f"{by_instruction}"
     )
-
-
-_worker: dict = {}
-
-
-def _start_worker(
-    embodiment_path: Path, checkpoint: Path, task: str, shift: str, replan_steps: int
-) -> None:
-    """Load policy and world once per process."""
-    from qwen_vla_model.policy import QwenVlaPolicy
-    from qwen_vla_sim.registry import find_tasks, make_world
-    from qwen_vla_sim.tasks.task import Shift
-
-    embodiment = load_embodiment(embodiment_path)
-    _worker["policy"] = QwenVlaPolicy.load(checkpoint, embodiment)
-    _worker["codec"] = EmbodimentCodec(embodiment)
-    _worker["world"] = make_world(embodiment)
-    _worker["task"] = find_tasks(embodiment, task)[0]
-    _worker["shift"] = Shift(shift)
-    _worker["replan_steps"] = replan_steps
-
-
-def _episode(seed: int) -> dict:
-    from qwen_vla_sim.rollout import roll_out
-
-    task = _worker["task"]
-    scene = task.sample(seed, _worker["shift"])
-    rollout = roll_out(
-        _worker["policy"],
-        _worker["codec"],
-        _worker["world"],
-        task,
-        scene,
-        replan_steps=_worker["replan_steps"],
-    )
-    return {
-        "seed": seed,
-        "task": task.name,
-        "shift": scene.shift.value,
-        "instruction": scene.instruction,
-        "instructions": len(scene.instructions),
-        "done": rollout.outcome.done,
-        "success": bool(rollout.outcome.success),
-        "steps": rollout.steps,
-    }

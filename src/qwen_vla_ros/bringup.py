@@ -43,7 +43,7 @@ class NodeDescription:
 def describe_bringup(
     *,
     embodiment: str,
-    checkpoint: str,
+    checkpoint: str | None,
     instruction: str = "",
     use_sim: bool = False,
     dry_run: bool = False,
@@ -52,7 +52,8 @@ def describe_bringup(
 
     Args:
         embodiment: path of its YAML file.
-        checkpoint: folder of the policy's weights.
+        checkpoint: folder of the policy's weights; None for the simulator's scripted expert in
+            the place of policy_node.
         instruction: the task in words; may come later on policy/instruction.
         use_sim: run the simulated hardware instead of the robot's drivers.
         dry_run: compute and show everything, send nothing to the hardware.
@@ -65,25 +66,28 @@ def describe_bringup(
             parameters={"embodiment": embodiment, "dry_run": dry_run},
             parameter_file=config / "control_node.yaml",
         ),
-        NodeDescription(
-            name="policy_node",
-            module="qwen_vla_ros.nodes.policy_node",
-            parameters={
-                "embodiment": embodiment,
-                "checkpoint": checkpoint,
-                "instruction": instruction,
-                "simulated": use_sim,
-            },
-            parameter_file=config / "policy_node.yaml",
-        ),
     ]
+    if checkpoint is not None:
+        nodes.append(
+            NodeDescription(
+                name="policy_node",
+                module="qwen_vla_ros.nodes.policy_node",
+                parameters={
+                    "embodiment": embodiment,
+                    "checkpoint": checkpoint,
+                    "instruction": instruction,
+                    "simulated": use_sim,
+                },
+                parameter_file=config / "policy_node.yaml",
+            )
+        )
     if use_sim:
         nodes.insert(
             0,
             NodeDescription(
                 name="sim_node",
                 module="qwen_vla_sim.node",
-                parameters={"embodiment": embodiment},
+                parameters={"embodiment": embodiment, "expert": checkpoint is None},
                 parameter_file=config / "sim_node.yaml",
             ),
         )

@@ -103,17 +103,23 @@ class Operator(Node):
         if not self._call(ChangeState, f"{node}/change_state", request).success:
             raise OperatorError(f"{node} refused to become {'active' if active else 'inactive'}")
 
-    def reset_simulation(self, seed: int) -> str:
+    def reset_simulation(self, seed: int, task: str = "", shift: str = "") -> str:
         """Have sim_node lay out the scene of ``seed``; returns the scene's own instruction.
 
+        Args:
+            seed: of the scene.
+            task: name of the task; empty for the robot's usual one.
+            shift: what is new in the scene; empty for nothing.
         Raises:
             OperatorError: it refuses or does not answer.
         """
-        value = Parameter("seed", value=seed).to_parameter_msg()
-        request = SetParameters.Request(parameters=[value])
-        (result,) = self._call(SetParameters, "sim_node/set_parameters", request).results
-        if not result.successful:
-            raise OperatorError(f"sim_node refused seed {seed}: {result.reason}")
+        wanted = {"seed": seed, "task": task, "shift": shift or "in_distribution"}
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=v).to_parameter_msg() for name, v in wanted.items()]
+        )
+        for result in self._call(SetParameters, "sim_node/set_parameters", request).results:
+            if not result.successful:
+                raise OperatorError(f"sim_node refused {wanted}: {result.reason}")
         answer = self._call(Trigger, "sim_node/reset", Trigger.Request())
         if not answer.success:
             raise OperatorError(f"sim_node did not lay out a scene: {answer.message}")

@@ -28,6 +28,8 @@ from qwen_vla_core.errors import EmbodimentError, QwenVlaError
 
 from ..registry import find_tasks, make_world
 from ..tasks.task import Shift
+from .expert_endpoint import POLL_S as EXPERT_POLL_S
+from .expert_endpoint import ExpertEndpoint
 from .slate_endpoint import ODOMETRY_PERIOD_S, SlateEndpoint
 from .xs_endpoint import XsEndpoint
 
@@ -47,6 +49,14 @@ class SimNode(LifecycleNode):
             "autostart",
             True,
             ParameterDescriptor(description="configure and activate at once", read_only=True),
+        )
+        declare(
+            "expert",
+            False,
+            ParameterDescriptor(
+                description="let the scripted expert do what policy/instruction says",
+                read_only=True,
+            ),
         )
         declare("joint_state_rate_hz", 100.0, _rate("rate of joint_states (xs_sdk: 100)", 500.0))
         declare("camera_rate_hz", 20.0, _rate("rate of each camera", 60.0))
@@ -70,6 +80,9 @@ class SimNode(LifecycleNode):
             path = Path(self.get_parameter("embodiment").value)
             self._embodiment = load_embodiment(path)
             self._world = make_world(self._embodiment)
+            self._expert = self.get_parameter("expert").value and ExpertEndpoint(
+                self, self._embodiment, LATCHED
+            )
             self._lay_out()
         except QwenVlaError as error:
             self.get_logger().error(f"cannot be configured: {error}")
@@ -105,6 +118,8 @@ class SimNode(LifecycleNode):
         ]
         if self._base:
             timers.append((ODOMETRY_PERIOD_S, self._base.publish))
+        if self._expert:
+            timers.append((EXPERT_POLL_S, self._expert.poll))
         self._active_timers = [
             self.create_timer(period_s, callback, clock=steady) for period_s, callback in timers
         ]
@@ -183,6 +198,8 @@ class SimNode(LifecycleNode):
             raise EmbodimentError(f"no scene for seed {seed}, shift '{shift}': {error}") from error
         self._task, self._scene = task, scene
         scene.lay_out(self._world)
+        if self._expert:
+            self._expert.work_in(task.expert(self._world, scene))
         self.get_logger().info(f"{task.name}, seed {seed}: {scene.instruction}")
         self._publish_status()
 
