@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test bench-gpu lint clean
 
 help:
-	@echo "make demo   run simulated robots with the policy; the results land in a folder"
-	@echo "make test   run all tests"
-	@echo "make lint   check format and style"
-	@echo "make clean  remove build outputs and caches (rm -rf $(VENV) for a new set-up)"
+	@echo "make demo       run simulated robots with the policy; the results land in a folder"
+	@echo "make test       run all tests"
+	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
+	@echo "make lint       check format and style"
+	@echo "make clean      remove build outputs and caches (rm -rf $(VENV) for a new set-up)"
 	@echo "Each sets up $(VENV) first where that is still to be done."
 
 demo: setup
@@ -21,6 +22,11 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
+
+bench-gpu: setup
+	@! $(BIN)/python -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet -r requirements-gpu.txt
+	$(BIN)/qwen-vla bench gpu $(ARGS)
 
 lint: setup
 	$(BIN)/ruff format --check .

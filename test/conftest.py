@@ -6,6 +6,10 @@ import os
 
 import pytest
 
+# Threads of one small product wait for each other: with two of them, as soon as anything else runs
+# on a core, the tests of the model take up to ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _DOMAINS = itertools.count(os.getpid())
 
 

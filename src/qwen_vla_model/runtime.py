@@ -6,7 +6,8 @@ contents: another picture, state, prefix or instruction is a copy into these buf
 not fit them, a very long instruction, runs eagerly, and the reason is reported.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -112,24 +113,8 @@ class _FixedPass:
 
     def capture(self, device: torch.device) -> None:
         """Record what a pass launches; elsewhere than on a GPU there is nothing to record."""
-        if device.type != "cuda":
-            return
-        run = self._replay
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UPS):
-                run()
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            output = run()
-
-        def replay() -> torch.Tensor:
-            graph.replay()
-            return output
-
-        self._replay = replay
+        if device.type == "cuda":
+            self._replay = replayed(self._replay)
 
     def why_not(self, inputs: Inputs) -> str:
         """Why ``inputs`` do not fit the buffers; empty where they do."""
@@ -151,3 +136,50 @@ class _FixedPass:
             for buffer, new in zip(self._held.tensors(), held.tensors(), strict=True):
                 buffer.copy_(new, non_blocking=True)
         return self._replay()
+
+
+def replayed(run: Callable[[], object], pool=None) -> Callable[[], object]:
+    """Capture what ``run`` launches on the current GPU; calling the result launches it again.
+
+    Args:
+        run: works on buffers that stay where they are.
+        pool: memory pool shared with the graphs of other parts of the same pass.
+    Returns:
+        A function whose result is always the same object, with new contents.
+    """
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(WARM_UPS):
+            run()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, pool=pool):
+        output = run()
+
+    def replay() -> object:
+        graph.replay()
+        return output
+
+    return replay
+
+
+@contextmanager
+def compiled(model: QwenVla, backend: str = "inductor") -> Iterator[None]:
+    """Let torch.compile fuse the parts of a pass, for fixed shapes.
+
+    Compiling takes minutes the first time; the result is kept on disk.
+    """
+    parts = (
+        (model.backbone, "encode_images"),
+        (model.backbone, "encode"),
+        (model.expert, "prepare"),
+        (model.expert, "forward"),
+    )
+    for owner, name in parts:
+        setattr(owner, name, torch.compile(getattr(owner, name), dynamic=False, backend=backend))
+    try:
+        yield
+    finally:
+        for owner, name in parts:
+            delattr(owner, name)  # what the class has shows again

@@ -7,9 +7,9 @@ Example:
 import argparse
 
 from ..arguments import add_command
-from . import model
+from . import gpu, model
 
-BENCHES: dict = {"model": model}
+BENCHES: dict = {"model": model, "gpu": gpu}
 """Name of a bench -> its module, which has ``add_arguments`` and ``run`` like a command."""
 
 

@@ -4,20 +4,27 @@ Example:
   qwen-vla bench model --config tiny --device cpu
   qwen-vla bench model --config 5b --device cuda --views 3 --size 224 --json model.json
 
-Weights are random: they do not change the time. `plain` is the straightforward program,
-transformers' own forward with the expert's context computed anew in each Euler step. The bound is
-the larger of bytes of weights / memory bandwidth and operations / matrix rate, both measured in
-the same run.
+Weights are random: they do not change the time. Pictures of 640 x 480 come in, the chunk goes out
+to the host. `plain` is the straightforward program, transformers' own forward with the expert's
+context computed anew in each Euler step; `eager` is ours, launched kernel by kernel; `graph` is
+ours replayed as CUDA graphs, what a robot with a GPU runs; `compiled` went through torch.compile
+first. The bound is the larger of bytes of weights / memory bandwidth and operations / matrix
+rate, both measured in the same run.
 """
 
 import argparse
 import dataclasses
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from qwen_vla_core.errors import QwenVlaError
 
 from ..arguments import positive
+from .tables import Table
+
+SENSITIVITY_PASSES = 50
+"""Measured passes of each row of the sensitivity table, where more are asked for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=positive, help="pixels of a view's side (tiny 96, 5b 224)")
     parser.add_argument("--steps", type=positive, help="Euler steps (5)")
     parser.add_argument(
+        "--paths",
+        type=lambda text: tuple(text.split(",")),
+        help="some of plain,eager,compiled and, on cuda, graph,compiled graph (all; "
+        "compiling takes minutes)",
+    )
+    parser.add_argument(
         "--passes", type=positive, default=200, help="measured passes of each path (200)"
+    )
+    parser.add_argument(
+        "--no-sensitivity", action="store_true", help="only the chosen configuration"
     )
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads (1)")
     parser.add_argument("--json", type=Path, help="write everything here too")
@@ -38,12 +54,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write where asked."""
     import torch
     from rich.console import Console
-    from rich.progress import Progress
 
-    from qwen_vla_model.speed.bench import CONFIGS, SHAPES, bench_model
+    from qwen_vla_model.speed.bench import CONFIGS, PATHS, SHAPES
 
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise QwenVlaError("there is no CUDA device here; use --device cpu")
+    require_device(arguments.device)
+    possible = PATHS[arguments.device]
+    paths = arguments.paths or possible
+    unknown = set(paths) - set(possible)
+    if unknown:
+        raise QwenVlaError(
+            f"--paths: no {', '.join(sorted(unknown))} on {arguments.device}; "
+            f"there are: {', '.join(possible)}"
+        )
     torch.set_num_threads(arguments.threads)
     config = CONFIGS[arguments.config]()
     if arguments.steps is not None:
@@ -52,61 +74,208 @@ def run(arguments: argparse.Namespace) -> int:
     shape = dataclasses.replace(
         SHAPES[arguments.config], **{k: v for k, v in changes.items() if v is not None}
     )
-    with Progress(transient=True) as progress:
-        task = progress.add_task("measuring", total=2 * arguments.passes)
-        try:
-            result = bench_model(
-                config,
-                shape,
-                torch.device(arguments.device),
-                arguments.passes,
-                lambda: progress.advance(task),
-            )
-        except ValueError as error:
-            raise QwenVlaError(str(error)) from error
+    try:
+        result = measure(
+            arguments.config,
+            config,
+            shape,
+            arguments.device,
+            paths,
+            arguments.passes,
+            with_sensitivity=not arguments.no_sensitivity,
+        )
+    except ValueError as error:
+        raise QwenVlaError(str(error)) from error
     if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(result, indent=1))
+        write_json(arguments.json, result)
     console = Console()
-    for table in tables(result):
-        console.print(table)
+    for part in report(result):
+        console.print(part if isinstance(part, str) else part.rich())
     return 0
 
 
-def tables(result: dict):
-    """What a person reads: the machine, then one table of stages for each path."""
-    from rich.table import Table
+def require_device(device: str) -> None:
+    """Refuse what is not there.
 
-    machine, model, shape = result["machine"], result["model"], result["shape"]
+    Raises:
+        QwenVlaError: no CUDA device.
+    """
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise QwenVlaError(
+            "there is no CUDA device here; `--device cpu` measures this machine, and the full "
+            "size needs a GPU of 24 GB or more"
+        )
+
+
+def measure(
+    name: str,
+    config,
+    shape,
+    device: str,
+    paths: Sequence[str],
+    passes: int,
+    *,
+    with_sensitivity: bool,
+    out_of_time=lambda: False,
+) -> dict:
+    """Run all cases under a progress bar; everything in the result can be JSON.
+
+    Args:
+        out_of_time: asked before each case; once true, the rest is left out and named.
+    """
+    import torch
+    from rich.progress import Progress
+
+    from qwen_vla_model.speed.bench import WEIGHTS, Bench, by_path, sensitivity
+
+    todo = [(case, passes) for case in by_path(config, shape, device, paths)]
+    if with_sensitivity:
+        fewer = min(passes, SENSITIVITY_PASSES)
+        todo += [(case, fewer) for case in sensitivity(name, todo[0][0], device)]
+    measured, left_out = [], []
+    with Progress(transient=True) as progress:
+        task = progress.add_task("building the model", total=sum(n for _, n in todo))
+        bench = Bench(config, torch.device(device), WEIGHTS[device][0])
+        head = bench.describe()
+        for case, n in todo:
+            if out_of_time():
+                left_out.append(case.label)
+                continue
+            progress.update(task, description=case.label)
+            measured.append(bench.run(case, n, lambda: progress.advance(task)))
+    return head | {
+        "config": name,
+        "paths": measured[: len(paths)],
+        "sensitivity": measured[len(paths) :],
+        "left_out": left_out,
+    }
+
+
+def write_json(file: Path, content: dict) -> None:
+    """Write it, with its folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def report(result: dict) -> Iterator[str | Table]:
+    """What a person reads: the machine, the paths, their stages, and what each choice costs."""
+    machine, model = result["machine"], result["model"]
     yield (
         f"{machine.get('gpu', machine['cpu'])}, {machine['threads']} threads, torch "
         f"{machine['torch']}; {machine['bandwidth_gb_s']:.0f} GB/s, "
-        f"{machine['matrix_tflop_s']:.3g} TFLOP/s {model['dtype']}\n"
-        f"{model['parameters_m']:.1f} M parameters, {model['weight_mb']:.0f} MB, "
-        f"{model['context']} context; {shape['views']} views of {shape['size']} px, "
-        f"{shape['tokens']} tokens, "
-        f"{model['euler_steps']} Euler steps, batch {shape['batch']}"
+        f"{machine['matrix_tflop_s']:.3g} TFLOP/s; flash-linear-attention "
+        f"{machine['flash-linear-attention']}, causal-conv1d {machine['causal-conv1d']}\n"
+        f"{result['config']}: {model['parameters_m']:.1f} M parameters, "
+        f"{model['weight_mb']:.0f} MB as {model['weights']}\n"
     )
-    totals = {path["path"]: path["stages"]["total"]["median_ms"] for path in result["paths"]}
-    for path in result["paths"]:
-        name = path["path"]
-        first, last = path["warm_up_ms"][0], path["warm_up_ms"][-1]
-        table = Table(
-            title=f"{name}: {totals['plain'] / totals[name]:.2f} x as fast as plain; peak "
-            f"{path['peak_mib']:.0f} MiB; warm-up {first:.0f} ms, then {last:.1f} ms"
+    paths = [path for path in result["paths"] if "failed" not in path]
+    if paths:
+        yield _totals(paths)
+        yield _stages(paths)
+    rows = [row for row in result["sensitivity"] if "failed" not in row]
+    if rows:
+        yield _sensitivity(rows)
+    for row in (*result["paths"], *result["sensitivity"]):
+        if "failed" in row:
+            yield f"{row['label']} failed: {row['failed']}\n"
+    if result["left_out"]:
+        yield f"left out, no time: {', '.join(result['left_out'])}\n"
+
+
+def _totals(paths: Sequence[dict]) -> Table:
+    """The paths beside each other; the ratio to the bound is the last path's measure of room."""
+    case, plain = paths[0], _median(next((p for p in paths if p["label"] == "plain"), {}))
+    bound_ms = case["bound"]["total"]["bound_ms"]
+    rows = []
+    for path in paths:
+        t = path["stages"]["total"]
+        rows.append(
+            [
+                path["label"],
+                *(f"{t[key]:.2f}" for key in ("median_ms", "p90_ms", "p99_ms")),
+                str(t["n"]),
+                f"{plain / t['median_ms']:.2f}",
+                f"{t['median_ms'] / bound_ms:.1f}",
+                f"{path['warm_up_ms'][0]:.0f}",
+                f"{path['prepared_s']:.1f}",
+                f"{path['peak_mib']:.0f}",
+            ]
         )
-        table.add_column("stage")
-        for column in ("median ms", "p90", "p99", "n", "bound ms", "x bound", "MB", "Gop"):
-            table.add_column(column, justify="right")
-        for stage, t in path["stages"].items():
-            row = [f"{t[key]:.2f}" for key in ("median_ms", "p90_ms", "p99_ms")] + [str(t["n"])]
-            bound = result["bound"].get(stage)
-            if bound is not None and bound["bound_ms"] > 0:
-                row += [
-                    f"{bound['bound_ms']:.3f}",
-                    f"{t['median_ms'] / bound['bound_ms']:.1f}",
-                    f"{bound['weight_bytes'] / 1e6:.1f}",
-                    f"{bound['operations'] / 1e9:.3g}",
-                ]
-            table.add_row(stage, *row)
-        yield table
+    shape = case["shape"]
+    return Table(
+        title=(
+            f"{shape['views']} views of {shape['size']} px, {case['tokens']} tokens, "
+            f"{case['steps']} Euler steps, {case['context']} context; bound {bound_ms:.2f} ms"
+        ),
+        columns=(
+            *("path", "median ms", "p90", "p99", "n", "x as fast as plain", "x bound"),
+            *("first pass ms", "warm-up s", "peak MiB"),
+        ),
+        rows=rows,
+    )
+
+
+def _stages(paths: Sequence[dict]) -> Table:
+    """Medians by stage, on every path."""
+    names: list[str] = []
+    for path in sorted(paths, key=lambda path: -len(path["stages"])):
+        before = -1
+        for name in path["stages"]:
+            if name not in names:
+                names.insert(before + 1, name)
+            before = names.index(name)
+    rows = []
+    for name in names:
+        bound = paths[0]["bound"].get(name)
+        row = ["", "", ""]
+        if bound is not None:
+            row = [
+                f"{bound['bound_ms']:.3f}",
+                f"{bound['weight_bytes'] / 1e6:.1f}",
+                f"{bound['operations'] / 1e9:.3g}",
+            ]
+        for path in paths:
+            t = path["stages"].get(name)
+            row.append(
+                "" if t is None else "{median_ms:.2f} {p90_ms:.2f} {p99_ms:.2f}".format(**t)
+            )
+        rows.append([name, *row])
+    return Table(
+        title="stages, ms: median p90 p99",
+        columns=("stage", "bound ms", "MB read", "Gop", *(path["label"] for path in paths)),
+        rows=rows,
+    )
+
+
+def _sensitivity(rows: Sequence[dict]) -> Table:
+    """What each choice costs."""
+    body = []
+    for row in rows:
+        t, bound_ms = row["stages"]["total"], row["bound"]["total"]["bound_ms"]
+        robots = row["shape"]["batch"]
+        body.append(
+            [
+                row["label"],
+                str(row["tokens"]),
+                *(f"{t[key]:.2f}" for key in ("median_ms", "p90_ms", "p99_ms")),
+                str(t["n"]),
+                f"{bound_ms:.2f}",
+                f"{t['median_ms'] / bound_ms:.1f}",
+                f"{t['median_ms'] / robots:.2f}",
+                f"{row['peak_mib']:.0f}",
+            ]
+        )
+    return Table(
+        title=f"one choice changed at a time, {rows[0]['path']}",
+        columns=(
+            *("changed", "tokens", "median ms", "p90", "p99", "n", "bound ms", "x bound"),
+            *("ms per robot", "peak MiB"),
+        ),
+        rows=body,
+    )
+
+
+def _median(path: dict) -> float:
+    return path["stages"]["total"]["median_ms"] if path else float("nan")

@@ -1,15 +1,20 @@
 """The bench of the model: every path in one run, on one machine, beside its lower bound."""
 
 import resource
-from collections.abc import Callable
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
 from ..config import QwenVlaConfig, qwen_vla_5b, qwen_vla_tiny
-from .bound import Work, count_operations, total_bytes, weight_bytes
-from .machine import Rates, describe, rates
-from .passes import Shape, Stages, our_stages, plain_stages, random_inputs, random_model
+from ..model import QwenVla
+from ..precision import compute_dtype, is_quantised, quantise
+from ..runtime import compiled
+from .bound import bounds, nbytes
+from .machine import describe, rates
+from .passes import Shape, captured, our_stages, plain_stages, random_inputs, random_model
 from .timing import TOTAL, measure, warm_up
 
 CONFIGS: dict[str, Callable[[], QwenVlaConfig]] = {
@@ -24,75 +29,166 @@ SHAPES = {
     # Three views, as an ALOHA has them.
     "5b": Shape(views=3, size=224, text_tokens=80),
 }
+SIZES = {"tiny": (72, 96, 120), "5b": (224, 256)}
+VIEWS, STEPS, BATCHES = (1, 2, 3), (4, 5, 10), (1, 2, 4, 8)
+
+PATHS = {
+    "cpu": ("plain", "eager", "compiled"),
+    "cuda": ("plain", "eager", "graph", "compiled", "compiled graph"),
+}
+BEST = {"cpu": "eager", "cuda": "graph"}
+"""What a robot runs by default."""
+WEIGHTS = {"cpu": ("float32", "bfloat16", "int8"), "cuda": ("bfloat16", "int8", "float8")}
+"""The first is the default."""
 
 WARM_UPS = 10
 """Passes before the first measured one, as reference figures have them; also reported."""
 
 
-def bench_path(name: str, stages: Stages, device: torch.device, passes: int, on_pass) -> dict:
-    """Warm one path up and measure it."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    warm_up_ms = warm_up(stages, device, min(WARM_UPS, passes))
-    timings = measure(stages, device, passes, on_pass)
-    return {
-        "path": name,
-        "warm_up_ms": warm_up_ms,
-        "stages": {stage: asdict(timing) for stage, timing in timings.items()},
-        "peak_mib": peak_mib(device),
-    }
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One thing to measure."""
+
+    label: str
+    path: str
+    weights: str
+    shape: Shape
+    context: str
+    steps: int
 
 
-def bounds(model, inputs, stages: Stages, rates: Rates) -> dict[str, dict]:
-    """The lower bound of each stage and of all of them."""
-    weights = weight_bytes(model)
-    kinds = {"vision": "vision", "prefill": "prefill", "expert context": "context"}
-    found = {}
-    for name, stage in stages.items():
-        kind = "step" if name.startswith("Euler") else kinds.get(name)
-        work = Work(operations=count_operations(stage), weight_bytes=weights.get(kind, 0))
-        found[name] = asdict(work) | {"bound_ms": work.bound_ms(rates)}
-    total = {key: sum(bound[key] for bound in found.values()) for key in found["vision"]}
-    return found | {TOTAL: total}
+def by_path(config: QwenVlaConfig, shape: Shape, device: str, paths: Sequence[str]) -> list[Case]:
+    """One configuration on every path."""
+    return [
+        Case(
+            label=path,
+            path=path,
+            weights=WEIGHTS[device][0],
+            shape=shape,
+            context=config.expert.context,
+            steps=config.euler_steps,
+        )
+        for path in paths
+    ]
+
+
+def sensitivity(name: str, base: Case, device: str) -> list[Case]:
+    """Each of the choices changed alone; the weights last, since they need another model."""
+    base = replace(base, path=BEST[device])
+    shape = base.shape
+
+    def reshaped(label: str, **change) -> Case:
+        return replace(base, label=label, shape=replace(shape, **change))
+
+    return [
+        *(reshaped(f"{n} view{'s' if n > 1 else ''}", views=n) for n in VIEWS),
+        *(reshaped(f"{px} px", size=px) for px in SIZES[name]),
+        *(replace(base, label=f"{n} Euler steps", steps=n) for n in STEPS),
+        *(replace(base, label=f"{c} context", context=c) for c in ("joint", "cached")),
+        *(reshaped(f"batch of {n}", batch=n) for n in BATCHES),
+        *(replace(base, label=f"{w} weights", weights=w) for w in WEIGHTS[device]),
+    ]
+
+
+class Bench:
+    """Measures cases of one configuration on one device; builds a model only where it must."""
+
+    def __init__(self, config: QwenVlaConfig, device: torch.device, weights: str):
+        self.config, self.device = config, device
+        self._weights, self._model = weights, build(config, device, weights)
+        size = sum(map(nbytes, self._model.parameters()))
+        self.rates = rates(device, self._model.backbone.dtype, size)
+
+    def describe(self) -> dict:
+        """Machine and model, for the head of a report."""
+        return {
+            "machine": describe(self.device) | asdict(self.rates),
+            "model": {
+                "parameters_m": sum(p.numel() for p in self._model.parameters()) / 1e6,
+                "weight_mb": sum(map(nbytes, self._model.parameters())) / 1e6,
+                "weights": self._weights,
+            },
+        }
+
+    def run(self, case: Case, passes: int, on_pass: Callable[[], object] = lambda: None) -> dict:
+        """One case; where it cannot run, why not under ``failed``."""
+        try:
+            return asdict(case) | self._run(case, passes, on_pass)
+        except (RuntimeError, ImportError) as error:  # no memory, no kernel, no compiler
+            return asdict(case) | {"failed": f"{type(error).__name__}: {error}"[:500]}
+
+    @torch.inference_mode()
+    def _run(self, case: Case, passes: int, on_pass: Callable[[], object]) -> dict:
+        if case.weights != self._weights:
+            self._model = None  # make room for the next one first
+            self._model = build(self.config, self.device, case.weights)
+            self._weights = case.weights
+        model = self._model
+        model.expert.context = case.context
+        expert = self.config.expert.model_copy(update={"context": case.context})
+        model.config = self.config.model_copy(update={"euler_steps": case.steps, "expert": expert})
+        inputs = random_inputs(model.config, case.shape, self.device)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        began_s = time.perf_counter()
+        with _path(model, inputs, case.path) as stages:
+            warm_up_ms = warm_up(stages, self.device, min(WARM_UPS, passes))
+            prepared_s = time.perf_counter() - began_s
+            timings = measure(stages, self.device, passes, on_pass)
+        return {
+            "tokens": inputs.input_ids_PL.shape[1],
+            "prepared_s": prepared_s,
+            "warm_up_ms": warm_up_ms,
+            "stages": {stage: asdict(timing) for stage, timing in timings.items()},
+            "bound": bounds(model, case.shape, self.rates),
+            "peak_mib": peak_mib(self.device),
+        }
+
+
+@contextmanager
+def _path(model: QwenVla, inputs, path: str) -> Iterator[dict]:
+    """The stages of a path, ready to run; afterwards the model is as it was."""
+    if path == "plain":
+        yield plain_stages(model, inputs)
+    elif path == "eager":
+        yield our_stages(model, inputs)
+    elif path == "graph":
+        yield captured(our_stages(model, inputs))
+    else:
+        with compiled(model):
+            stages = our_stages(model, inputs)
+            yield captured(stages) if path == "compiled graph" else stages
+
+
+def build(config: QwenVlaConfig, device: torch.device, weights: str) -> QwenVla:
+    """A model of random weights, held as ``weights`` says (``precision.py``; also float8)."""
+    low = weights in ("int8", "float8")
+    model = random_model(config, device, torch.bfloat16 if low else compute_dtype(weights))
+    if low:
+        for name, layer in list(model.named_modules()):
+            if is_quantised(name, layer):
+                _to_float8(layer) if weights == "float8" else quantise(layer, weights)
+    return model
+
+
+def _to_float8(layer: torch.nn.Linear) -> None:
+    """Weights and, at run time, activations in float8, a scale for each row."""
+    from torchao.quantization import (
+        Float8DynamicActivationFloat8WeightConfig,
+        PerRow,
+        quantize_,
+    )
+
+    quantize_(layer, Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()))
 
 
 def peak_mib(device: torch.device) -> float:
-    """Most memory that was in use: of the GPU, or of this process."""
+    """Most memory that was in use: of the GPU, or of this process so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def bench_model(
-    config: QwenVlaConfig,
-    shape: Shape,
-    device: torch.device,
-    passes: int,
-    on_pass: Callable[[], object] = lambda: None,
-) -> dict:
-    """All paths of one configuration; everything JSON can hold."""
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    with torch.inference_mode():
-        model = random_model(config, device, dtype)
-        inputs = random_inputs(config, shape, device, dtype)
-        ours = our_stages(model, inputs)
-        size = total_bytes(model.parameters())
-        machine = rates(device, dtype, size)
-        bound = bounds(model, inputs, ours, machine)
-        paths = [
-            bench_path("eager", ours, device, passes, on_pass),
-            bench_path("plain", plain_stages(model, inputs), device, passes, on_pass),
-        ]
-    return {
-        "machine": describe(device) | asdict(machine),
-        "shape": asdict(shape) | {"tokens": inputs.input_ids_PL.shape[1]},
-        "model": {
-            "parameters_m": sum(p.numel() for p in model.parameters()) / 1e6,
-            "weight_mb": size / 1e6,
-            "dtype": str(dtype).removeprefix("torch."),
-            "context": config.expert.context,
-            "euler_steps": config.euler_steps,
-        },
-        "bound": bound,
-        "paths": paths,
-    }
+def total_ms(result: dict) -> float:
+    """Median of the whole pass; NaN where it failed."""
+    return float("nan") if "failed" in result else result["stages"][TOTAL]["median_ms"]

@@ -5,14 +5,16 @@ modulations) is known before the first observation. Real programs stay above; by
 figure that says whether there is something left to gain.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..model import QwenVla
 from .machine import Rates
+from .passes import POST, PRE, Shape, our_stages, random_inputs, random_model
+from .timing import TOTAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +32,36 @@ class Work:
         )
 
 
-def count_operations(stage: Callable[[], object]) -> int:
-    """Operations of the matrix products, convolutions and attention in one call."""
-    with FlopCounterMode(display=False) as counter:
-        stage()
-    return counter.get_total_flops()
+def bounds(model: QwenVla, shape: Shape, rates: Rates) -> dict[str, dict]:
+    """Work and lower bound of each of ``our_stages`` and of all of them."""
+    weights = _weight_bytes(model)
+    found = {}
+    for name, operations in _operations(model, shape).items():
+        read = weights["Euler step" if name.startswith("Euler step") else name]
+        work = Work(operations=operations, weight_bytes=read)
+        found[name] = asdict(work) | {"bound_ms": work.bound_ms(rates)}
+    total = {key: sum(bound[key] for bound in found.values()) for key in found["vision"]}
+    return found | {TOTAL: total}
 
 
-def weight_bytes(model: QwenVla) -> dict[str, int]:
-    """Bytes of the weights that each stage reads, by the stage's name; ``step`` is one of them."""
+def _operations(model: QwenVla, shape: Shape) -> dict[str, int]:
+    """Of the matrix products and attention of each stage.
+
+    Counted without values, on a model without weights: no kernel of any machine can hide some.
+    """
+    meta = torch.device("meta")
+    empty = random_model(model.config, meta, torch.bfloat16)
+    counts = {}
+    for name, stage in our_stages(empty, random_inputs(model.config, shape, meta)).items():
+        if name not in (PRE, POST):
+            with FlopCounterMode(display=False) as counter:
+                stage()
+            counts[name] = counter.get_total_flops()
+    return counts
+
+
+def _weight_bytes(model: QwenVla) -> dict[str, int]:
+    """Bytes of the weights that each stage reads."""
     backbone, expert = model.backbone, model.expert
     blocks = [
         nbytes(p)
@@ -46,7 +69,7 @@ def weight_bytes(model: QwenVla) -> dict[str, int]:
         for name, p in block.named_parameters()
         if not name.startswith("modulation")
     ]
-    context = sum(map(nbytes, expert.context_in.parameters()))
+    context = _bytes(expert.context_in)
     if expert.context == "cached":
         last = expert.blocks[-1]  # only its keys are needed, see ActionExpert.prepare
         context += sum(blocks) - _bytes(last.out, last.gate_up, last.down)
@@ -54,8 +77,8 @@ def weight_bytes(model: QwenVla) -> dict[str, int]:
     return {
         "vision": _bytes(backbone.visual) - _bytes(backbone.visual.pos_embed),
         "prefill": _bytes(backbone.language_model) - _bytes(backbone.language_model.embed_tokens),
-        "context": context,
-        "step": sum(blocks) + _bytes(expert.action_in, expert.action_out, *state),
+        "expert context": context,
+        "Euler step": sum(blocks) + _bytes(expert.action_in, expert.action_out, *state),
     }
 
 
@@ -63,11 +86,9 @@ def _bytes(*modules: nn.Module) -> int:
     return sum(nbytes(p) for module in modules for p in module.parameters())
 
 
-def nbytes(parameter: nn.Parameter) -> int:
-    """Bytes of a parameter as it is stored."""
-    return parameter.numel() * parameter.element_size()
-
-
-def total_bytes(parameters: Iterable[nn.Parameter]) -> int:
-    """Bytes of all of them."""
-    return sum(map(nbytes, parameters))
+def nbytes(tensor: torch.Tensor) -> int:
+    """Bytes of a tensor as it is stored; a quantised one consists of several."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        parts, _ = tensor.__tensor_flatten__()
+        return sum(nbytes(getattr(tensor, part)) for part in parts)
+    return tensor.numel() * tensor.element_size()

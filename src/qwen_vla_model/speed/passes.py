@@ -4,13 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import numpy as np
 import torch
+
+from qwen_vla_core.embodiment import Camera
 
 from ..config import QwenVlaConfig
 from ..flow_matching import timesteps
 from ..model import Inputs, QwenVla
+from ..pictures import patchify, resize_to
+from ..runtime import replayed
 
 Stages = dict[str, Callable[[], object]]
+
+PRE, POST = "pre-processing", "post-processing"
+"""The stages that begin and end on the host, so that no graph can hold them."""
+
+CAMERA = (480, 640)
+"""Rows and columns of the pictures that come in, those of most robot cameras."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +55,8 @@ def random_model(config: QwenVlaConfig, device: torch.device, dtype: torch.dtype
     return model.eval().requires_grad_(False)
 
 
-def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device, dtype) -> Inputs:
-    """An observation of noise.
+def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device) -> Inputs:
+    """Room for an observation; its pictures are filled in by a pass.
 
     Raises:
         ValueError: no whole number of image tokens has that size.
@@ -63,31 +74,23 @@ def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device, dty
     B = shape.batch
     return Inputs(
         patches=tuple(
-            torch.randn(B, side * side, values, device=device, dtype=dtype)
-            for _ in range(shape.views)
+            torch.zeros(B, side * side, values, device=device) for _ in range(shape.views)
         ),
         grids=((side, side),) * shape.views,
         image_at=tuple(i for i, token in enumerate(views) if token == image),
         observation_P=torch.arange(B, device=device),
         input_ids_PL=torch.tensor([views + text] * B, device=device),
         mask_PL=None,
-        state_PK=torch.zeros(B, config.channels, device=device, dtype=dtype),
+        state_PK=torch.zeros(B, config.channels, device=device),
         valid_PHK=torch.ones(B, config.horizon, config.channels, dtype=torch.bool, device=device),
     )
 
 
 def our_stages(model: QwenVla, inputs: Inputs) -> Stages:
-    """Vision, language model, expert context, Euler steps, and the result on the host."""
+    """From the cameras' pictures to the chunk on the host."""
     now = SimpleNamespace()
     schedule = model.schedule().values()
-    steps = len(schedule)
-    noise = _noise(model, inputs)
-
-    def vision():
-        now.images = model.encode_views(inputs)
-
-    def prefill():
-        now.hidden = model.encode(inputs, now.images)
+    noise = _noise(inputs)
 
     def context():
         now.context = model.context(inputs, now.hidden)
@@ -96,16 +99,17 @@ def our_stages(model: QwenVla, inputs: Inputs) -> Stages:
     def step(time):
         def run():
             velocity = model.velocity(now.y, time, inputs.state_PK, now.context)
-            now.y = now.y - velocity / steps
+            now.y = now.y - velocity / len(schedule)
 
         return run
 
     return {
-        "vision": vision,
-        "prefill": prefill,
+        PRE: _look(model, inputs, noise, inputs.state_PK.device),
+        "vision": lambda: setattr(now, "images", model.encode_views(inputs)),
+        "prefill": lambda: setattr(now, "hidden", model.encode(inputs, now.images)),
         "expert context": context,
         **{f"Euler step {i}": step(time) for i, time in enumerate(schedule, start=1)},
-        "post-processing": lambda: _to_host(now.y),
+        POST: lambda: now.y[:, 0].double().cpu().numpy(),
     }
 
 
@@ -116,14 +120,13 @@ def plain_stages(model: QwenVla, inputs: Inputs) -> Stages:
     image = inputs.input_ids_PL == backbone.config.image_token_id
     thw = torch.tensor([[1, *grid] for grid in inputs.grids] * len(inputs.input_ids_PL))
     thw = thw.to(inputs.input_ids_PL.device)
-    pixels = torch.stack(inputs.patches, dim=1).flatten(0, 2)
-    noise = _noise(model, inputs)
+    noise = _noise(inputs)
 
     def read():
         now.hidden = backbone(
             input_ids=inputs.input_ids_PL,
             mm_token_type_ids=image.int(),
-            pixel_values=pixels,
+            pixel_values=torch.stack(inputs.patches, dim=1).flatten(0, 2),
             image_grid_thw=thw,
             use_cache=False,
         ).last_hidden_state
@@ -140,17 +143,39 @@ def plain_stages(model: QwenVla, inputs: Inputs) -> Stages:
         return run
 
     return {
+        PRE: _look(model, inputs, noise, torch.device("cpu")),
         "vision and prefill": read,
         **{f"Euler step {i}": step(t) for i, t in enumerate(timesteps(steps), start=1)},
-        "post-processing": lambda: _to_host(now.y),
+        POST: lambda: now.y[:, 0].double().cpu().numpy(),
     }
 
 
-def _noise(model: QwenVla, inputs: Inputs) -> torch.Tensor:
-    config, P = model.config, len(inputs.input_ids_PL)
-    noise = torch.randn(P, 1, config.horizon, config.channels, device=inputs.state_PK.device)
-    return noise
+def captured(stages: Stages) -> Stages:
+    """The same on a GPU, each stage between the host's as one replayed CUDA graph."""
+    pool = torch.cuda.graph_pool_handle()
+    replays = {}
+    for name, stage in stages.items():
+        replays[name] = stage if name in (PRE, POST) else replayed(stage, pool)
+        replays[name]()  # the next stage is captured on this one's buffers
+    return replays
 
 
-def _to_host(y: torch.Tensor):
-    return y[:, 0].double().cpu().numpy()
+def _noise(inputs: Inputs) -> torch.Tensor:
+    P, H, K = inputs.valid_PHK.shape
+    return torch.empty(P, 1, H, K, device=inputs.state_PK.device)
+
+
+def _look(model: QwenVla, inputs: Inputs, noise: torch.Tensor, device: torch.device):
+    """Fill the buffers: noise, and pictures resized and normalised on ``device``."""
+    vision = model.backbone.config.vision_config
+    height, width = (cells * vision.patch_size for cells in inputs.grids[0])
+    camera = Camera(name="any", topic="/any", tag="ego", width=width, height=height, max_age_s=1.0)
+    picture = np.random.default_rng(0).integers(0, 256, (*CAMERA, 3), dtype=np.uint8)
+
+    def run():
+        noise.normal_()
+        for patches in inputs.patches:
+            images = [resize_to(device, picture, camera) for _ in range(len(patches))]
+            patches.copy_(patchify(torch.stack(images), vision))
+
+    return run
