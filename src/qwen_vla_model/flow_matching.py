@@ -5,6 +5,7 @@ continue a prefix; its authors count time the other way round, tau = 1 - t.
 """
 
 import math
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
@@ -76,11 +77,22 @@ def timesteps(steps: int) -> list[float]:
     return [1.0 - i / steps for i in range(steps)]
 
 
-def integrate(velocity_of, noise: torch.Tensor, steps: int) -> torch.Tensor:
-    """Euler from tau = 1 to 0: Y <- Y - dtau * v(Y, tau)."""
+def integrate(
+    velocity_of,
+    noise: torch.Tensor,
+    steps: int,
+    on_step: Callable[[torch.Tensor], object] | None = None,
+) -> torch.Tensor:
+    """Euler from tau = 1 to 0: Y <- Y - dtau * v(Y, tau).
+
+    Args:
+        on_step: called with Y after each step.
+    """
     y = noise
     for tau in timesteps(steps):
         y = y - velocity_of(y, tau) / steps
+        if on_step is not None:
+            on_step(y)
     return y
 
 

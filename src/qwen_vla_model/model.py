@@ -193,6 +193,7 @@ class QwenVla(nn.Module):
         *,
         guide: bool = False,
         schedule: dict[float, Time] | None = None,
+        on_step: Callable[[torch.Tensor], object] | None = None,
     ) -> torch.Tensor:
         """Normalised chunks [P, H, K] by Euler integration from ``noise_PHK``; 0 on padding.
 
@@ -206,6 +207,7 @@ class QwenVla(nn.Module):
                 without noise. For networks that were not trained with a prefix (as long).
             schedule: what ``schedule`` returned, from a caller that knows that the weights are
                 still the same.
+            on_step: called with the chunks [P, 1, H, K] on their way, after each step.
         """
         context = self.context(inputs, self.read(inputs))
         valid = inputs.valid_PHK[:, None]
@@ -227,7 +229,7 @@ class QwenVla(nn.Module):
 
         if guide:
             velocity_of = guided(velocity_of, prefix, weight_PH[:, None, :, None])
-        chunk = integrate(velocity_of, start, self.config.euler_steps)
+        chunk = integrate(velocity_of, start, self.config.euler_steps, on_step)
         if guide:
             chunk = torch.where(committed_PDH[..., None], prefix, chunk)
         return chunk[:, 0]

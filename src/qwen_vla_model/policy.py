@@ -1,6 +1,7 @@
 """The network as a policy: an observation in, a chunk of normalised actions out."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,12 @@ INSTRUCTION_TOKENS = 48
 
 
 class QwenVlaPolicy:
-    """Implements ``qwen_vla_core.policy.Policy``."""
+    """Implements ``qwen_vla_core.policy.Policy``.
+
+    Attributes:
+        processor, space: between the robot's numbers and the network's.
+        runtime: runs the network.
+    """
 
     def __init__(
         self,
@@ -44,7 +50,7 @@ class QwenVlaPolicy:
             fixed_shapes: pad prompts to one length and run from buffers, which is what a CUDA
                 graph needs. None: on a GPU. Elsewhere it only costs time.
         """
-        self.processor, self._space = processor, space
+        self.processor, self.space = processor, space
         self.runtime = Runtime(model, seed)
         self._fixed = self.runtime.device.type == "cuda" if fixed_shapes is None else fixed_shapes
         if self._fixed:
@@ -106,7 +112,7 @@ class QwenVlaPolicy:
         for prefix in prefixes:
             if self._fixed:
                 still_C = self.processor.codec.still(rest_D)
-                self.runtime.fix(self._look(scene), self._held(prefix, still_C))
+                self.runtime.fix(self.look([scene]), self._held(prefix, still_C))
             self.infer(scene, prefix)
         begin_s = time.monotonic()
         self.infer(scene)
@@ -122,21 +128,31 @@ class QwenVlaPolicy:
             ChunkError: the prefix has other channels or leaves nothing to predict.
         """
         still_C = self.processor.codec.still(observation.commanded_D)
-        chunk_PHK = self.runtime.chunk(self._look(observation), self._held(prefix, still_C))
+        chunk_PHK = self.runtime.chunk(self.look([observation]), self._held(prefix, still_C))
         (encoded_HC,) = self.processor.take_actions(chunk_PHK)
-        actions_HC = self._space.decode(encoded_HC, still_C)
+        actions_HC = self.space.decode(encoded_HC, still_C)
         actions_HC = np.clip(actions_HC, -1.0, 1.0).astype(np.float32)
         if prefix is not None:
             actions_HC[: prefix.committed] = prefix.actions_NC[: prefix.committed]
         return actions_HC
 
-    def _look(self, observation: Observation) -> Inputs:
-        """What the model sees of an observation; its pictures are already on the device."""
+    def look(self, observations: Sequence[Observation]) -> Inputs:
+        """What the model sees, a prompt for each observation; pictures are on the device already.
+
+        All observations have pictures of the same cameras.
+
+        Raises:
+            ObservationError, InstructionError: as ``infer``.
+        """
+        views = []
+        for camera in self.processor.embodiment.cameras:
+            frames = [self._frames(observation, camera) for observation in observations]
+            views.append(None if frames[0] is None else torch.cat(frames))
         return self.processor(
-            [self._frames(observation, camera) for camera in self.processor.embodiment.cameras],
-            [0],
-            [check_instruction(observation.instruction)],
-            self.processor.codec.state(observation.positions_D)[None],
+            views,
+            range(len(observations)),
+            [check_instruction(observation.instruction) for observation in observations],
+            np.stack([self.processor.codec.state(o.positions_D) for o in observations]),
         )
 
     def _frames(self, observation: Observation, camera: Camera) -> torch.Tensor | None:
@@ -170,7 +186,7 @@ class QwenVlaPolicy:
             )
         guide = committed > config.prefix_steps or not config.prefix_steps
         held = known if guide else committed
-        encoded_NC = self._space.encode(prefix.actions_NC[:held], still_C)
+        encoded_NC = self.space.encode(prefix.actions_NC[:held], still_C)
         return Held(
             prefix_PHK=self.processor.place_actions(encoded_NC[None]),
             weight_PH=soft_mask(committed, held, config.horizon)[None],
