@@ -15,13 +15,14 @@ from qwen_vla_core.types import Observation
 
 from .action_space import ActionSpace
 from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
+from .delta_net import slow_delta_net_reason
 from .flow_matching import soft_mask
 from .hub import find_checkpoint
 from .model import Inputs, QwenVla
 from .pictures import resize_to
 from .precision import Weights
 from .processor import Processor
-from .runtime import Held, Runtime
+from .runtime import Held, Runtime, peak_mib
 
 INSTRUCTION_TOKENS = 48
 """Room for an instruction where shapes are fixed: about 35 words. A longer one runs eagerly."""
@@ -117,6 +118,22 @@ class QwenVlaPolicy:
         begin_s = time.monotonic()
         self.infer(scene)
         return time.monotonic() - begin_s
+
+    @property
+    def slow_reason(self) -> str:
+        """What to install so that this device is not slowed down; empty where nothing is."""
+        return slow_delta_net_reason(self.runtime.device)
+
+    def diagnostics(self) -> dict[str, object]:
+        """How the last chunk was computed."""
+        runtime = self.runtime
+        return {
+            "path": "eager" if runtime.why_eager else "graph",
+            "why_eager": runtime.why_eager,
+            "eager_fallbacks": runtime.eager_passes,
+            "tokens": runtime.tokens,
+            "memory_peak_mib": peak_mib(runtime.device),
+        }
 
     def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
         """Predict float32 [H, C] in [-1, 1], beginning with what ``prefix`` commits.

@@ -6,6 +6,7 @@ contents: another picture, state, prefix or instruction is a copy into these buf
 not fit them, a very long instruction, runs eagerly, and the reason is reported.
 """
 
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,23 +43,31 @@ class Runtime:
     Attributes:
         why_eager: why the last pass was not a replayed graph; empty where it was one.
         eager_passes: how many were not, of those that a graph was expected for.
+        tokens: of the last prompt, with its padding.
     """
 
     def __init__(self, model: QwenVla, seed: int = 0):
         self.model = model.requires_grad_(False).eval()
         self.device = next(model.parameters()).device
-        self.why_eager = "no graph was captured"
-        self.eager_passes = 0
+        on_gpu = self.device.type == "cuda"
+        self.why_eager = "no graph was captured" if on_gpu else "a CPU has no graphs"
+        self.eager_passes = self.tokens = 0
         with torch.no_grad():
             self._schedule = model.schedule()
         self._generator = torch.Generator(self.device).manual_seed(seed)
         self._fixed: dict[str, _FixedPass] = {}
+
+    def reseed(self, seed: int) -> None:
+        """Begin anew with the noise that chunks start from."""
+        self._generator.manual_seed(seed)
 
     def fix(self, inputs: Inputs, held: Held | None) -> None:
         """Prepare passes of these shapes and this kind of prefix; on a GPU, capture them.
 
         A capture that fails leaves the eager path, and the reason in ``why_eager``.
         """
+        if _kind(held) in self._fixed:
+            return
         noise = self._noise(inputs)
         example = _FixedPass(self._denoise, inputs.to(self.device), noise, self._moved(held))
         try:
@@ -74,6 +83,7 @@ class Runtime:
         Args:
             inputs: on any device.
         """
+        self.tokens = inputs.input_ids_PL.shape[1]
         fixed, noise = self._fixed.get(_kind(held)), self._noise(inputs)
         if fixed is not None:
             self.why_eager = fixed.why_not(inputs)
@@ -96,6 +106,13 @@ class Runtime:
 
     def _moved(self, held: Held | None) -> Held | None:
         return None if held is None else held.map(lambda t: t.to(self.device))
+
+
+def peak_mib(device: torch.device) -> float:
+    """Most memory that was in use: of the GPU, or of this process so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _kind(held: Held | None) -> str:

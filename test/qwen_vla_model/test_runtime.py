@@ -101,7 +101,7 @@ def test_when_something_does_not_fit_expect_the_eager_chunk_and_the_reason(chang
 def test_when_nothing_was_prepared_expect_it_said_and_no_fallback_counted():
     runtime, _ = runtimes()
     runtime.chunk(inputs_of(0, 3))
-    assert "no graph" in runtime.why_eager and runtime.eager_passes == 0
+    assert "graph" in runtime.why_eager and runtime.eager_passes == 0
 
 
 def test_when_the_capture_fails_expect_the_eager_chunk_and_the_reason(monkeypatch):
@@ -136,5 +136,5 @@ def test_when_the_full_size_is_run_without_values_expect_a_pass():
     meta, config = torch.device("meta"), qwen_vla_5b()
     model = random_model(config, meta, torch.bfloat16)
     shape = Shape(views=3, size=224, text_tokens=80)
-    inputs = random_inputs(config, shape, meta, torch.bfloat16)
+    inputs = random_inputs(config, shape, meta)
     assert model.denoise(inputs, torch.empty(1, 16, 64, device=meta)).shape == (1, 16, 64)

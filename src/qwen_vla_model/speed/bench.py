@@ -1,6 +1,5 @@
 """The bench of the model: every path in one run, on one machine, beside its lower bound."""
 
-import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,11 +10,11 @@ import torch
 from ..config import QwenVlaConfig, qwen_vla_5b, qwen_vla_tiny
 from ..model import QwenVla
 from ..precision import compute_dtype, is_quantised, quantise
-from ..runtime import compiled
+from ..runtime import compiled, peak_mib
 from .bound import bounds, nbytes
 from .machine import describe, rates
 from .passes import Shape, captured, our_stages, plain_stages, random_inputs, random_model
-from .timing import TOTAL, measure, warm_up
+from .timing import measure, warm_up
 
 CONFIGS: dict[str, Callable[[], QwenVlaConfig]] = {
     # The tokenizer of the shipped checkpoint has 1012 words, its image token is number 1.
@@ -180,15 +179,3 @@ def _to_float8(layer: torch.nn.Linear) -> None:
     )
 
     quantize_(layer, Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()))
-
-
-def peak_mib(device: torch.device) -> float:
-    """Most memory that was in use: of the GPU, or of this process so far."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
-def total_ms(result: dict) -> float:
-    """Median of the whole pass; NaN where it failed."""
-    return float("nan") if "failed" in result else result["stages"][TOTAL]["median_ms"]

@@ -6,6 +6,8 @@ frozen or skewed means no chunk, and its name is said.
 """
 
 import time
+from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -41,6 +43,9 @@ from .lifecycle import EmbodimentNode, read_only, run
 
 POLL_S = 0.02
 """How often to look whether the next inference is due and possible: a control period, 50 Hz."""
+
+LATENCIES = 200
+"""Of so many last inferences the diagnostics tell the percentiles."""
 
 FAILURES_IN_A_ROW = 3
 """Inferences that raise before the policy gives up and says so; one may be an accident."""
@@ -119,12 +124,16 @@ class PolicyNode(EmbodimentNode):
             expected_s=self._policy.warm_up(),
         )
         self.get_logger().info(f"policy {self.text('checkpoint')} is ready for {embodiment.name}")
+        self._slow = self._policy.slow_reason
+        if self._slow:
+            self.get_logger().error(self._slow)
 
         self._assembler = self._make_assembler()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         self._inference = None
         self._started_s = self._observed_s = -np.inf
-        self._latency_s: list[float] = []
+        self._latency_s: deque[float] = deque(maxlen=LATENCIES)
+        self._chunks = 0
         self._failures = 0
         self._autonomy_since_s = np.inf
         self._last_chunk: ActionChunk | None = None
@@ -284,6 +293,7 @@ class PolicyNode(EmbodimentNode):
         self._last_chunk = chunk
         self._prefix_steps = prefix.committed if prefix else 0
         self._chunk.publish(chunk_message(chunk, self._embodiment.joint_names))
+        self._chunks += 1
         self._latency_s.append(time.monotonic() - self._started_s)
         self._delay.add(max(0.0, self.now_s() - observation.stamp_s))
 
@@ -308,21 +318,40 @@ class PolicyNode(EmbodimentNode):
         busy = self._inference is not None and not self._inference.done()
         if busy and running_s > self.get_parameter("inference_deadline_s").value:
             problem = f"inference hangs for {running_s:.1f} s"
-        latency_ms = np.array(self._latency_s[-50:] or [np.nan]) * 1e3
+        model = self._policy.diagnostics()
+        latency_ms = np.array(list(self._latency_s) or [np.nan]) * 1e3
+        p50_ms, p90_ms, p99_ms = (float(q) for q in np.percentile(latency_ms, (50, 90, 99)))
         ages = self._assembler.ages_s(self._now())
         self._diagnostics.publish(
-            diagnostics.ERROR if problem else diagnostics.OK,
-            problem or "running",
+            *status(problem, self._slow, model),
             {
                 "instruction": self._instruction,
-                "chunks": len(self._latency_s),
-                "inference_p50_ms": float(np.median(latency_ms)),
+                "chunks": self._chunks,
+                "inference_p50_ms": p50_ms,
+                "inference_p90_ms": p90_ms,
+                "inference_p99_ms": p99_ms,
                 "inference_max_ms": float(latency_ms.max()),
+                **model,
+                "weights": self.text("weights"),
                 "delay_steps": self._delay.steps(),
                 "prefix_steps": self._prefix_steps,
                 **{f"age_{name}_s": float(age_s) for name, age_s in ages.items()},
             },
         )
+
+
+def status(problem: str, slow: str, model: Mapping[str, object]) -> tuple[bytes, str]:
+    """Level and message of the node's diagnostics.
+
+    Args:
+        problem: why no chunk comes. slow: what this machine lacks.
+        model: ``QwenVlaPolicy.diagnostics``.
+    """
+    if problem or slow:
+        return diagnostics.ERROR, "; ".join(filter(None, (problem, slow)))
+    if model["eager_fallbacks"] and model["path"] == "eager":
+        return diagnostics.WARN, f"slow, without a graph: {model['why_eager']}"
+    return diagnostics.OK, "running"
 
 
 def main() -> None:
