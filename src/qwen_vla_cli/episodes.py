@@ -1,44 +1,32 @@
 """Two ways to have a policy carry out scenes: in simulated time, and through the real nodes.
 
-Either yields a dict for each scene, in their order: seed, task, shift, instruction, how many
-instructions there are in the scene, what was done, success and action steps.
+Either yields what ``stage.episode_result`` describes for each scene, in their order.
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
+from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_ros.bringup import describe_bringup
 
 from .simulated_robot import SimulatedRobot, isolated_environment
+from .stage import Candidate, Stage, episode_result
 
 if TYPE_CHECKING:
     from qwen_vla_sim.tasks.task import Scene
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """Who is asked to do what.
-
-    Attributes:
-        embodiment: YAML file of the robot.
-        task: name of the task that the scenes are of.
-        checkpoint: folder of the policy's weights; None for the scripted expert.
-    """
-
-    embodiment: Path
-    task: str
-    checkpoint: Path | None
-
-
 def directly(
-    candidate: Candidate, scenes: Sequence["Scene"], *, workers: int, replan_steps: int | None
+    candidate: Candidate,
+    scenes: Sequence["Scene"],
+    *,
+    workers: int,
+    replan_steps: int | None = None,
 ) -> Iterator[dict]:
     """Faster than real time, in parallel processes: core's control loop and no ROS."""
     with ProcessPoolExecutor(
@@ -47,11 +35,13 @@ def directly(
         initializer=_start_worker,
         initargs=(candidate, replan_steps),
     ) as pool:
-        yield from pool.map(_roll_out, scenes)
+        yield from pool.map(_run, scenes)
 
 
 def through_ros(candidate: Candidate, scenes: Sequence["Scene"]) -> Iterator[dict]:
     """In real time, one after the other: the real nodes over DDS, and sim_node as the robot.
+
+    The policy is told its own robot's sentence.
 
     Raises:
         QwenVlaError: a node ended, or the policy cannot be engaged.
@@ -76,47 +66,26 @@ def through_ros(candidate: Candidate, scenes: Sequence["Scene"]) -> Iterator[dic
             outcome = robot.carry_out(
                 scene.instruction, time_limit_s=task.time_limit_s, held_s=HELD_S
             )
-            steps = round(outcome["duration_s"] * embodiment.action_hz)
-            yield _episode(task.name, scene, outcome["success"], outcome["done"], steps)
+            yield episode_result(
+                task.name,
+                scene,
+                success=outcome["success"],
+                done=outcome["done"],
+                steps=round(outcome["duration_s"] * embodiment.action_hz),
+                wall_s=outcome["duration_s"],
+            )
 
 
-_worker: dict = {}
+_stage: Stage
+"""Of a worker process."""
 
 
 def _start_worker(candidate: Candidate, replan_steps: int | None) -> None:
     """Load policy and world once per process."""
-    from qwen_vla_sim.registry import find_tasks, make_world
-
-    embodiment = load_embodiment(candidate.embodiment)
-    _worker["codec"] = EmbodimentCodec(embodiment)
-    _worker["world"] = make_world(embodiment)
-    (_worker["task"],) = find_tasks(embodiment, candidate.task)
-    _worker["replan_steps"] = replan_steps
-    _worker["policy"] = None
-    if candidate.checkpoint is not None:
-        from qwen_vla_model.policy import QwenVlaPolicy
-
-        _worker["policy"] = QwenVlaPolicy.load(candidate.checkpoint, embodiment)
+    global _stage
+    os.environ["LP_NUM_THREADS"] = "1"  # workers that each render on all cores fight for them
+    _stage = Stage(candidate, replan_steps)
 
 
-def _roll_out(scene: "Scene") -> dict:
-    from qwen_vla_sim.rollout import ExpertPolicy, roll_out
-
-    codec, world, task = _worker["codec"], _worker["world"], _worker["task"]
-    policy = _worker["policy"] or ExpertPolicy(task.expert(world, scene), codec)
-    rollout = roll_out(policy, codec, world, task, scene, replan_steps=_worker["replan_steps"])
-    outcome = rollout.outcome
-    return _episode(task.name, scene, outcome.success, outcome.done, rollout.steps)
-
-
-def _episode(task: str, scene: "Scene", success: bool, done: str | None, steps: int) -> dict:
-    return {
-        "seed": scene.seed,
-        "task": task,
-        "shift": scene.shift.value,
-        "instruction": scene.instruction,
-        "instructions": len(scene.instructions),
-        "done": done,
-        "success": bool(success),
-        "steps": steps,
-    }
+def _run(scene: "Scene") -> dict:
+    return _stage.run(scene)

@@ -18,17 +18,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 
 from .arguments import not_negative, positive
-from .episodes import Candidate, directly, through_ros
-
-Z_95 = 1.96
-"""Normal quantile of a two-sided 95 % interval."""
+from .episodes import directly, through_ros
+from .rates import summarize
+from .stage import Candidate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.shift not in (shifts := [shift.value for shift in Shift]):
         raise QwenVlaError(f"--shift {arguments.shift}: choose one of {', '.join(shifts)}")
     checkpoint = None if arguments.expert else _checkpoint(arguments.checkpoint, embodiment)
-    candidate = Candidate(embodiment=path, task=task.name, checkpoint=checkpoint)
+    candidate = Candidate(embodiment=path, task=task.name, checkpoint=checkpoint, told=path)
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
     scenes = [task.sample(seed, Shift(arguments.shift)) for seed in seeds]
 
@@ -124,36 +121,6 @@ def _measured(way: str, episodes: Iterable[dict], n: int) -> dict:
     summary = summarize(results)
     print(report(way, summary))
     return {**summary, "episodes": results}
-
-
-def summarize(episodes: list[dict]) -> dict:
-    """Rates over episodes, as episodes.py describes them."""
-    n = len(episodes)
-    rate = sum(episode["success"] for episode in episodes) / n
-    asked = sorted({episode["instruction"] for episode in episodes})
-    return {
-        "n": n,
-        "success_rate": rate,
-        "success_interval_95": wilson_interval(rate, n),
-        "chance": sum(1.0 / episode["instructions"] for episode in episodes) / n,
-        "did_another": sum(e["done"] not in (None, e["instruction"]) for e in episodes) / n,
-        "did_nothing": sum(e["done"] is None for e in episodes) / n,
-        "median_steps": float(np.median([e["steps"] for e in episodes if e["success"]] or [0])),
-        "by_instruction": {
-            instruction: [
-                sum(e["success"] for e in episodes if e["instruction"] == instruction),
-                sum(e["instruction"] == instruction for e in episodes),
-            ]
-            for instruction in asked
-        },
-    }
-
-
-def wilson_interval(rate: float, n: int) -> tuple[float, float]:
-    """95 % interval of a success rate over n episodes (Wilson score; right at 0 and 1 too)."""
-    centre = (rate + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 / (1 + Z_95**2 / n) * np.sqrt(rate * (1 - rate) / n + Z_95**2 / (4 * n**2))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
 
 
 def report(way: str, summary: dict) -> str:

@@ -5,11 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from qwen_vla_cli.check import describe
-from qwen_vla_cli.evaluate import summarize, wilson_interval
 from qwen_vla_cli.main import COMMANDS
 from qwen_vla_core.embodiment import parse_embodiment
 
@@ -78,24 +75,3 @@ def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
 def test_when_input_is_unusable_expect_status_two_and_one_clear_line(arguments, words):
     ended = qwen_vla(*arguments)
     assert ended.returncode == 2 and words in ended.stderr and "Traceback" not in ended.stderr
-
-
-@given(st.integers(1, 1000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_when_successes_are_counted_expect_an_interval_around_the_rate(counts):
-    successes, n = counts
-    low, high = wilson_interval(successes / n, n)
-    assert 0.0 <= low <= successes / n + 1e-12 and successes / n - 1e-12 <= high <= 1.0
-
-
-def test_when_episodes_are_summarised_expect_mistakes_told_apart_from_chance():
-    def episode(asked, done, instructions):
-        return {"instruction": asked, "done": done, "instructions": instructions, "steps": 20} | {
-            "success": asked == done
-        }
-
-    summary = summarize(
-        [episode("red", "red", 2), episode("red", "blue", 2), episode("blue", None, 4)]
-    )
-    assert summary["success_rate"] == summary["did_another"] == summary["did_nothing"]
-    assert summary["chance"] == pytest.approx((0.5 + 0.5 + 0.25) / 3)
-    assert summary["by_instruction"] == {"blue": [0, 1], "red": [1, 2]}

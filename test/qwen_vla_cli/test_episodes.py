@@ -6,7 +6,8 @@ orders, signs and timing are right where an expert succeeds.
 
 import pytest
 
-from qwen_vla_cli.episodes import Candidate, directly, through_ros
+from qwen_vla_cli.episodes import directly, through_ros
+from qwen_vla_cli.stage import Candidate
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_ros.resources import embodiments_directory
 from qwen_vla_sim.registry import find_tasks
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.timeout(180)
 def candidate(request):
     path = embodiments_directory() / f"{request.param}.yaml"
     task = find_tasks(load_embodiment(path), None)[0]
-    return Candidate(embodiment=path, task=task.name, checkpoint=None)
+    return Candidate(embodiment=path, task=task.name, checkpoint=None, told=path)
 
 
 def scenes(candidate, count):
@@ -44,9 +45,9 @@ def test_when_an_expert_drives_a_robot_through_every_node_expect_it_to_succeed(c
 
 def test_when_an_expert_works_without_ros_expect_the_same_scenes_in_their_order():
     path = embodiments_directory() / "mobile_base.yaml"
-    candidate = Candidate(embodiment=path, task="go_to", checkpoint=None)
+    candidate = Candidate(embodiment=path, task="go_to", checkpoint=None, told=path)
     wanted = scenes(candidate, 4)
-    episodes = list(directly(candidate, wanted, workers=2, replan_steps=None))
+    episodes = list(directly(candidate, wanted, workers=2))
     assert [episode["seed"] for episode in episodes] == [0, 1, 2, 3]
     assert all(
         episode["done"] == scene.instruction
