@@ -24,6 +24,7 @@ groups:
 
 _ARM = """
   - name: {side}_arm
+    side: {side}
     joints:
       - {{name: {side}_waist, hardware_name: waist, unit: rad, lower: -3.0, upper: 3.0,
          velocity: 3.0, acceleration: 20.0, source: test}}
@@ -36,6 +37,7 @@ _ARM = """
     tracking_limit: 0.5
     driver: {{type: interbotix_group, namespace: follower_{side}, group: arm}}
   - name: {side}_gripper
+    side: {side}
     joints:
       - {{name: {side}_finger, hardware_name: left_finger, unit: m, lower: 0.02, upper: 0.057,
          velocity: 0.2, acceleration: 4.0, source: test}}

@@ -17,6 +17,7 @@ from qwen_vla_model.config import qwen_vla_tiny
 from qwen_vla_model.model import QwenVla
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.tokenizer import IMAGE, train_tokenizer
+from robots import robot, widowx_text
 
 WIDOWX = load_embodiment(Path(__file__).parents[2] / "embodiments" / "widowx.yaml")
 
@@ -110,6 +111,63 @@ def test_when_trained_on_another_robot_expect_refusal_before_any_weight(folder, 
     (folder / "model.safetensors").unlink()
     edit_json(folder / "embodiments.json", lambda c: c["widowx"].update({key: value}))
     with pytest.raises(CheckpointError, match=key):
+        QwenVlaPolicy.load(folder, WIDOWX)
+
+
+DEPTH = "tag: ego_depth\n    depth_range_m: [0.2, 2]"
+
+
+@pytest.mark.parametrize(
+    ("robot_text", "key"),
+    [
+        (widowx_text().replace("horizon: 16", "horizon: 8"), "horizon"),
+        (widowx_text().replace("tag: cam_left_wrist", "tag: cam_right_wrist"), "cameras"),
+        (widowx_text().replace("tag: ego\n", "tag: ego\n    history_steps: [1]\n"), "cameras"),
+        (widowx_text().replace("tag: ego\n", f"{DEPTH}\n"), "cameras"),
+        (
+            widowx_text().replace(
+                "tag: cam_left_wrist", "optional: true\n    tag: cam_left_wrist"
+            ),
+            "cameras",
+        ),
+        (widowx_text("rot6d"), "conventions .* rot6d base"),
+        (widowx_text(camera="over_shoulder"), "conventions .* euler ego"),
+    ],
+)
+def test_when_the_robot_sees_or_acts_otherwise_than_trained_expect_refusal_before_any_weight(
+    folder, robot_text, key
+):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=key):
+        QwenVlaPolicy.load(folder, robot(robot_text))
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [(80, "Euler angles have no slot"), (16, "canonical layout needs 80 channels")],
+)
+def test_when_channels_have_no_canonical_slot_expect_refusal_before_any_weight(
+    folder, channels, words
+):
+    (folder / "model.safetensors").unlink()
+    layout = {"channel_layout": "canonical", "channels": channels}
+    edit_json(folder / "config.json", lambda c: c.update(layout))
+    with pytest.raises(CheckpointError, match=words):
+        QwenVlaPolicy.load(folder, WIDOWX)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"relations": ["offset"] * 7, "q01": [-1.0] * 7, "q99": [1.0] * 7},
+        {"relations": ["sum"] * 6 + ["absolute"], "q01": [float("nan")] * 7, "q99": [1.0] * 7},
+        None,
+    ],
+)
+def test_when_the_action_space_does_not_fit_expect_refusal_before_any_weight(folder, space):
+    (folder / "model.safetensors").unlink()
+    edit_json(folder / "embodiments.json", lambda c: c["widowx"].update(action_space=space))
+    with pytest.raises(CheckpointError, match="action|relations|space"):
         QwenVlaPolicy.load(folder, WIDOWX)
 
 

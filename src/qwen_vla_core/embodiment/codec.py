@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ChunkError
 from ..types import ActionChunk
 from .conventions import CODECS
-from .normalization import denormalize, normalize
+from .normalization import check_finite, denormalize, normalize
 from .schema import Embodiment
 
 
@@ -106,7 +106,12 @@ class EmbodimentCodec:
         )
 
     def encode(self, targets_TD: np.ndarray) -> np.ndarray:
-        """Native actions [T - 1, C] from joint targets [T, D] one action step apart."""
+        """Native actions [T - 1, C] from joint targets [T, D] one action step apart.
+
+        Raises:
+            NonFiniteError: a target is NaN or infinite.
+        """
+        check_finite(targets_TD)
         return np.concatenate(
             [
                 codec.encode(targets_TD[:, self._joints[name]])

@@ -1,0 +1,108 @@
+"""What a policy does with views that are past, missing or depth, and with canonical channels."""
+
+import numpy as np
+import pytest
+
+from micro_processor import micro_processor
+from qwen_vla_core.errors import NonFiniteError, ObservationError
+from qwen_vla_core.execution import Prefix
+from qwen_vla_core.types import Observation
+from qwen_vla_model.action_space import ActionSpace, relations_of
+from qwen_vla_model.policy import QwenVlaPolicy
+from robots import robot, two_arms_text
+
+VIEWS = """cameras:
+  - {name: front, topic: /front, tag: ego, width: 32, height: 32, max_age_s: 0.5,
+     history_steps: [2, 4]}
+  - {name: depth, topic: /depth, tag: ego_depth, width: 16, height: 16, max_age_s: 0.5,
+     depth_range_m: [0.2, 2.0], optional: true}
+watchdogs:"""
+HEAD, _, TAIL = two_arms_text().partition("cameras:")
+ARMS = robot(HEAD + VIEWS + TAIL.partition("watchdogs:")[2])
+COMMANDED_D = np.array([0.3, -0.2, 0.03, -0.3, 0.2, 0.04])
+
+
+def policy(**choices):
+    """An untrained policy for both arms, in the canonical layout."""
+    canonical = {"channels": 80, "channel_layout": "canonical"}
+    model, processor = micro_processor(ARMS, **canonical | choices)
+    space = ActionSpace(relations=relations_of(ARMS), q01=(-0.1,) * 6, q99=(0.1,) * 6)
+    return QwenVlaPolicy(model, processor, space, seed=1)
+
+
+def picture(value, size=(48, 64)):
+    return np.full((*size, 3), value, np.uint8)
+
+
+def observation(**over):
+    fields = {
+        "stamp_s": 0.0,
+        "images": {"front": picture(30), "depth": picture(200)},
+        "history": {"front": (picture(10), picture(20))},
+        "positions_D": COMMANDED_D,
+        "commanded_D": COMMANDED_D,
+        "instruction": "fold the towel",
+    }
+    return Observation(**fields | over)
+
+
+def chunk(**over):
+    return policy().infer(observation(**over))
+
+
+def test_when_views_are_past_and_depth_expect_each_to_make_a_difference():
+    seen = chunk()
+    assert seen.shape == (16, 6) and np.abs(seen).max() <= 1.0
+    np.testing.assert_array_equal(chunk(), seen)
+    for change in (
+        {"history": {"front": (picture(90), picture(20))}},
+        {"history": {"front": (picture(10), picture(90))}},
+        {"images": {"front": picture(30), "depth": picture(90)}},
+        {"images": {"front": picture(30)}},  # depth is optional
+    ):
+        assert np.abs(chunk(**change) - seen).max() > 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": {"depth": picture(200)}}, "no image of camera front"),
+        ({"history": {}}, "camera front: 0 past images instead of 2"),
+        ({"history": {"front": (picture(1),)}}, "1 past images instead of 2"),
+    ],
+)
+def test_when_a_picture_is_missing_expect_its_camera_named(change, words):
+    with pytest.raises(ObservationError, match=words):
+        chunk(**change)
+
+
+def test_when_warmed_up_expect_history_and_depth_to_be_part_of_it():
+    warm = policy()
+    assert warm.warm_up() > 0.0
+    assert np.isfinite(warm.infer(observation())).all()
+
+
+def test_when_joints_are_predicted_expect_their_motion_not_to_depend_on_where_the_arm_is():
+    # The state is told nowhere here, so that the network puts out the same numbers.
+    blind = policy(proprioception="none")
+    here = blind.infer(observation())
+    blind = policy(proprioception="none")
+    there = blind.infer(observation(commanded_D=COMMANDED_D + 0.1 * np.array([1, 1, 0, 1, 1, 0])))
+    moved = (there - here)[:, [0, 1, 3, 4]]
+    np.testing.assert_allclose(moved, np.tile([0.1 / 3.0, 0.1 / 1.65] * 2, (16, 1)), atol=1e-6)
+    np.testing.assert_array_equal(there[:, [2, 5]], here[:, [2, 5]])
+
+
+@pytest.mark.parametrize("prefix_steps", [0, 3])
+def test_when_a_prefix_is_committed_expect_the_chunk_to_begin_with_it(prefix_steps):
+    rng = np.random.default_rng(0)
+    codec = policy().processor.codec
+    actions = codec.still(COMMANDED_D) + rng.uniform(-0.02, 0.02, (5, 6))
+    told = Prefix(actions_NC=actions.astype(np.float32), committed=2)
+    answer = policy(prefix_steps=prefix_steps).infer(observation(), told)
+    np.testing.assert_array_equal(answer[:2], told.actions_NC[:2])
+
+
+def test_when_the_command_is_not_finite_expect_refusal():
+    with pytest.raises(NonFiniteError):
+        chunk(commanded_D=np.full(6, np.nan))

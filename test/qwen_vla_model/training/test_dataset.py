@@ -1,0 +1,139 @@
+"""Episodes become what the robot sees and does: past views, missing views, canonical channels."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from micro_processor import micro_processor
+from qwen_vla_core.embodiment import EmbodimentCodec
+from qwen_vla_core.episode import Episode
+from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_model.flow_matching import SigmoidNormal
+from qwen_vla_model.training.dataset import EpisodeDataset
+from robots import robot, two_arms_text
+
+CANONICAL = {"channels": 80, "channel_layout": "canonical"}
+ARMS = robot(two_arms_text())
+STEPS = 12
+UP_D = np.array([0.1, 0.1, 0.0, -0.1, 0.1, 0.0])
+"""How far the joints go in a chunk when told to wave up; grippers stay."""
+
+
+def with_camera(*keys):
+    """Both arms, their camera described by more."""
+    return robot(two_arms_text().replace("tag: ego,", f"tag: ego, {', '.join(keys)},"))
+
+
+def picture(value):
+    return cv2.imencode(".png", np.full((32, 32, 3), value, np.uint8))[1].tobytes()
+
+
+@pytest.fixture
+def path(tmp_path):
+    """An episode that waves up or down from anywhere, its pictures numbered in steps of ten."""
+    rng, codec = np.random.default_rng(0), EmbodimentCodec(ARMS)
+    low, high = np.array([(j.lower, j.upper) for j in ARMS.joints]).T
+    commanded_TD = rng.uniform(low / 2, high / 2, (STEPS, 6)).clip(low, high)
+    ramp_H1 = np.linspace(0.0, 1.0, 17)[:, None]
+    actions_NTHC = [
+        [codec.encode(start_D + sign * ramp_H1 * UP_D) for start_D in commanded_TD]
+        for sign in (1.0, -1.0)
+    ]
+    path = tmp_path / "1.npz"
+    Episode(
+        embodiment=ARMS.name,
+        stride=2,
+        seed=1,
+        instructions=("wave up", "wave down"),
+        images={"front": tuple(picture(10 * t) for t in range(STEPS))},
+        states_TS=np.stack([codec.state(start_D) for start_D in commanded_TD]),
+        commanded_TD=commanded_TD,
+        actions_NTHC=np.array(actions_NTHC),
+        valid_NTH=np.ones((2, STEPS, 16), dtype=bool),
+        boxes_NTV4=np.full((2, STEPS, 1, 4), np.nan),
+    ).save(path)
+    return path
+
+
+def batch_of(data, indices, per_image=2):
+    return data.batch(indices, np.random.default_rng(0), per_image)
+
+
+def levels(patches):
+    """The grey of each picture of a view."""
+    return ((patches.flatten(1).mean(1) + 1.0) * 127.5).round().int().tolist()
+
+
+def test_when_a_view_has_history_expect_the_pictures_of_those_action_steps(path):
+    looks_back = with_camera("history_steps: [2, 6]")  # one and three recorded steps
+    data = EpisodeDataset([path], micro_processor(looks_back)[1])
+    inputs = batch_of(data, [0, 2, 7]).inputs
+    assert [levels(view) for view in inputs.patches] == [[0, 0, 40], [0, 10, 60], [0, 20, 70]]
+
+
+def test_when_history_falls_between_recorded_steps_expect_refusal(path):
+    looks_back = with_camera("history_steps: [3]")
+    with pytest.raises(
+        QwenVlaError, match=r"1\.npz: every 2th action step.*\[3\] of camera front"
+    ):
+        EpisodeDataset([path], micro_processor(looks_back)[1])
+
+
+def test_when_a_view_is_optional_expect_batches_with_and_without_it(path):
+    text = two_arms_text().replace(
+        "watchdogs:",
+        "  - {name: rear, topic: /rear, tag: cam_left_wrist, width: 32, height: 32,\n"
+        "     max_age_s: 0.5, optional: true}\nwatchdogs:",
+    )
+    episode = Episode.load(path)
+    images = {"front": episode.images["front"], "rear": episode.images["front"]}
+    object.__setattr__(episode, "images", images)
+    object.__setattr__(episode, "boxes_NTV4", np.full((2, STEPS, 2, 4), np.nan))
+    episode.save(path)
+    data = EpisodeDataset([path], micro_processor(robot(text))[1])
+    rng = np.random.default_rng(0)
+    views = [len(data.batch([0], rng, 1).inputs.patches) for _ in range(40)]
+    assert set(views) == {1, 2} and np.mean(views) > 1.6
+
+
+def test_when_a_part_of_a_chunk_is_invalid_expect_it_neither_learned_nor_in_the_way(path):
+    episode = Episode.load(path)
+    episode.valid_NTH[:, :, 10:] = False
+    episode.actions_NTHC[:, :, 10:] = np.nan
+    whole = EpisodeDataset([path], micro_processor(ARMS)[1])
+    episode.save(path)
+    data = EpisodeDataset([path], whole.processor, whole.space)
+    cut, all_of_it = batch_of(data, [3]), batch_of(whole, [3])
+    assert torch.isfinite(cut.actions_PHK).all()
+    assert not cut.mask_PHK[:, 10:].any() and not cut.actions_PHK[:, 10:].any()
+    assert torch.equal(cut.actions_PHK[:, :10], all_of_it.actions_PHK[:, :10])
+
+
+def test_when_a_network_learns_canonical_channels_expect_the_motion_it_was_told(path):
+    model, processor = micro_processor(ARMS, **CANONICAL)
+    data = EpisodeDataset([path], processor)
+    generator = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    tau = SigmoidNormal(kind="sigmoid_normal", mean=1.5, std=1.0)
+    for step in range(30):
+        order = np.random.default_rng(step).permutation(STEPS)
+        batch = batch_of(data, order[:6].tolist())
+        loss = model.loss(
+            batch.inputs, batch.actions_PHK, batch.mask_PHK, draws=4, tau=tau, generator=generator
+        )
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    batch = batch_of(data, list(range(STEPS)))
+    predicted = model.predict(batch.inputs, generator)
+    assert not predicted[..., ~batch.inputs.valid_PHK[0, 0]].any()  # unused channels stay empty
+    still_PC = batch.still_PC
+    told, asked = (
+        data.space.decode(processor.take_actions(chunk), still_PC) - still_PC[:, None]
+        for chunk in (predicted, batch.actions_PHK)
+    )
+    joints = [0, 1, 3, 4]
+    assert np.abs(asked[:, -1, joints]).min() > 0.03
+    assert np.abs(told - asked)[..., joints].mean() < 0.3 * np.abs(asked)[..., joints].mean()
