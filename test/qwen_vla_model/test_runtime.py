@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from micro_qwen_vla import micro_config, micro_inputs, micro_model
 from qwen_vla_model.config import qwen_vla_5b
-from qwen_vla_model.runtime import Held, Runtime
+from qwen_vla_model.runtime import Held, Runtime, compiled
 from qwen_vla_model.speed.passes import Shape, random_inputs, random_model
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -138,3 +138,23 @@ def test_when_the_full_size_is_run_without_values_expect_a_pass():
     shape = Shape(views=3, size=224, text_tokens=80)
     inputs = random_inputs(config, shape, meta)
     assert model.denoise(inputs, torch.empty(1, 16, 64, device=meta)).shape == (1, 16, 64)
+
+
+def test_when_compiled_expect_the_same_chunk_and_nothing_compiled_again_for_new_contents():
+    """Traced as for a real compiler, and then run as it is: that part needs no minutes."""
+    runtime, _ = runtimes()
+    contents = [
+        (
+            padded(inputs_of(i, words)).to(DEVICE),
+            torch.randn(2, 4, 5, device=DEVICE),
+            held_of("continued", seed=i).map(lambda t: t.to(DEVICE)),
+        )
+        for i, words in enumerate((3, 9, 1))
+    ]
+    expected = [runtime._denoise(*content) for content in contents]
+    with compiled(runtime.model, backend="eager"):
+        runtime._denoise(*contents[0])
+        with torch.compiler.set_stance("fail_on_recompile"):
+            chunks = [runtime._denoise(*content) for content in contents]
+    for chunk, same in zip(chunks, expected, strict=True):
+        torch.testing.assert_close(chunk, same, **TOLERANCE)
