@@ -22,12 +22,12 @@ ARMS = robot(HEAD + VIEWS + TAIL.partition("watchdogs:")[2])
 COMMANDED_D = np.array([0.3, -0.2, 0.03, -0.3, 0.2, 0.04])
 
 
-def policy(**choices):
+def policy(fixed_shapes=False, **choices):
     """An untrained policy for both arms, in the canonical layout."""
     canonical = {"channels": 80, "channel_layout": "canonical"}
     model, processor = micro_processor(ARMS, **canonical | choices)
     space = ActionSpace(relations=relations_of(ARMS), q01=(-0.1,) * 6, q99=(0.1,) * 6)
-    return QwenVlaPolicy(model, processor, space, seed=1)
+    return QwenVlaPolicy(model, processor, space, seed=1, fixed_shapes=fixed_shapes)
 
 
 def picture(value, size=(48, 64)):
@@ -106,3 +106,31 @@ def test_when_a_prefix_is_committed_expect_the_chunk_to_begin_with_it(prefix_ste
 def test_when_the_command_is_not_finite_expect_refusal():
     with pytest.raises(NonFiniteError):
         chunk(commanded_D=np.full(6, np.nan))
+
+
+@pytest.mark.parametrize("prefix_steps", [0, 3])
+def test_when_shapes_are_fixed_expect_the_same_chunks_and_fallbacks_only_where_told(prefix_steps):
+    """As on a GPU: warmed up once; then other words and prefixes run from the same buffers."""
+    fixed, free = (policy(fixed_shapes=f, prefix_steps=prefix_steps) for f in (True, False))
+    fixed.warm_up()
+    prepared = list(fixed.runtime._fixed.values())
+    fixed.runtime._generator.set_state(free.runtime._generator.get_state())
+    actions_NC = np.linspace(-0.5, 0.5, 30, dtype=np.float32).reshape(5, 6)
+    two, five = (Prefix(actions_NC=actions_NC[:n], committed=n) for n in (2, 5))
+    for seen, prefix in (
+        (observation(), None),
+        (observation(instruction="put the red towel on the left shelf"), two),
+        (observation(instruction="wait"), five),
+    ):
+        chunk = fixed.infer(seen, prefix)
+        assert fixed.diagnostics()["path"] == "graph"
+        np.testing.assert_allclose(chunk, free.infer(seen, prefix), atol=1e-4)
+    for words, seen in (
+        ("tokens", observation(instruction="fold the towel and then " * 20)),
+        ("another shape", observation(images={"front": picture(30)})),
+    ):
+        np.testing.assert_allclose(fixed.infer(seen), free.infer(seen), atol=1e-4)
+        told = fixed.diagnostics()
+        assert told["path"] == "eager" and words in told["why_eager"]
+    assert told["eager_fallbacks"] == 2
+    assert list(fixed.runtime._fixed.values()) == prepared  # nothing was prepared since
