@@ -120,11 +120,14 @@ class QwenVlaConfig(_Strict):
         return Qwen3_5Config(**self.backbone)
 
 
-def qwen_vla_tiny(vocab_size: int, image_token_id: int) -> QwenVlaConfig:
+def qwen_vla_tiny(
+    vocab_size: int, image_token_id: int, channel_layout: ChannelLayout = "native"
+) -> QwenVlaConfig:
     """A few million parameters for two cores: 96-pixel views become 16 tokens each."""
     return QwenVlaConfig(
         horizon=16,
-        channels=16,
+        channels=16 if channel_layout == "native" else CANONICAL_CHANNELS,
+        channel_layout=channel_layout,
         euler_steps=5,
         expert=ExpertConfig(
             width=192,
@@ -231,11 +234,19 @@ QWEN3_5_4B: dict[str, Any] = {
 
 
 def qwen_vla(
-    backbone: dict[str, Any], expert: ExpertConfig = PUBLISHED_EXPERT, horizon: int = 16
+    backbone: dict[str, Any],
+    expert: ExpertConfig = PUBLISHED_EXPERT,
+    horizon: int = 16,
+    channel_layout: ChannelLayout = "native",
 ) -> QwenVlaConfig:
     """The published model around a backbone: H = 16, K = 64, 5 Euler steps."""
     return QwenVlaConfig(
-        horizon=horizon, channels=64, euler_steps=5, expert=expert, backbone=backbone
+        horizon=horizon,
+        channels=64 if channel_layout == "native" else CANONICAL_CHANNELS,
+        channel_layout=channel_layout,
+        euler_steps=5,
+        expert=expert,
+        backbone=backbone,
     )
 
 

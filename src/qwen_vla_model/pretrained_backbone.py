@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from qwen_vla_core.errors import CheckpointError
 
 from .action_expert import ActionExpert
+from .channel_layout import ChannelLayout
 from .checkpoint import CONFIG, build_empty, load_tokenizer
 from .config import PUBLISHED_EXPERT, ExpertConfig, QwenVlaConfig, qwen_vla
 from .hub import find_checkpoint
@@ -36,7 +37,10 @@ BACKBONE_KEYS = (
 
 
 def from_qwen(
-    name: Path | str, expert: ExpertConfig = PUBLISHED_EXPERT, horizon: int = 16
+    name: Path | str,
+    expert: ExpertConfig = PUBLISHED_EXPERT,
+    horizon: int = 16,
+    channel_layout: ChannelLayout = "native",
 ) -> tuple[QwenVla, PreTrainedTokenizerFast]:
     """A model to be trained, float32 on the CPU, and the tokenizer that goes with it.
 
@@ -47,7 +51,7 @@ def from_qwen(
             short, or tensors are missing, left over or of another shape; each is named.
     """
     folder = find_checkpoint(name)
-    config = _config_around(folder, expert, horizon)
+    config = _config_around(folder, expert, horizon, channel_layout)
     tokenizer = load_tokenizer(folder)
     pieces = [tokenizer(tag, add_special_tokens=False)["input_ids"] for tag in TAG_TOKENS]
     tokenizer.add_tokens(list(TAG_TOKENS), special_tokens=True)
@@ -64,7 +68,9 @@ def from_qwen(
     return model, tokenizer
 
 
-def _config_around(folder: Path, expert: ExpertConfig, horizon: int) -> QwenVlaConfig:
+def _config_around(
+    folder: Path, expert: ExpertConfig, horizon: int, channel_layout: ChannelLayout
+) -> QwenVlaConfig:
     described = read_json(folder / CONFIG)
     if described.get("model_type") != "qwen3_5":
         raise CheckpointError(
@@ -72,7 +78,7 @@ def _config_around(folder: Path, expert: ExpertConfig, horizon: int) -> QwenVlaC
         )
     backbone = {key: _without_type(described[key]) for key in BACKBONE_KEYS if key in described}
     try:
-        return qwen_vla(backbone, expert, horizon)
+        return qwen_vla(backbone, expert, horizon, channel_layout)
     except ValidationError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from qwen_vla_core.errors import QwenVlaError
 
+from ..channel_layout import ChannelLayout
 from ..config import PUBLISHED_EXPERT, ExpertConfig
 from ..flow_matching import TauDistribution
 
@@ -62,6 +63,8 @@ class Recipe(_Strict):
         backbone: instead, a Qwen3.5 checkpoint, folder or hub name, to put a new expert on; with
             neither, ``qwen_vla_tiny`` starts from random weights.
         expert: sizes and choices of that new expert.
+        channel_layout: where a robot's channels stand in those of a new model, see
+            ``channel_layout.py``.
         max_steps, max_minutes: the training ends, and the cosine reaches its floor, at whichever
             comes first. Minutes are counted over all resumed parts of a run.
         frozen: parts whose weights stay as they are. The paper's text-to-action stage freezes
@@ -80,6 +83,7 @@ class Recipe(_Strict):
     start_from: Path | None = None
     backbone: str | None = None
     expert: ExpertConfig = PUBLISHED_EXPERT
+    channel_layout: ChannelLayout = "native"
     seed: NonNegativeInt = 0
     threads: PositiveInt | None = None
     device: Literal["cpu", "cuda"] = "cpu"
@@ -112,6 +116,8 @@ class Recipe(_Strict):
     def _one_start(self) -> "Recipe":
         if self.start_from and self.backbone:
             raise ValueError("start_from brings its own backbone; remove one of the two keys")
+        if self.start_from and self.channel_layout != "native":
+            raise ValueError("start_from brings its own channel_layout; remove one of them")
         return self
 
     @model_validator(mode="after")

@@ -59,11 +59,13 @@ class Trainer:
             model = from_pretrained(recipe.start_from)
         elif recipe.backbone:
             horizon = max(load_embodiment(s.embodiment).horizon for s in recipe.mixture)
-            model, tokenizer = from_qwen(recipe.backbone, recipe.expert, horizon)
+            model, tokenizer = from_qwen(
+                recipe.backbone, recipe.expert, horizon, recipe.channel_layout
+            )
         else:
             tokenizer = train_tokenizer()
             image_token = tokenizer.convert_tokens_to_ids(IMAGE)
-            model = QwenVla(qwen_vla_tiny(len(tokenizer), image_token))
+            model = QwenVla(qwen_vla_tiny(len(tokenizer), image_token, recipe.channel_layout))
         # Not model_copy, which checks nothing: a prefix as long as the chunk is refused here.
         model.config = QwenVlaConfig.model_validate(
             model.config.model_dump() | {"prefix_steps": recipe.prefix_steps}

@@ -18,6 +18,7 @@ from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.training.grounding import GroundingHead
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.trainer import Trainer, train
+from robots import widowx_text
 from tiny_qwen import save_tiny_qwen
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ WIDOWX = load_embodiment(PATH)
 STEPS = 5
 
 
-def record(folder, seed, steps=4, robot="widowx"):
+def record(folder, seed, steps=4, robot="widowx", states=7):
     """An episode of noise; what is learned from it does not matter here."""
     rng = np.random.default_rng(seed)
 
@@ -41,7 +42,7 @@ def record(folder, seed, steps=4, robot="widowx"):
         seed=seed,
         instructions=("pick up the red block", "pick up the blue block"),
         images={c.name: tuple(picture(c) for _ in range(steps)) for c in WIDOWX.cameras},
-        states_TS=rng.uniform(0.1, 0.2, (steps, 7)).astype(np.float32),
+        states_TS=rng.uniform(0.1, 0.2, (steps, states)).astype(np.float32),
         commanded_TD=rng.uniform(-0.2, 0.2, (steps, 7)).astype(np.float32),
         actions_NTHC=rng.uniform(-0.05, 0.05, (2, steps, 16, 7)).astype(np.float32),
         valid_NTH=np.ones((2, steps, 16), dtype=bool),
@@ -146,6 +147,27 @@ def test_when_a_run_starts_from_qwen_expect_a_checkpoint_around_its_backbone(rec
     QwenVlaPolicy.load(checkpoint, WIDOWX, weights="bfloat16").warm_up()
 
 
+def test_when_channels_are_canonical_expect_a_checkpoint_that_drives_the_robot_by_them(
+    recipe, tmp_path
+):
+    path, episodes = tmp_path / "widowx.yaml", tmp_path / "canonical"
+    path.write_text(widowx_text("axis_angle"))
+    episodes.mkdir()
+    for seed in (1, 2):
+        record(episodes, seed, states=10)
+    mixture = [{"embodiment": str(path), "episodes": str(episodes)}]
+    changes = {"channel_layout": "canonical", "max_steps": 2, "grounding": {"steps": 0}}
+    checkpoint = train(recipe("run", mixture=mixture, **changes))
+    config = load_config(checkpoint)
+    assert (config.channels, config.channel_layout) == (80, "canonical")
+    QwenVlaPolicy.load(checkpoint, load_embodiment(path)).warm_up()
+
+
+def test_when_a_robot_has_no_canonical_channels_expect_refusal_before_anything_is_learned(recipe):
+    with pytest.raises(QwenVlaError, match="Euler angles have no slot"):
+        train(recipe("run", channel_layout="canonical"))
+
+
 def test_when_a_recipe_names_two_starts_expect_refusal(recipe):
     with pytest.raises(QwenVlaError, match="start_from brings its own backbone"):
         load_recipe(recipe("run", start_from=str(SHIPPED), backbone="Qwen/Qwen3.5-0.8B"))
@@ -245,6 +267,7 @@ def test_when_a_recipe_is_shipped_expect_it_to_be_readable(path):
         ({"observations": 0}, "observations"),
         ({"tau": {"kind": "gauss"}}, "tau"),
         ({"frozen": ["wheels"]}, "frozen"),
+        ({"channel_layout": "canonical", "start_from": "somewhere"}, "its own channel_layout"),
         ({"frozen": ["vision", "language", "expert"]}, "nothing is left"),
         ({"frozen": ["vision", "language"]}, "grounding"),
     ],
