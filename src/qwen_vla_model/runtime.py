@@ -49,13 +49,13 @@ class Runtime:
     def __init__(self, model: QwenVla, seed: int = 0):
         self.model = model.requires_grad_(False).eval()
         self.device = next(model.parameters()).device
-        on_gpu = self.device.type == "cuda"
-        self.why_eager = "no graph was captured" if on_gpu else "a CPU has no graphs"
+        self.why_eager = "nothing ran yet"
         self.eager_passes = self.tokens = 0
         with torch.no_grad():
             self._schedule = model.schedule()
         self._generator = torch.Generator(self.device).manual_seed(seed)
-        self._fixed: dict[str, _FixedPass] = {}
+        self._fixed: dict[tuple[str, int], _FixedPass] = {}
+        self._failed: dict[tuple[str, int], str] = {}
 
     def reseed(self, seed: int) -> None:
         """Begin anew with the noise that chunks start from."""
@@ -66,16 +66,17 @@ class Runtime:
 
         A capture that fails leaves the eager path, and the reason in ``why_eager``.
         """
-        if _kind(held) in self._fixed:
+        kind = _kind(inputs, held)
+        if kind in self._fixed or kind in self._failed:
             return
         noise = self._noise(inputs)
         example = _FixedPass(self._denoise, inputs.to(self.device), noise, self._moved(held))
         try:
             example.capture(self.device)
         except RuntimeError as error:  # a kernel that cannot be captured, or no memory
-            self.why_eager = f"the capture failed: {error}"
-            return
-        self._fixed[_kind(held)] = example
+            self._failed[kind] = f"the capture failed: {error}"
+        else:
+            self._fixed[kind] = example
 
     def chunk(self, inputs: Inputs, held: Held | None = None) -> torch.Tensor:
         """Normalised chunks [P, H, K] on the device, valid until the next call.
@@ -84,12 +85,18 @@ class Runtime:
             inputs: on any device.
         """
         self.tokens = inputs.input_ids_PL.shape[1]
-        fixed, noise = self._fixed.get(_kind(held)), self._noise(inputs)
-        if fixed is not None:
-            self.why_eager = fixed.why_not(inputs)
+        kind, noise = _kind(inputs, held), self._noise(inputs)
+        if kind in self._fixed:
+            self.why_eager = self._fixed[kind].why_not(inputs)
             if not self.why_eager:
-                return fixed(inputs, noise, held)
-            self.eager_passes += 1
+                return self._fixed[kind](inputs, noise, held)
+        elif kind in self._failed:
+            self.why_eager = self._failed[kind]
+        elif self._fixed or self._failed:
+            self.why_eager = f"{kind[0]} passes of {kind[1]} prompts were not prepared"
+        else:
+            self.why_eager = f"no graphs on {self.device.type}"
+        self.eager_passes += bool(self._fixed or self._failed)
         return self._denoise(inputs.to(self.device), noise, self._moved(held))
 
     def _denoise(self, inputs: Inputs, noise: torch.Tensor, held: Held | None) -> torch.Tensor:
@@ -115,9 +122,10 @@ def peak_mib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def _kind(held: Held | None) -> str:
-    """Passes of one kind run the same kernels."""
-    return "free" if held is None else "guided" if held.guide else "continued"
+def _kind(inputs: Inputs, held: Held | None) -> tuple[str, int]:
+    """Passes of one kind, and of the same shapes, run the same kernels."""
+    kind = "free" if held is None else "guided" if held.guide else "continued"
+    return kind, len(inputs.valid_PHK)
 
 
 class _FixedPass:

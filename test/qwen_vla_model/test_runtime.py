@@ -96,6 +96,8 @@ def test_when_something_does_not_fit_expect_the_eager_chunk_and_the_reason(chang
     assert reason in fixed.why_eager and fixed.eager_passes == 1
     fixed.chunk(padded(inputs_of(2, 3)))
     assert fixed.why_eager == "" and fixed.eager_passes == 1
+    fixed.chunk(padded(inputs_of(2, 3)), held_of("guided"))
+    assert "guided passes of 2 prompts" in fixed.why_eager and fixed.eager_passes == 2
 
 
 def test_when_nothing_was_prepared_expect_it_said_and_no_fallback_counted():
@@ -114,7 +116,7 @@ def test_when_the_capture_fails_expect_the_eager_chunk_and_the_reason(monkeypatc
     fixed._generator.set_state(eager._generator.get_state())
     inputs = padded(inputs_of(0, 3))
     torch.testing.assert_close(fixed.chunk(inputs), eager.chunk(inputs))
-    assert "stream is capturing" in fixed.why_eager
+    assert "stream is capturing" in fixed.why_eager and fixed.eager_passes == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
