@@ -1,19 +1,27 @@
 """What the WidowX's tasks share: colours, where things and the arm may stand on its table."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.embodiment.rotation import matrix_from_euler
 
 from ..hardware.xs_models import FINGER, WX250S
-from ..worlds.world import Colour
+from ..worlds.objects_mjcf import HALF_M
+from ..worlds.world import Colour, Placement
 
 RGB: dict[str, Colour] = {
     "red": (0.85, 0.10, 0.08, 1.0),
     "green": (0.10, 0.62, 0.15, 1.0),
     "blue": (0.10, 0.22, 0.85, 1.0),
+    "yellow": (0.95, 0.80, 0.08, 1.0),
+    "purple": (0.45, 0.10, 0.58, 1.0),
+    "pink": (0.95, 0.50, 0.68, 1.0),
 }
 BLOCK_COLOURS = ("red", "green", "blue")
+PLATE_COLOURS = ("yellow", "purple", "pink")
+"""In training; with ``Shift.COLOUR`` blocks wear the plates' colours and plates the blocks'."""
 
 FINGERS = {FINGER, f"{FINGER}_mirror"}
 """Bodies of both fingers."""
@@ -24,21 +32,56 @@ Area = tuple[tuple[float, float], ...]
 START_AREA_M: Area = ((0.20, 0.32), (-0.09, 0.09), (0.14, 0.20))
 START_YAW_RAD = 0.3
 _WILD_START = np.array([[0.18, 0.36], [-0.15, 0.15], [0.06, 0.22], [-0.5, 0.5]])
-"""x, y, z m and yaw rad; down to where the fingertips clear the blocks by 7 mm."""
+"""x, y, z m and yaw rad; down to where the fingertips clear the blocks by 2 mm."""
 _NEUTRAL_RAD = np.array([0.0, -0.15, 0.26, 0.0, 1.46, 0.0])
 """Gripper pointing down in the middle of the area; where the search for start poses begins."""
 
 
 def draw_apart(
-    rng: np.random.Generator, count: int, area_m: Area, separation_m: float
+    rng: np.random.Generator,
+    count: int,
+    area_m: Area,
+    separation_m: Callable[[int, int], float],
+    *,
+    outside_m: Area | None = None,
 ) -> list[np.ndarray]:
-    """Centres [2] in an area, each two of them at least ``separation_m`` apart."""
+    """Centres [2] in an area, apart from each other.
+
+    Args:
+        rng: what to draw from.
+        count: how many.
+        area_m: where.
+        separation_m: how far the centres of two things have to be apart.
+        outside_m: a part of the area where none shall be.
+    """
     centres: list[np.ndarray] = []
+    refused = 0
     while len(centres) < count:
         centre = rng.uniform(*np.transpose(area_m))
-        if all(np.linalg.norm(centre - other) >= separation_m for other in centres):
+        if not _inside(centre, outside_m) and all(
+            np.linalg.norm(centre - other) >= separation_m(len(centres), index)
+            for index, other in enumerate(centres)
+        ):
             centres.append(centre)
+        elif (refused := refused + 1) % 50 == 0:
+            centres.clear()  # the first ones left no room
     return centres
+
+
+def _inside(centre: np.ndarray, area_m: Area | None) -> bool:
+    return area_m is not None and all(
+        low <= value <= high for value, (low, high) in zip(centre, area_m, strict=True)
+    )
+
+
+def lay_objects(
+    bodies: Sequence[str], centres: Sequence[np.ndarray], yaws_rad: Sequence[float]
+) -> dict[str, Placement]:
+    """Things on the table, whose top is at zero."""
+    return {
+        body: (*centre, HALF_M[body][2], yaw)
+        for body, centre, yaw in zip(bodies, centres, yaws_rad, strict=True)
+    }
 
 
 def start_pose(rng: np.random.Generator, codec: EmbodimentCodec) -> np.ndarray:

@@ -165,6 +165,10 @@ class World:
         """Orientation of a body [3, 3] in the world."""
         return self.data.body(body).xmat.reshape(3, 3).copy()
 
+    def half_extents(self, body: str) -> np.ndarray:
+        """Half of the length, width and height [3] of a body's first shape, m, in its own axes."""
+        return self.model.geom_aabb[self.model.body(body).geomadr[0], 3:].copy()
+
     def touching(self, body: str) -> set[str]:
         """The bodies that a body is in contact with."""
         pairs = self.model.geom_bodyid[self.data.contact.geom].reshape(-1, 2)
