@@ -24,6 +24,9 @@ from .precision import Weights
 from .processor import Processor
 from .runtime import Held, Runtime, peak_mib
 
+BLACK = np.zeros((480, 640, 3), np.uint8)
+"""A picture to warm up with: of a camera's size, so that resizing is warm too."""
+
 INSTRUCTION_TOKENS = 48
 """Room for an instruction where shapes are fixed: about 35 words. A longer one runs eagerly."""
 
@@ -99,8 +102,8 @@ class QwenVlaPolicy:
         rest_D = np.concatenate([group.rest for group in robot.groups])
         scene = Observation(
             stamp_s=0.0,
-            images={c.name: _black(c) for c in robot.cameras},
-            history={c.name: (_black(c),) * len(c.history_steps) for c in robot.cameras},
+            images={c.name: BLACK for c in robot.cameras},
+            history={c.name: (BLACK,) * len(c.history_steps) for c in robot.cameras},
             positions_D=rest_D,
             commanded_D=rest_D,
             instruction="pick up the red block",
@@ -209,7 +212,3 @@ class QwenVlaPolicy:
             weight_PH=soft_mask(committed, held, config.horizon)[None],
             guide=guide,
         )
-
-
-def _black(camera: Camera) -> np.ndarray:
-    return np.zeros((camera.height, camera.width, 3), np.uint8)
