@@ -7,9 +7,9 @@ Example:
 import argparse
 
 from ..arguments import add_command
-from . import gpu, model
+from . import chunks, gpu, model
 
-BENCHES: dict = {"model": model, "gpu": gpu}
+BENCHES: dict = {"chunks": chunks, "model": model, "gpu": gpu}
 """Name of a bench -> its module, which has ``add_arguments`` and ``run`` like a command."""
 
 
