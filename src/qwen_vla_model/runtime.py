@@ -18,6 +18,10 @@ from .model import Inputs, QwenVla
 WARM_UPS = 3
 """Passes before a capture: libraries allocate and choose their kernels in the first ones."""
 
+SAME = 0.01
+"""Largest difference of normalised actions between a graph and the eager pass that it repeats.
+The kernels are the same, so it is 0, except for those that add in any order."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
@@ -73,10 +77,14 @@ class Runtime:
         example = _FixedPass(self._denoise, inputs.to(self.device), noise, self._moved(held))
         try:
             example.capture(self.device)
+            difference = example.difference()
         except RuntimeError as error:  # a kernel that cannot be captured, or no memory
             self._failed[kind] = f"the capture failed: {error}"
-        else:
+            return
+        if difference <= SAME:
             self._fixed[kind] = example
+        else:  # also NaN
+            self._failed[kind] = f"the graph's chunk is {difference:.2g} away from the eager one"
 
     def chunk(self, inputs: Inputs, held: Held | None = None) -> torch.Tensor:
         """Normalised chunks [P, H, K] on the device, valid until the next call.
@@ -134,12 +142,23 @@ class _FixedPass:
     def __init__(self, run: Callable[..., torch.Tensor], inputs: Inputs, noise, held: Held | None):
         self._inputs, self._noise = inputs.map(torch.clone), noise.clone()
         self._held = None if held is None else held.map(torch.clone)
-        self._replay = lambda: run(self._inputs, self._noise, self._held)
+        self._run = lambda: run(self._inputs, self._noise, self._held)
+        self._replay = self._run
 
     def capture(self, device: torch.device) -> None:
         """Record what a pass launches; elsewhere than on a GPU there is nothing to record."""
         if device.type == "cuda":
-            self._replay = replayed(self._replay)
+            self._replay = replayed(self._run)
+
+    def difference(self) -> float:
+        """How far the replayed chunk is from the eager one on contents that were not captured.
+
+        A kernel that was launched past the capture leaves no error, only old contents.
+        """
+        for buffer in (*self._inputs.patches, self._noise):
+            buffer.normal_()
+        replayed_chunk = self._replay().clone()
+        return float((replayed_chunk - self._run()).abs().max())
 
     def why_not(self, inputs: Inputs) -> str:
         """Why ``inputs`` do not fit the buffers; empty where they do."""

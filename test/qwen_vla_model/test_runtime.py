@@ -106,6 +106,21 @@ def test_when_nothing_was_prepared_expect_it_said_and_no_fallback_counted():
     assert "graph" in runtime.why_eager and runtime.eager_passes == 0
 
 
+@pytest.mark.parametrize("wrong", [0.1, float("nan")])
+def test_when_the_graph_repeats_old_contents_expect_it_refused(monkeypatch, wrong):
+    def capture(self, device):
+        run = self._run
+        self._replay = lambda: run() + wrong
+
+    monkeypatch.setattr("qwen_vla_model.runtime._FixedPass.capture", capture)
+    fixed, eager = runtimes()
+    prepare(fixed, ["free"])
+    fixed._generator.set_state(eager._generator.get_state())
+    inputs = padded(inputs_of(0, 3))
+    torch.testing.assert_close(fixed.chunk(inputs), eager.chunk(inputs))
+    assert "away from the eager one" in fixed.why_eager and fixed.eager_passes == 1
+
+
 def test_when_the_capture_fails_expect_the_eager_chunk_and_the_reason(monkeypatch):
     def fail(self, device):
         raise RuntimeError("operation not permitted when stream is capturing")
