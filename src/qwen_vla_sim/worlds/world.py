@@ -203,17 +203,9 @@ class World:
         renderer.update_scene(self.data, camera)
         seen = renderer.render()
         renderer.disable_segmentation_rendering()
-        shown = np.where(seen[..., 1] == mujoco.mjtObj.mjOBJ_GEOM, seen[..., 0], -1)
-        return np.stack([self._box(shown, body) for body in bodies])
-
-    def _box(self, shown_HW: np.ndarray, body: str) -> np.ndarray:
-        geoms = np.flatnonzero(self.model.geom_bodyid == self.model.body(body).id)
-        rows, columns = np.nonzero(np.isin(shown_HW, geoms))
-        if len(rows) < _MIN_SHARE * shown_HW.size:
-            return np.full(4, np.nan, dtype=np.float32)
-        height, width = shown_HW.shape
-        box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
-        return (box / [width, height, width, height]).astype(np.float32)
+        is_geom = seen[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)
+        body_HW = np.where(is_geom, self.model.geom_bodyid[seen[..., 0]], -1)
+        return np.stack([_box(body_HW == self.model.body(body).id) for body in bodies])
 
     def _ready_renderer(self) -> mujoco.Renderer:
         if self._renderer is None:
@@ -227,6 +219,16 @@ class World:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+
+def _box(shown_HW: np.ndarray) -> np.ndarray:
+    """Left, top, right, bottom of the pixels that are true; NaN where they are too few."""
+    if np.count_nonzero(shown_HW) < _MIN_SHARE * shown_HW.size:
+        return np.full(4, np.nan, dtype=np.float32)
+    rows, columns = (np.flatnonzero(shown_HW.any(axis=axis)) for axis in (1, 0))
+    height, width = shown_HW.shape
+    box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+    return (box / [width, height, width, height]).astype(np.float32)
 
 
 def _joints_of(embodiment: Embodiment, namespace: str) -> list[str]:
