@@ -41,7 +41,7 @@ def directly(
 def through_ros(candidate: Candidate, scenes: Sequence["Scene"]) -> Iterator[dict]:
     """In real time, one after the other: the real nodes over DDS, and sim_node as the robot.
 
-    The policy is told its own robot's sentence.
+    The policy is told its own robot's sentence. Each result also has the mode at the end.
 
     Raises:
         QwenVlaError: a node ended, or the policy cannot be engaged.
@@ -66,7 +66,7 @@ def through_ros(candidate: Candidate, scenes: Sequence["Scene"]) -> Iterator[dic
             outcome = robot.carry_out(
                 scene.instruction, time_limit_s=task.time_limit_s, held_s=HELD_S
             )
-            yield episode_result(
+            result = episode_result(
                 task.name,
                 scene,
                 success=outcome["success"],
@@ -74,6 +74,7 @@ def through_ros(candidate: Candidate, scenes: Sequence["Scene"]) -> Iterator[dic
                 steps=round(outcome["duration_s"] * embodiment.action_hz),
                 wall_s=outcome["duration_s"],
             )
+            yield {**result, "mode": outcome["mode"]}
 
 
 _stage: Stage

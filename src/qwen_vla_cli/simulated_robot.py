@@ -143,7 +143,8 @@ class SimulatedRobot:
             held_s: how long success must last.
             watch: called some twenty times a second with the time since engaging.
         Returns:
-            success, done (what the simulator says was done) and duration_s.
+            success, done (what the simulator says was done), duration_s, and the mode at the end
+            with its reason: AUTONOMY, unless something stopped it.
         Raises:
             QwenVlaError: a node ended, or the policy cannot be engaged.
         """
@@ -163,12 +164,14 @@ class SimulatedRobot:
                 success_since_s = time.monotonic()
             elif time.monotonic() - success_since_s > held_s:
                 break
+        mode = operator.mode
         operator.request("hold")
         self._tell("")
         return {
             "success": success_since_s is not None,
             "done": operator.task_status["done"],
             "duration_s": round(elapsed_s, 2),
+            "mode": mode,
         }
 
     def _wait(self, seconds: float) -> None:

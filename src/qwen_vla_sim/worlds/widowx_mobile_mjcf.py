@@ -1,0 +1,60 @@
+"""A wx250s on a mobile base before a long low bench with blocks, as MJCF text.
+
+The bench is as high as the deck on which the arm stands, so that the arm finds what it knows from
+its table. The middle of the bench's front edge is the world's origin; the base comes from -x.
+"""
+
+from .base_mjcf import BASE_ACTUATORS, base_mjcf
+from .objects_mjcf import BLOCKS, BRICKS, TOUCHED, object_mjcf
+from .wx250s_mjcf import WX250S_MIRRORING, wx250s_body, wx250s_servos
+
+TIMESTEP_S = 0.002
+BENCH_Z_M = 0.22
+"""Height of the bench and of the arm's base_link."""
+ARM_X_M = 0.2
+"""The arm's base_link in the base's."""
+CAMERA_X_M = 0.0
+"""The forward camera, on a mast behind the arm, in the base's frame."""
+
+
+def widowx_mobile_mjcf() -> str:
+    """The whole world; blocks that a task does not use float below the floor."""
+    top = BENCH_Z_M
+    blocks = "".join(
+        object_mjcf(name, (0.0, 0.2 * i, -1.0)) for i, name in enumerate(BLOCKS + BRICKS)
+    )
+    camera = (
+        f'<camera name="front" pos="{CAMERA_X_M} 0 0.72" fovy="55" '
+        'xyaxes="0 -1 0 0.5446 0 0.8387"/>'  # 33 degrees down
+    )
+    return f"""
+<mujoco model="widowx_mobile">
+  <compiler angle="radian" autolimits="true"/>
+  <option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="10"
+          jacobian="dense"/>
+  <visual>
+    <headlight ambient="0.35 0.35 0.35" diffuse="0.25 0.25 0.25" specular="0 0 0"/>
+    <quality offsamples="0" shadowsize="0"/>
+    <map znear="0.01" zfar="4"/>
+    <global offwidth="640" offheight="480"/>
+  </visual>
+  <asset>
+    <texture type="skybox" builtin="flat" rgb1="0.55 0.60 0.64" width="16" height="96"/>
+  </asset>
+  <worldbody>
+    <light pos="0 0 2" dir="0.2 -0.2 -1" directional="true" castshadow="false"
+           diffuse="0.4 0.4 0.4" specular="0 0 0"/>
+    <geom type="box" pos="0 0 -0.02" size="3 3 0.02" rgba="0.45 0.47 0.50 1"
+          contype="0" conaffinity="0"/>
+    <body name="ground">
+      <geom type="box" pos="0.25 0 {top / 2}" size="0.25 0.8 {top / 2}" rgba="0.78 0.74 0.68 1"
+            {TOUCHED}/>
+    </body>
+    {blocks}
+    {base_mjcf(camera + wx250s_body(f"{ARM_X_M} 0 {BENCH_Z_M}"))}
+  </worldbody>
+  <equality>{WX250S_MIRRORING}
+  </equality>
+  <actuator>{BASE_ACTUATORS}{wx250s_servos()}
+  </actuator>
+</mujoco>"""
