@@ -1,0 +1,31 @@
+"""The embodiment description: what one YAML file says about one robot, checked strictly.
+
+Unknown keys, missing limits, min >= max, NaN, and repeated names are errors. Nothing here reads
+files (see loader.py) or computes motions (see kinematics.py, codec.py).
+"""
+
+from .action import BaseVelocity, BaseWaypoints, EeDelta, Gripper, JointPosition
+from .camera import Camera, ViewTag
+from .driver import InterbotixGroup, InterbotixPositionGripper, InterbotixPwmGripper, TwistBase
+from .group import BASE_JOINTS, Group
+from .joint import Joint, Quantiles
+from .robot import Embodiment
+
+__all__ = [
+    "BASE_JOINTS",
+    "BaseVelocity",
+    "BaseWaypoints",
+    "Camera",
+    "EeDelta",
+    "Embodiment",
+    "Gripper",
+    "Group",
+    "InterbotixGroup",
+    "InterbotixPositionGripper",
+    "InterbotixPwmGripper",
+    "Joint",
+    "JointPosition",
+    "Quantiles",
+    "TwistBase",
+    "ViewTag",
+]

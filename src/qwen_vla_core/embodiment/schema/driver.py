@@ -1,0 +1,67 @@
+"""Which hardware interface carries a group."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, FiniteFloat, model_validator
+
+from .values import Name, Positive, Strict, Topic
+
+
+class InterbotixGroup(Strict):
+    """A group of joints carried by an Interbotix xs_sdk driver as JointGroupCommand."""
+
+    type: Literal["interbotix_group"]
+    namespace: Name
+    group: Name
+    """Name of the group in the driver's motor configuration."""
+
+
+class InterbotixPwmGripper(Strict):
+    """A gripper in pwm mode: a proportional loop on one finger, as BridgeData drives it."""
+
+    type: Literal["interbotix_pwm_gripper"]
+    namespace: Name
+    motor: Name
+    gain_per_m: Positive
+    """Fraction of full PWM per metre of finger error."""
+    pwm_limit: Annotated[FiniteFloat, Field(gt=0.0, le=885.0)]
+    """Largest PWM sent; 885 is the servo's full scale."""
+
+
+class InterbotixPositionGripper(Strict):
+    """A gripper in current_based_position mode, sent motor angles, as ALOHA drives it.
+
+    The finger goes linearly from the action's ``closed`` to its ``open`` while the motor goes
+    from ``motor_closed_rad`` to ``motor_open_rad`` (gripper_drive.py). Nothing is sent beyond
+    these ends; the joint's limits lie between them, so that the safety filter clamps first and
+    says so.
+    """
+
+    type: Literal["interbotix_position_gripper"]
+    namespace: Name
+    motor: Name
+    preset: Literal["aloha_original", "aloha_trossen"] | None = None
+    """Fills the four ends above where the file does not give them."""
+    motor_closed_rad: FiniteFloat
+    motor_open_rad: FiniteFloat
+
+    @model_validator(mode="after")
+    def _turns(self) -> "InterbotixPositionGripper":
+        if self.motor_closed_rad == self.motor_open_rad:
+            raise ValueError("motor_closed_rad and motor_open_rad are the same angle")
+        return self
+
+
+class TwistBase(Strict):
+    """A differential-drive base that takes velocities and answers with odometry."""
+
+    type: Literal["twist"]
+    topic: Topic
+    stamped: bool
+    """TwistStamped instead of Twist."""
+    frame_id: Name = "base_link"
+    """In the header of a TwistStamped."""
+    odometry_topic: Topic
+    estop_in_covariance: bool = False
+    """Whether an odometry message whose first pose covariance is -1 means that the emergency stop
+    of the base is pressed (Trossen's SLATE)."""

@@ -1,0 +1,184 @@
+"""A whole robot."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .action import EeDelta
+from .camera import LONGEST_HISTORY_S, Camera
+from .driver import InterbotixGroup
+from .group import Group
+from .joint import Joint
+from .values import Name, Positive, Strict
+
+LOWEST_BASE_HZ = 5.0
+"""A SLATE stops when it hears nothing for 300 ms (interbotix slate_base), diff_drive_controller
+after 500 ms."""
+
+
+class PromptWords(Strict):
+    """The words of the embodiment prompt (Qwen-VLA, section 2.3)."""
+
+    robot_tag: Annotated[str, Field(min_length=1, max_length=64)]
+    arms: Literal["none", "single", "dual"]
+    waist: bool = False
+    mobile_base: bool = False
+
+    @model_validator(mode="after")
+    def _something_to_say(self) -> "PromptWords":
+        if self.arms == "none" and not self.mobile_base:
+            raise ValueError("arms is none and there is no mobile_base; nothing could act")
+        return self
+
+
+class Watchdogs(Strict):
+    """How long each part may be silent, s. Zero does not exist: silence is always a fault."""
+
+    joint_states_s: Positive
+    camera_skew_s: Positive
+    """Largest time between the views of one observation."""
+    frozen_camera_s: Positive | None
+    """New stamps with identical pixels for this long count as a frozen camera; null in simulation,
+    where a still scene really is identical."""
+    teleop_s: Positive
+    policy_s: Positive
+    """How old the last chunk may be when a person engages, and how long autonomy waits, holding,
+    for a chunk that continues; then a person must engage again."""
+
+
+class Embodiment(Strict):
+    """One robot.
+
+    Attributes:
+        simulated_world: which world of the simulator has this robot; None where none has.
+        action_hz: rate of the model's action steps.
+        command_hz: rate at which commands are streamed to the hardware.
+        horizon: action steps per chunk (H).
+        jump_limit: largest distance between the current command and a chunk's first reachable
+            target, joint units; beyond it the chunk is refused whole.
+    """
+
+    name: Name
+    simulated_world: Name | None = None
+    prompt_words: PromptWords
+    action_hz: Positive
+    command_hz: Positive
+    horizon: Annotated[int, Field(ge=1, le=64)]
+    jump_limit: Positive
+    cameras: Annotated[tuple[Camera, ...], Field(min_length=1)]
+    groups: Annotated[tuple[Group, ...], Field(min_length=1)]
+    watchdogs: Watchdogs
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Embodiment":
+        for what, names in (
+            ("joint", self.joint_names),
+            ("camera", tuple(camera.name for camera in self.cameras)),
+            ("camera tag", tuple(camera.tag for camera in self.cameras)),
+            ("camera topic", tuple(camera.topic for camera in self.cameras)),
+            ("group", tuple(group.name for group in self.groups)),
+        ):
+            repeated = {name for name in names if names.count(name) > 1}
+            if repeated:
+                raise ValueError(f"repeated {what}: {', '.join(sorted(repeated))}")
+        for camera in self.cameras:
+            if max(camera.history_s(self.action_hz), default=0.0) > LONGEST_HISTORY_S:
+                raise ValueError(
+                    f"camera {camera.name}: history_steps {list(camera.history_steps)} at "
+                    f"{self.action_hz:g} Hz go back beyond {LONGEST_HISTORY_S:g} s"
+                )
+        if self.cameras[0].optional:
+            raise ValueError(
+                f"camera {self.cameras[0].name}: the first camera is not optional, so that there "
+                "is always a picture"
+            )
+        for group in self.groups:
+            if isinstance(group.action, EeDelta) and group.action.frame is not None:
+                self._check_frame(group.name, group.action.frame.camera)
+        if self.command_hz < self.action_hz:
+            raise ValueError(f"command_hz {self.command_hz} is below action_hz {self.action_hz}")
+        if sum(group.is_base for group in self.groups) > 1:
+            raise ValueError("more than one group drives a base; a robot has one")
+        if any(self.base_D) and self.command_hz < LOWEST_BASE_HZ:
+            raise ValueError(
+                f"command_hz {self.command_hz} is below {LOWEST_BASE_HZ}: the base would time out "
+                "between commands"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _each_motor_once(self) -> "Embodiment":
+        carried: dict[tuple[str, str], str] = {}
+        for group in self.groups:
+            if group.is_base:
+                continue
+            # A gripper's motor and its finger are two names of one thing.
+            names = [(joint.driver_name, f"joint {joint.name}") for joint in group.joints]
+            if not isinstance(group.driver, InterbotixGroup):
+                motor = group.driver.motor
+                names.append((motor, f"motor {motor} of group {group.name}"))
+            for name, what in names:
+                key = (group.driver.namespace, name)
+                if key in carried:
+                    raise ValueError(
+                        f"{what} and {carried[key]} are the same {'/'.join(key)}; give each its "
+                        "own hardware_name, or each driver its own namespace"
+                    )
+                carried[key] = what
+        return self
+
+    def _check_frame(self, group: str, camera_name: str) -> None:
+        tags = {camera.name: camera.tag for camera in self.cameras}
+        if camera_name not in tags:
+            raise ValueError(
+                f"group {group}: frame names the camera {camera_name}; there are {', '.join(tags)}"
+            )
+        if "wrist" in tags[camera_name]:
+            raise ValueError(
+                f"group {group}: the camera {camera_name} moves with a wrist, so its axes are no "
+                "frame; name one that stands still"
+            )
+
+    @property
+    def base(self) -> Group | None:
+        """The group that drives a base, if there is one."""
+        return next((group for group in self.groups if group.is_base), None)
+
+    @property
+    def base_D(self) -> tuple[bool, ...]:
+        """For each joint, whether it belongs to a mobile base."""
+        return tuple(group.is_base for group in self.groups for _ in group.joints)
+
+    @property
+    def joints(self) -> tuple[Joint, ...]:
+        return tuple(joint for group in self.groups for joint in group.joints)
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        return tuple(joint.name for joint in self.joints)
+
+    @property
+    def action_channels(self) -> tuple[str, ...]:
+        return tuple(channel for group in self.groups for channel in group.action_channels)
+
+    @property
+    def state_channels(self) -> tuple[str, ...]:
+        return tuple(channel for group in self.groups for channel in group.state_channels)
+
+    @property
+    def action_step_s(self) -> float:
+        return 1.0 / self.action_hz
+
+    @property
+    def replan_steps(self) -> int:
+        """Action steps from one observation to the next: a quarter of a chunk."""
+        return max(1, self.horizon // 4)
+
+    def group_slice(self, name: str) -> slice:
+        """Where the joints of group ``name`` stand among ``joint_names``."""
+        start = 0
+        for group in self.groups:
+            if group.name == name:
+                return slice(start, start + len(group.joints))
+            start += len(group.joints)
+        raise KeyError(name)
