@@ -38,14 +38,20 @@ class Disturbance:
             return scene
         return task.scatter(scene, self._rng)
 
-    def apply(self, action_C: np.ndarray) -> np.ndarray:
-        """What is executed in place of an action [C], native units."""
-        parts, start = [], 0
+    def apply(self, actions_HC: np.ndarray) -> np.ndarray:
+        """What is executed in place of a chunk of actions [H, C], native units."""
+        disturbed_HC, start = actions_HC.copy(), 0
         for group in self._groups:
-            part = action_C[start : start + len(group.action_channels)]
-            start += len(part)
-            parts.append(self._toggle(group, part) if _opens(group) else self._push(group, part))
-        return np.concatenate(parts)
+            channels = slice(start, start + len(group.action_channels))
+            start = channels.stop
+            disturb = self._toggle if _opens(group) else self._push
+            for step, action in enumerate(actions_HC[:, channels]):
+                disturbed_HC[step, channels] = disturb(group, action)
+            if group.action.convention == "joint_position":
+                # Off the way for good, as a command is that did not get where it should.
+                pushes_HC = disturbed_HC[:, channels] - actions_HC[:, channels]
+                disturbed_HC[:, channels] += np.cumsum(pushes_HC, axis=0) - pushes_HC
+        return disturbed_HC
 
     def _push(self, group: Group, action: np.ndarray) -> np.ndarray:
         noise, bump = _scales(group, self._step_s)
@@ -81,8 +87,7 @@ def _scales(group: Group, step_s: float) -> tuple[np.ndarray, np.ndarray]:
                 np.array([0.05, 0.05, 0.05, 0.1, 0.1, 0.25]),
             )
         case "joint_position":
-            # A twentieth and a third of what the joints may move in a step, on top of the target:
-            # the expert goes on from where the command got to, so that offsets add up.
+            # A twentieth and a third of what the joints may move in a step; they add up.
             full = np.array([joint.velocity for joint in group.joints]) * step_s
             return full / 20.0, full / 3.0
         case "base_waypoints":

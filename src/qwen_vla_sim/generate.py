@@ -60,10 +60,10 @@ def record_episode(codec: EmbodimentCodec, world: World, task: Task, seed: int) 
             actions.append(plans)
             feasible = [expert.feasible(instruction) for instruction in scene.instructions]
             valid.append(np.tile(np.array(feasible)[:, None], robot.horizon))
-            action = plans[0][0]
-        else:
-            action = expert.plan(chain.commanded_D, scene.instruction, 1)[0]
-        chain.play(codec.normalize_actions(disturbance.apply(action)[None]))
+            # What goes on for several steps is played as one chunk, as on the robot: new chunks at
+            # every step would only fade into each other and hardly move.
+            played_HC = disturbance.apply(plans[0][: 1 if stride == 1 else None])
+            chain.play(codec.normalize_actions(played_HC))
         chain.advance(robot.action_step_s)
         step += 1
         remaining -= 1

@@ -8,14 +8,14 @@ from math import asin, cos, sin, sqrt
 
 import numpy as np
 
-from .xs_models import WX250S, XsModel
+from .xs_models import XsModel
 
 PWM_FULL = 885
 """Full scale of the servo's PWM (DYNAMIXEL X manual, Goal PWM)."""
 FORCE_PER_PWM_N = 0.1
 """35 N at Bridge's 350: below the linkage's ideal 115 N, as losses and current limits leave it."""
-GRIPPER_DAMPING_N_S_M = FORCE_PER_PWM_N * PWM_FULL / (4.8 * WX250S.horn_m)
-"""Back-EMF: full PWM turns at 46 rpm = 4.8 rad/s without load (XM430-W350 at 12 V)."""
+_FREE_RAD_S = 4.8
+"""Full PWM turns at 46 rpm without load (XM430-W350 at 12 V)."""
 _POSITION_GAIN_PWM_M = 150_000.0
 """Full PWM from 6 mm of error on."""
 CURRENT_LIMITED_PWM = 350.0
@@ -36,6 +36,11 @@ def angle_from_finger(finger_m: float, xs_model: XsModel) -> float:
     horn_m, rod_m = xs_model.horn_m, xs_model.rod_m
     ratio = (horn_m**2 + finger_m**2 - rod_m**2) / (2.0 * horn_m * finger_m)
     return asin(min(1.0, max(-1.0, ratio)))
+
+
+def gripper_damping_n_s_m(xs_model: XsModel) -> float:
+    """What back-EMF does to the fingers' motion."""
+    return FORCE_PER_PWM_N * PWM_FULL / (_FREE_RAD_S * xs_model.horn_m)
 
 
 class DynamixelGripper:

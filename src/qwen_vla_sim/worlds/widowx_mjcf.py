@@ -1,20 +1,10 @@
 """A wx250s on a table with objects and two cameras, as MJCF text."""
 
-import numpy as np
-
+from .look_at import look_at
 from .objects_mjcf import HALF_M, TOUCHED, object_mjcf
 from .wx250s_mjcf import WX250S_MIRRORING, wx250s_body, wx250s_servos
 
 TIMESTEP_S = 0.002
-
-
-def _look_at(eye, target) -> str:
-    """MJCF attributes of a camera at ``eye`` that looks at ``target``, its horizon level."""
-    forward = np.subtract(target, eye) / np.linalg.norm(np.subtract(target, eye))
-    right = np.cross(forward, (0.0, 0.0, 1.0))
-    up = np.cross(right, forward)
-    numbers = (" ".join(f"{v:.6f}" for v in part) for part in (eye, (*right, *up)))
-    return 'pos="{}" xyaxes="{}"'.format(*numbers)
 
 
 def widowx_mjcf() -> str:
@@ -36,7 +26,7 @@ def widowx_mjcf() -> str:
   <worldbody>
     <light pos="0.3 0.3 1.5" dir="0 -0.2 -1" directional="true" castshadow="false"
            diffuse="0.4 0.4 0.4" specular="0 0 0"/>
-    <camera name="over_shoulder" {_look_at((-0.05, 0.42, 0.42), (0.28, 0.015, 0.075))} fovy="34"/>
+    <camera name="over_shoulder" {look_at((-0.05, 0.42, 0.42), (0.28, 0.015, 0.075))} fovy="34"/>
     <body name="ground">
       <geom type="box" pos="0.2 0 -0.02" size="0.9 0.9 0.02" rgba="0.78 0.74 0.68 1"
             {TOUCHED}/>

@@ -5,7 +5,7 @@ exponentials). What is seen is made of boxes and cylinders, so that it renders q
 only the hand touches things.
 """
 
-from ..hardware.dynamixel_gripper import GRIPPER_DAMPING_N_S_M
+from ..hardware.dynamixel_gripper import gripper_damping_n_s_m
 from ..hardware.xs_models import FINGER, WX250S
 from .objects_mjcf import TOUCHED
 
@@ -49,7 +49,7 @@ def wx250s_body(position_m: str = "0 0 0") -> str:
                   <site name="ee_gripper_link" pos="0.093575 0 0" size="0.003" rgba="0 0 0 0"/>
                   <camera name="wrist" pos="0.02 0 0.075" fovy="75"
                           xyaxes="0 -1 0 0.5 0 0.866"/>
-                  {_finger(FINGER, 1, GRIPPER_DAMPING_N_S_M)}
+                  {_finger(FINGER, 1, gripper_damping_n_s_m(WX250S))}
                   {_finger(f"{FINGER}_mirror", -1, 0.0)}
                 </body>
               </body>
