@@ -7,9 +7,9 @@ Example:
 import argparse
 
 from ..arguments import add_command
-from . import chunks, gpu, model
+from . import chunks, gpu, model, sim
 
-BENCHES: dict = {"chunks": chunks, "model": model, "gpu": gpu}
+BENCHES: dict = {"chunks": chunks, "model": model, "gpu": gpu, "sim": sim}
 """Name of a bench -> its module, which has ``add_arguments`` and ``run`` like a command."""
 
 

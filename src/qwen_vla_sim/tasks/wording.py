@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from string import Formatter
 
 import numpy as np
@@ -44,6 +45,7 @@ class Wording:
         raise InstructionError(f"'{instruction}' does not say, for example, '{self.trained[0]}'")
 
 
+@cache
 def _pattern(template: str) -> str:
     """A regular expression for the sentences of a template."""
     return "".join(
