@@ -6,7 +6,7 @@ Example:
 
 Both sizes on every path; views, picture sizes, Euler steps, joint and cached context, batches,
 and weights of 16 and 8 bits. What does not fit into the time is left out and named. The folder
-gets tables.md and one JSON file for each part, each as soon as it was measured.
+gets tables.md and a JSON file for each size, written anew after each part.
 """
 
 import argparse
@@ -24,14 +24,12 @@ GPU_PASSES = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One report.
+    """Paths of one size, and what each choice costs on the best one.
 
     Attributes:
-        paths: ways to run it; the rest of a sensitivity table follows where there is one.
         needs_s: not begun with less than this left.
     """
 
-    name: str
     config: str
     paths: tuple[str, ...]
     with_sensitivity: bool
@@ -40,14 +38,12 @@ class Part:
 
 PARTS = (
     Part(
-        name="5b",
         config="5b",
         paths=("plain", "eager", "graph"),
         with_sensitivity=True,
         needs_s=0.0,
     ),
     Part(
-        name="tiny",
         config="tiny",
         paths=("plain", "eager", "graph"),
         with_sensitivity=True,
@@ -55,14 +51,12 @@ PARTS = (
     ),
     # Compiling the full size takes minutes, so it comes last.
     Part(
-        name="5b-compiled",
         config="5b",
         paths=("compiled", "compiled graph"),
         with_sensitivity=False,
         needs_s=240.0,
     ),
     Part(
-        name="tiny-compiled",
         config="tiny",
         paths=("compiled", "compiled graph"),
         with_sensitivity=False,
@@ -86,13 +80,13 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_model.speed.bench import CONFIGS, SHAPES
 
     end_s = time.monotonic() + BUDGET_S
-    console, text = Console(), ["# The model on a GPU\n"]
+    results: dict[str, dict] = {}
+    skipped = []
     for part in PARTS:
         if end_s - time.monotonic() < part.needs_s:
-            text.append(f"{part.name}: left out, no time\n")
-            (arguments.out / "tables.md").write_text("\n".join(text))
+            skipped.append(f"{part.config} {', '.join(part.paths)}")
             continue
-        result = measure(
+        measured = measure(
             part.config,
             CONFIGS[part.config](),
             SHAPES[part.config],
@@ -102,11 +96,30 @@ def run(arguments: argparse.Namespace) -> int:
             with_sensitivity=part.with_sensitivity,
             out_of_time=lambda: time.monotonic() > end_s,
         )
-        write_json(arguments.out / f"{part.name}.json", result)
-        text.append(f"## {part.name}\n")
+        result = results.setdefault(part.config, measured)
+        if result is not measured:
+            for key in ("paths", "sensitivity", "left_out"):
+                result[key] += measured[key]
+        write(arguments.out, results, skipped)
+    write(arguments.out, results, skipped)
+    console = Console()
+    for result in results.values():
         for section in report(result):
             console.print(section if isinstance(section, str) else section.rich())
-            text.append(section if isinstance(section, str) else section.markdown())
-        (arguments.out / "tables.md").write_text("\n".join(text))
-    console.print(f"tables and JSON: {arguments.out}")
+    if skipped:
+        console.print(f"no time for: {'; '.join(skipped)}")
+    console.print(f"the same as Markdown and JSON: {arguments.out}")
     return 0
+
+
+def write(folder: Path, results: dict[str, dict], skipped: list[str]) -> None:
+    """One JSON file for each size, and all tables in one Markdown file."""
+    text = ["# The model on a GPU\n"]
+    for name, result in results.items():
+        write_json(folder / f"{name}.json", result)
+        text.append(f"## {name}\n")
+        text += [s if isinstance(s, str) else s.markdown() for s in report(result)]
+    if skipped:
+        text.append(f"No time for: {'; '.join(skipped)}\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tables.md").write_text("\n".join(text))

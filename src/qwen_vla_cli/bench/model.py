@@ -128,16 +128,16 @@ def measure(
     import torch
     from rich.progress import Progress
 
-    from qwen_vla_model.speed.bench import WEIGHTS, Bench, by_path, sensitivity
+    from qwen_vla_model.speed.bench import Bench, by_path, sensitivity
 
-    todo = [(case, passes) for case in by_path(config, shape, device, paths)]
+    todo = [(case, passes) for case in by_path(name, config, shape, device, paths)]
     if with_sensitivity:
         fewer = min(passes, SENSITIVITY_PASSES)
         todo += [(case, fewer) for case in sensitivity(name, todo[0][0], device)]
     measured, left_out = [], []
     with Progress(transient=True) as progress:
         task = progress.add_task("building the model", total=sum(n for _, n in todo))
-        bench = Bench(config, torch.device(device), WEIGHTS[device][0])
+        bench = Bench(config, torch.device(device), todo[0][0].weights)
         head = bench.describe()
         for case, n in todo:
             if out_of_time():

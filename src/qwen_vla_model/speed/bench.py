@@ -9,7 +9,7 @@ import torch
 
 from ..config import QwenVlaConfig, qwen_vla_5b, qwen_vla_tiny
 from ..model import QwenVla
-from ..precision import compute_dtype, is_quantised, quantise
+from ..precision import compute_dtype, is_quantised, quantise, require_memory
 from ..runtime import compiled, peak_mib
 from .bound import bounds, nbytes
 from .machine import describe, rates
@@ -25,8 +25,8 @@ CONFIGS: dict[str, Callable[[], QwenVlaConfig]] = {
 SHAPES = {
     # The cameras of the shipped WidowX checkpoint; its prompts have 25 to 50 words and tags.
     "tiny": Shape(views=2, size=96, text_tokens=40),
-    # Three views, as an ALOHA has them.
-    "5b": Shape(views=3, size=224, text_tokens=80),
+    # Three views, as an ALOHA has them, and a prompt with room for another instruction.
+    "5b": Shape(views=3, size=224, text_tokens=96, padding=32),
 }
 SIZES = {"tiny": (72, 96, 120), "5b": (224, 256)}
 VIEWS, STEPS, BATCHES = (1, 2, 3), (4, 5, 10), (1, 2, 4, 8)
@@ -38,7 +38,8 @@ PATHS = {
 BEST = {"cpu": "eager", "cuda": "graph"}
 """What a robot runs by default."""
 WEIGHTS = {"cpu": ("float32", "bfloat16", "int8"), "cuda": ("bfloat16", "int8", "float8")}
-"""The first is the default."""
+DEFAULT_WEIGHTS = {("tiny", "cpu"): "float32"}
+"""For a configuration on a device; bfloat16 otherwise."""
 
 WARM_UPS = 10
 """Passes before the first measured one, as reference figures have them; also reported."""
@@ -56,13 +57,15 @@ class Case:
     steps: int
 
 
-def by_path(config: QwenVlaConfig, shape: Shape, device: str, paths: Sequence[str]) -> list[Case]:
+def by_path(
+    name: str, config: QwenVlaConfig, shape: Shape, device: str, paths: Sequence[str]
+) -> list[Case]:
     """One configuration on every path."""
     return [
         Case(
             label=path,
             path=path,
-            weights=WEIGHTS[device][0],
+            weights=DEFAULT_WEIGHTS.get((name, device), "bfloat16"),
             shape=shape,
             context=config.expert.context,
             steps=config.euler_steps,
@@ -93,6 +96,13 @@ class Bench:
     """Measures cases of one configuration on one device; builds a model only where it must."""
 
     def __init__(self, config: QwenVlaConfig, device: torch.device, weights: str):
+        """Build the model of the first cases.
+
+        Raises:
+            CheckpointError: there is not enough memory for it.
+        """
+        empty = random_model(config, torch.device("meta"), compute_dtype(weights))
+        require_memory(empty, weights, device)
         self.config, self.device = config, device
         self._weights, self._model = weights, build(config, device, weights)
         size = sum(map(nbytes, self._model.parameters()))

@@ -31,12 +31,14 @@ class Shape:
     Attributes:
         size: pixels of each side of a view.
         text_tokens: tokens of the prompt beside the image tokens.
+        padding: those of them that only fill a fixed length, and are masked.
         batch: robots answered in one pass.
     """
 
     views: int
     size: int
     text_tokens: int
+    padding: int = 0
     batch: int = 1
 
 
@@ -71,7 +73,9 @@ def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device) -> 
     image, word = config.backbone["image_token_id"], 0 if config.backbone["image_token_id"] else 1
     views = ([word] + [image] * tokens) * shape.views
     text = [word] * (shape.text_tokens - shape.views)
-    B = shape.batch
+    B, length = shape.batch, len(views) + len(text)
+    mask_PL = torch.ones(B, length, dtype=torch.bool, device=device)
+    mask_PL[:, length - shape.padding :] = False
     return Inputs(
         patches=tuple(
             torch.zeros(B, side * side, values, device=device) for _ in range(shape.views)
@@ -80,7 +84,7 @@ def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device) -> 
         image_at=tuple(i for i, token in enumerate(views) if token == image),
         observation_P=torch.arange(B, device=device),
         input_ids_PL=torch.tensor([views + text] * B, device=device),
-        mask_PL=None,
+        mask_PL=mask_PL if shape.padding else None,
         state_PK=torch.zeros(B, config.channels, device=device),
         valid_PHK=torch.ones(B, config.horizon, config.channels, dtype=torch.bool, device=device),
     )

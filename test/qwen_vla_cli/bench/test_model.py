@@ -107,20 +107,20 @@ def test_when_the_gpu_bench_is_planned_expect_both_sizes_all_paths_and_compiling
     }
     assert all(set(paths) == set(bench.PATHS["cuda"]) for paths in by_config.values())
     assert {part.config for part in gpu.PARTS if part.with_sensitivity} == {"5b", "tiny"}
-    compiling = ["compiled" in part.name for part in gpu.PARTS]
+    compiling = ["compiled" in part.paths for part in gpu.PARTS]
     assert compiling == sorted(compiling)
     assert gpu.BUDGET_S + 60 <= 600
 
 
-def test_when_the_gpu_bench_runs_expect_every_part_on_disk(small, monkeypatch, tmp_path):
+def test_when_the_gpu_bench_runs_expect_all_parts_in_one_table_and_on_disk(
+    small, monkeypatch, tmp_path
+):
     """As on a GPU, but for the device: this machine's own paths, and a part without time left."""
-    part = gpu.Part(
-        name="tiny", config="tiny", paths=("plain", "eager"), with_sensitivity=False, needs_s=0.0
-    )
-    late = gpu.Part(
-        name="late", config="tiny", paths=("eager",), with_sensitivity=False, needs_s=1e6
-    )
-    monkeypatch.setattr(gpu, "PARTS", (part, late))
+    parts = [
+        gpu.Part(config="tiny", paths=paths, with_sensitivity=False, needs_s=needs_s)
+        for paths, needs_s in ((("plain",), 0.0), (("eager",), 0.0), (("compiled",), 1e6))
+    ]
+    monkeypatch.setattr(gpu, "PARTS", parts)
     monkeypatch.setattr(gpu, "GPU_PASSES", 1)
     monkeypatch.setattr(gpu, "require_device", lambda device: None)
     measure = gpu.measure
@@ -128,9 +128,10 @@ def test_when_the_gpu_bench_runs_expect_every_part_on_disk(small, monkeypatch, t
         gpu, "measure", lambda *told, **more: measure(*told[:3], "cpu", *told[4:], **more)
     )
     assert gpu.run(argparse.Namespace(out=tmp_path)) == 0
-    assert json.loads((tmp_path / "tiny.json").read_text())["paths"][1]["label"] == "eager"
+    paths = json.loads((tmp_path / "tiny.json").read_text())["paths"]
+    assert [path["label"] for path in paths] == ["plain", "eager"]
     text = (tmp_path / "tables.md").read_text()
-    assert "## tiny" in text and "| eager |" in text and "late: left out" in text
+    assert "## tiny" in text and "| eager |" in text and "No time for: tiny compiled" in text
 
 
 @pytest.mark.parametrize("name", ["model", "gpu"])

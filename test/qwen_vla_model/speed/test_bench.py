@@ -20,7 +20,7 @@ from qwen_vla_model.speed.passes import (
 )
 
 CPU = torch.device("cpu")
-SHAPE = Shape(views=2, size=32, text_tokens=9)
+SHAPE = Shape(views=2, size=32, text_tokens=9, padding=3)
 RATES = Rates(bandwidth_gb_s=100.0, matrix_tflop_s=10.0)
 
 
@@ -47,7 +47,8 @@ def bench():
 
 def test_when_a_case_ran_expect_every_stage_with_its_bound_and_json(bench):
     plain, eager = (
-        bench.run(case, 3) for case in by_path(bench.config, SHAPE, "cpu", ("plain", "eager"))
+        bench.run(case, 3)
+        for case in by_path("tiny", bench.config, SHAPE, "cpu", ("plain", "eager"))
     )
     json.dumps([bench.describe(), plain, eager])
     stages = {"pre-processing", "vision", "prefill", "expert context", "Euler step 3", "total"}
@@ -61,7 +62,7 @@ def test_when_a_case_ran_expect_every_stage_with_its_bound_and_json(bench):
 
 
 def test_when_choices_change_expect_each_measured_alone_and_the_model_as_it_was(bench):
-    (base,) = by_path(bench.config, SHAPE, "cpu", ("eager",))
+    (base,) = by_path("tiny", bench.config, SHAPE, "cpu", ("eager",))
     before = bench.run(base, 1)
     some = ("1 view", "3 views", "10 Euler", "joint", "cached", "batch of 8", "float32", "int8")
     changed = {
@@ -94,13 +95,15 @@ def test_when_a_case_cannot_run_expect_the_reason_and_the_next_case(bench, monke
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr("qwen_vla_model.speed.bench.captured", captured)
-    (case,) = by_path(bench.config, SHAPE, "cpu", ("graph",))
+    (case,) = by_path("tiny", bench.config, SHAPE, "cpu", ("graph",))
     assert "out of memory" in bench.run(case, 1)["failed"]
     assert "failed" not in bench.run(replace(case, path="eager"), 1)
 
 
 def test_when_a_gpu_is_measured_expect_everything_that_the_table_has_to_show():
-    base = by_path(qwen_vla_5b(), Shape(views=3, size=224, text_tokens=80), "cuda", ("graph",))[0]
+    base = by_path(
+        "5b", qwen_vla_5b(), Shape(views=3, size=224, text_tokens=80), "cuda", ("graph",)
+    )[0]
     labels = {case.label for case in sensitivity("5b", base, "cuda")}
     assert {"plain", "eager", "graph", "compiled", "compiled graph"} == set(PATHS["cuda"])
     assert {"1 view", "2 views", "3 views", "224 px", "256 px"} < labels
