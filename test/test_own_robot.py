@@ -1,0 +1,100 @@
+"""README's "Your own robot", followed word by word."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import test_embodiments as shipped
+from qwen_vla_cli.episodes import through_ros
+from qwen_vla_cli.stage import Candidate
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_sim.registry import find_tasks
+
+ROOT = Path(__file__).parents[1]
+SECTION = (ROOT / "README.md").read_text().partition("## Your own robot")[2].partition("\n## ")[0]
+
+
+def changes_to(name):
+    """The lines that the guide has for one file."""
+    (block,) = re.findall(rf"```yaml\n( *# {name}\n.*?)```", SECTION, flags=re.DOTALL)
+    return yaml.safe_load(block)
+
+
+def change(old, new):
+    """What the guide says in the place of what the copy says; items of lists go by name."""
+    if isinstance(new, dict):
+        return {**old, **{key: change(old.get(key), value) for key, value in new.items()}}
+    if isinstance(new, list) and isinstance(new[0], dict):
+        by_name = {item["name"]: item for item in new}
+        assert by_name.keys() <= {item["name"] for item in old}
+        return [change(item, by_name.get(item["name"], {})) for item in old]
+    return new
+
+
+def written(folder, copied, name, leave_out=()):
+    """The file that someone who follows the guide ends up with."""
+    robot = yaml.safe_load((ROOT / "embodiments" / copied).read_text())
+    for part in ("groups", "cameras"):
+        robot[part] = [item for item in robot[part] if item["name"] not in leave_out]
+    path = folder / name
+    path.write_text(yaml.safe_dump(change(robot, changes_to(name))))
+    return path
+
+
+@pytest.fixture
+def base(tmp_path):
+    return written(tmp_path, "mobile_base.yaml", "my_base.yaml")
+
+
+@pytest.fixture
+def vx300s(tmp_path):
+    left_out = ("right_arm", "right_gripper", "cam_right_wrist")
+    assert all(f"`{name}`" in SECTION for name in left_out)
+    return written(tmp_path, "aloha.yaml", "my_vx300s.yaml", left_out)
+
+
+@pytest.mark.parametrize(
+    ("robot", "sentence"),
+    [
+        ("base", "The robot is my_base with mobile base. The control frequency is 2 Hz."),
+        ("vx300s", "The robot is viperX with single arm. The control frequency is 10 Hz."),
+    ],
+)
+def test_when_a_robot_is_described_as_the_guide_says_expect_it_checked_and_kept_within_limits(
+    request, robot, sentence
+):
+    path = request.getfixturevalue(robot)
+    command = [sys.executable, "-m", "qwen_vla_cli.main", "check", str(path)]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0 and sentence in checked.stdout, checked.stderr
+    embodiment = load_embodiment(path)
+    shipped.test_when_a_robot_is_described_expect_the_models_sentence_about_it(embodiment)
+    shipped.test_when_actions_and_states_are_normalised_and_back_expect_the_same_numbers(
+        embodiment
+    )
+    shipped.test_when_a_scripted_policy_moves_the_robot_expect_every_command_within_its_limits(
+        embodiment
+    )
+
+
+@pytest.mark.timeout(180)
+def test_when_the_new_base_is_driven_through_every_node_expect_it_to_arrive(base):
+    embodiment = load_embodiment(base)
+    task = find_tasks(embodiment, None)[0]
+    candidate = Candidate(embodiment=base, task=task.name, checkpoint=None, told=base)
+    scenes = [task.sample(seed) for seed in range(3)]
+    assert any(episode["success"] for episode in through_ros(candidate, scenes))
+
+
+def test_when_the_guide_names_an_option_or_argument_expect_the_programs_to_have_it():
+    for arguments in re.findall(r"^ +qwen-vla (\w+) (.*)$", SECTION, flags=re.MULTILINE):
+        command = [sys.executable, "-m", "qwen_vla_cli.main", arguments[0], "--help"]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        assert all(option in told for option in re.findall(r"--\w+", arguments[1]))
+    launch = (ROOT / "launch" / "bringup.launch.py").read_text()
+    arguments = re.findall(r"(\w+):=", SECTION)
+    assert arguments and all(f'"{name}"' in launch for name in arguments)
