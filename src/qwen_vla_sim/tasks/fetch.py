@@ -39,8 +39,8 @@ class Fetch(PickUp):
             "go to the {colour} block and pick it up",
         ),
         unseen=(
-            "pick up the {colour} block, go to it",
-            "drive up to the {colour} block and lift it",
+            "drive to it and pick up the {colour} block",
+            "go and pick the {colour} block up",
         ),
     )
 

@@ -167,7 +167,7 @@ class GoTo(_Going):
             "drive to the {colour} {kind}",
             "move to the {colour} {kind}",
         ),
-        unseen=("go over to the {colour} {kind}", "drive up to the {colour} {kind}"),
+        unseen=("drive on to the {colour} {kind}", "move on to the {colour} {kind}"),
     )
 
     def things(self, rng: np.random.Generator, shift: Shift) -> list[Thing]:
@@ -200,7 +200,7 @@ class GoToSide(_Going):
         ),
         unseen=(
             "move to the {kind} on the {side} of the {landmark}",
-            "go up to the {kind} {side} of the {landmark}",
+            "go on to the {kind} {side} of the {landmark}",
         ),
     )
 
