@@ -146,7 +146,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     if not (folder / TOKENIZER).is_file():
         raise CheckpointError(f"{folder / TOKENIZER}: missing")
     try:
-        return PreTrainedTokenizerFast.from_pretrained(folder)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        tokenizer("pick up the red block")  # some damage shows only in use
+        return tokenizer
     except Exception as error:  # the tokenizers library raises bare Exception on damaged files
         raise CheckpointError(f"{folder}: the tokenizer cannot be read ({error})") from error
 

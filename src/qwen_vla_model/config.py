@@ -18,12 +18,16 @@ needs no ratio that the paper would have had to mention, and it is the shape tha
 published for Qwen-RobotManip (12 x 64 = 768 wide, SwiGLU). When weights are published, they tell.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 from transformers import Qwen3_5Config
 
 from .channel_layout import CANONICAL_CHANNELS, ChannelLayout
+
+MOST_LAYERS = 1000
+"""Of anything that is gone through one by one: a damaged file must not keep a machine busy."""
+Count = Annotated[int, Field(ge=1, le=MOST_LAYERS)]
 
 
 class _Strict(BaseModel):
@@ -49,7 +53,7 @@ class ExpertConfig(_Strict):
     """
 
     width: PositiveInt
-    blocks: PositiveInt
+    blocks: Count
     heads: PositiveInt
     head_dim: PositiveInt
     mlp_hidden: PositiveInt
@@ -73,10 +77,10 @@ class QwenVlaConfig(_Strict):
     """
 
     model_type: Literal["qwen_vla"] = "qwen_vla"
-    horizon: PositiveInt
+    horizon: Count
     channels: PositiveInt
     channel_layout: ChannelLayout = "native"
-    euler_steps: PositiveInt
+    euler_steps: Count
     prefix_steps: NonNegativeInt = 0
     expert: ExpertConfig
     backbone: dict[str, Any]
@@ -102,7 +106,17 @@ class QwenVlaConfig(_Strict):
         except Exception as error:  # transformers and its strict dataclasses raise what they like
             raise ValueError(f"backbone: {error}") from error
         text, vision = backbone.text_config, backbone.vision_config
+        if max(text.num_hidden_layers, vision.depth) > MOST_LAYERS:
+            raise ValueError(f"more than {MOST_LAYERS} layers")
+        for key in ("patch_size", "temporal_patch_size", "spatial_merge_size"):
+            if not isinstance(getattr(vision, key), int) or getattr(vision, key) < 1:
+                raise ValueError(f"vision {key} is {getattr(vision, key)}, not a positive number")
         rotary = int(text.head_dim * text.rope_parameters["partial_rotary_factor"])
+        sections = text.rope_parameters.get("mrope_section", [11, 11, 10])  # the class's default
+        if len(sections) != 3 or not all(isinstance(n, int) for n in sections):
+            raise ValueError(f"mrope_section is {sections}, not three numbers")
+        if 2 * sum(sections) != rotary:
+            raise ValueError(f"mrope_section {sections} does not fill {rotary} rotary channels")
         if rotary > self.expert.head_dim:
             raise ValueError(f"expert head_dim {self.expert.head_dim} < backbone rotary {rotary}")
         if vision.out_hidden_size != text.hidden_size:

@@ -125,9 +125,14 @@ def test_when_the_full_size_is_built_expect_the_backbone_of_qwen3_5_4b(full_size
         (("text_config", "hidden_size"), 48, "out_hidden_size 32, text 48"),
         (("text_config", "layer_types"), ["new"], "layer_types"),
         (("text_config", "rope_parameters"), 5, "rope_parameters"),
-        (("text_config", "head_dim"), 512, "head_dim 32 < backbone rotary"),
+        (("text_config", "rope_parameters", "mrope_section"), [16], "three numbers"),
+        (("text_config", "rope_parameters", "mrope_section"), [6, 5, 4], "fill 32 rotary"),
+        (("expert",), 16, "head_dim 16 < backbone rotary 32"),
         (("vision_config", "depth"), None, "depth"),
+        (("vision_config", "patch_size"), [8, 8], "patch_size"),
+        (("vision_config", "spatial_merge_size"), 0, "spatial_merge_size"),
         (("text_config",), 7, "text_config"),
+        (("vision_config", "depth"), 10**6, "more than 1000 layers"),
         (("image_token_id",), 64, "image_token_id 64 of 64 tokens"),
     ],
 )
@@ -135,6 +140,8 @@ def test_when_sizes_are_wrong_or_contradict_each_other_expect_their_names(path, 
     config = copy.deepcopy(micro_config().model_dump())
     *parents, last = path
     place = config["backbone"]
+    if last == "expert":
+        place, last = config["expert"], "head_dim"
     for key in parents:
         place = place[key]
     place[last] = value
