@@ -55,6 +55,7 @@ def through_ros(candidate: Candidate, scenes: Sequence["Scene"]) -> Iterator[dic
     nodes = describe_bringup(
         embodiment=str(candidate.embodiment),
         checkpoint=candidate.checkpoint and str(candidate.checkpoint),
+        weights=candidate.weights,
         use_sim=True,
     )
     with (

@@ -20,7 +20,8 @@ class Candidate:
     Attributes:
         embodiment: YAML file of the robot.
         task: name of the task that the scenes are of.
-        checkpoint: folder of the policy's weights; None for the scripted expert.
+        checkpoint: the policy, a folder or a name on the hub; None for the scripted expert.
+        weights: what to hold the policy's weights as, see ``qwen_vla_model.precision``.
         told: YAML file of the robot whose sentence the policy is told, its own except to measure
             what the sentence is worth; None for no sentence.
     """
@@ -29,6 +30,7 @@ class Candidate:
     task: str
     checkpoint: Path | None
     told: Path | None
+    weights: str = "float32"
 
 
 class Stage:
@@ -57,7 +59,9 @@ class Stage:
         if candidate.checkpoint is not None:
             from qwen_vla_model.policy import QwenVlaPolicy
 
-            self.policy = QwenVlaPolicy.load(candidate.checkpoint, embodiment)
+            self.policy = QwenVlaPolicy.load(
+                candidate.checkpoint, embodiment, weights=candidate.weights
+            )
             self.policy.processor.told = candidate.told and load_embodiment(candidate.told)
         self.world = make_world(embodiment)
 

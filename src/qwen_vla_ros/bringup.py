@@ -44,6 +44,7 @@ def describe_bringup(
     *,
     embodiment: str,
     checkpoint: str | None,
+    weights: str | None = None,
     instruction: str = "",
     use_sim: bool = False,
     dry_run: bool = False,
@@ -54,6 +55,7 @@ def describe_bringup(
         embodiment: path of its YAML file.
         checkpoint: folder of the policy's weights; None for the simulator's scripted expert in
             the place of policy_node.
+        weights: what to hold them as; None for what the parameter file says.
         instruction: the task in words; may come later on policy/instruction.
         use_sim: run the simulated hardware instead of the robot's drivers.
         dry_run: compute and show everything, send nothing to the hardware.
@@ -77,6 +79,7 @@ def describe_bringup(
                     "checkpoint": checkpoint,
                     "instruction": instruction,
                     "simulated": use_sim,
+                    **({"weights": weights} if weights else {}),
                 },
                 parameter_file=config / "policy_node.yaml",
             )
