@@ -36,9 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shift", default="in_distribution", help="what is new in the scenes (in_distribution)"
     )
     policy = parser.add_mutually_exclusive_group()
-    policy.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
+    policy.add_argument(
+        "--checkpoint", type=Path, help="a folder, or owner/model on the hub (the shipped one)"
+    )
     policy.add_argument(
         "--expert", action="store_true", help="the scripted expert in the place of a policy"
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("float32", "bfloat16", "float16", "int8", "nf4"),
+        default="float32",
+        help="what to hold the policy's weights as (float32)",
     )
     parser.add_argument("--ros", action="store_true", help="also through the real nodes over DDS")
     parser.add_argument("--episodes", type=positive, default=50, help="number of episodes (50)")
@@ -69,14 +77,22 @@ def run(arguments: argparse.Namespace) -> int:
     task = find_tasks(embodiment, arguments.task)[0]
     if arguments.shift not in (shifts := [shift.value for shift in Shift]):
         raise QwenVlaError(f"--shift {arguments.shift}: choose one of {', '.join(shifts)}")
-    checkpoint = None if arguments.expert else _checkpoint(arguments.checkpoint, embodiment)
-    candidate = Candidate(embodiment=path, task=task.name, checkpoint=checkpoint, told=path)
+    checkpoint = None
+    if not arguments.expert:
+        checkpoint = _checkpoint(arguments.checkpoint, embodiment, arguments.weights)
+    candidate = Candidate(
+        embodiment=path,
+        task=task.name,
+        checkpoint=checkpoint,
+        told=path,
+        weights=arguments.weights,
+    )
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
     scenes = [task.sample(seed, Shift(arguments.shift)) for seed in seeds]
 
     summary = {
         "embodiment": embodiment.name,
-        "policy": str(checkpoint or "scripted expert"),
+        "policy": f"{checkpoint} as {arguments.weights}" if checkpoint else "scripted expert",
         "task": task.name,
         "shift": arguments.shift,
     }
@@ -98,12 +114,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _checkpoint(folder: Path | None, embodiment: Embodiment) -> Path:
+def _checkpoint(folder: Path | None, embodiment: Embodiment, weights: str) -> Path:
     """The weights to use; what does not fit is refused here in words, not in every worker."""
     from qwen_vla_model.policy import QwenVlaPolicy
 
     folder = folder or shipped_checkpoint(embodiment.name)
-    QwenVlaPolicy.load(folder, embodiment)
+    QwenVlaPolicy.load(folder, embodiment, weights=weights)
     return folder
 
 
