@@ -1,7 +1,5 @@
 """sim_node as a process over DDS: does it pass for an Interbotix wx250s with two cameras?"""
 
-import json
-import signal
 import subprocess
 import sys
 import time
@@ -11,32 +9,28 @@ import numpy as np
 import pytest
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from interbotix_xs_msgs.srv import OperatingModes, RobotInfo, TorqueEnable
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
+
+from sim_node_process import SimNodeProcess
 
 ROOT = Path(__file__).parents[3]
 ARM = ["waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate"]
-WAIT_S = 30.0
 
 pytestmark = pytest.mark.timeout(180)
 
 
-class Robot:
-    """A sim_node process and what a program hears of it."""
+class Robot(SimNodeProcess):
+    """The WidowX's sim_node and what a program hears of it."""
 
-    def __init__(self, ros, node, parameters=()):
-        self.ros, self.node = ros, node
-        self.joints, self.status, self.images, self.joint_state_times_s = None, {}, {}, []
-        command = [sys.executable, "-m", "qwen_vla_sim.node", "--ros-args"]
-        embodiment = ROOT / "embodiments" / "widowx.yaml"
-        for parameter in (f"embodiment:={embodiment}", *parameters):
-            command += ["-p", parameter]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    def __init__(self, ros, parameters=()):
+        super().__init__(ros, ROOT / "embodiments" / "widowx.yaml", parameters)
+        self.joints, self.images, self.joint_state_times_s = None, {}, []
+        node = self.node
         node.create_subscription(JointState, "wx250s/joint_states", self._on_joints, 10)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        node.create_subscription(String, "sim_node/task_status", self._on_status, latched)
         for topic in ("/blue/image_raw", "/wrist/image_raw"):
             node.create_subscription(
                 Image,
@@ -52,15 +46,6 @@ class Robot:
         self.message = message
         self.joint_state_times_s.append(time.monotonic())
 
-    def _on_status(self, message):
-        self.status = json.loads(message.data)
-
-    def wait(self, condition, timeout_s=WAIT_S):
-        deadline_s = time.monotonic() + timeout_s
-        while not condition() and time.monotonic() < deadline_s:
-            self.ros.spin_once(self.node, timeout_sec=0.05)
-        return condition()
-
     def ready(self):
         return self.wait(
             lambda: (
@@ -72,34 +57,19 @@ class Robot:
             )
         )
 
-    def call(self, kind, service, **fields):
-        client = self.node.create_client(kind, service)
-        assert self.wait(client.service_is_ready)
-        future = client.call_async(kind.Request(**fields))
-        assert self.wait(future.done)
-        self.node.destroy_client(client)
-        return future.result()
-
-    def errors_after_stop(self):
-        self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=20)[1]
-
 
 @pytest.fixture
 def start(ros):
-    node = ros.create_node("sim_node_test")
     robots = []
 
     def start(*parameters):
-        robots.append(Robot(ros, node, parameters))
+        robots.append(Robot(ros, parameters))
         assert robots[-1].ready()
         return robots[-1]
 
     yield start
     for robot in robots:
-        if robot.process.poll() is None:
-            robot.errors_after_stop()
-    node.destroy_node()
+        robot.close()
 
 
 def test_when_the_node_runs_expect_joint_states_as_the_driver_publishes_them(start):
@@ -190,19 +160,34 @@ def test_when_cameras_run_expect_rgb_pictures_stamped_together(start):
 
 
 def test_when_a_scene_is_asked_for_expect_it_laid_out_and_reported(start):
-    from rcl_interfaces.msg import Parameter, ParameterValue
-    from rcl_interfaces.srv import SetParameters
-
     robot = start("seed:=1")
-    assert robot.status["seed"] == 1
+    assert (robot.status["seed"], robot.status["task"]) == (1, "pick_up")
     waist = robot.joints["waist"]
-    seed = Parameter(name="seed", value=ParameterValue(type=2, integer_value=7))
-    robot.call(SetParameters, "sim_node/set_parameters", parameters=[seed])
-    instruction = robot.call(Trigger, "sim_node/reset").message
+    ask_for(robot, seed=7, task="put_on_plate", shift="colour")
+    answer = robot.call(Trigger, "sim_node/reset")
+    assert answer.success and answer.message.startswith("put the ")
     assert robot.wait(lambda: robot.status["seed"] == 7)
-    assert robot.status["instruction"] == instruction
-    assert (robot.status["success"], robot.status["done"]) == (False, None)
+    assert robot.status == {
+        "seed": 7,
+        "task": "put_on_plate",
+        "shift": "colour",
+        "instruction": answer.message,
+        "success": False,
+        "done": None,
+    }
     assert robot.wait(lambda: abs(robot.joints["waist"] - waist) > 0.01)
+    for wrong, word in (({"task": "juggle"}, "put_on_plate"), ({"shift": "gravity"}, "gravity")):
+        ask_for(robot, **{"task": "pick_up", "shift": "colour"} | wrong)
+        answer = robot.call(Trigger, "sim_node/reset")
+        assert not answer.success and word in answer.message
+    assert robot.wait(lambda: robot.status["task"] == "put_on_plate")
+
+
+def ask_for(robot, **values):
+    parameters = [
+        Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+    ]
+    robot.call(SetParameters, "sim_node/set_parameters", parameters=parameters)
 
 
 def test_when_the_embodiment_is_missing_expect_one_clear_error_and_no_robot(tmp_path):
