@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.errors import EmbodimentError
 from qwen_vla_core.observation import render_depth
 
 from ..gl import select_gl
@@ -63,8 +64,12 @@ class World:
             embodiment: the robot in it.
             xs_models: driver namespace -> type of the arm there.
             image_size: width and height of published images, pixels.
+
+        Raises:
+            EmbodimentError: the embodiment names an arm, a joint or a camera that is not there.
         """
         self.model = mujoco.MjModel.from_xml_string(mjcf)
+        _require_parts(self.model, embodiment, xs_models)
         self.data = mujoco.MjData(self.model)
         self.embodiment = embodiment
         self.arms = {
@@ -92,7 +97,6 @@ class World:
             for part in (
                 self.model.body_pos,
                 self.model.body_quat,
-                self.model.body_gravcomp,
                 self.model.geom_rgba,
                 *self._lights,
             )
@@ -121,6 +125,7 @@ class World:
         mujoco.mj_resetData(self.model, self.data)
         for part, described in self._as_described:
             part[:] = described
+        self.model.body_gravcomp[self._pushable] = 1.0
         for namespace, arm in self.arms.items():
             arm.reset(positions_D[self._rows[namespace]])
         if self.base is not None:
@@ -234,12 +239,46 @@ def _box(shown_HW: np.ndarray) -> np.ndarray:
     return (box / [width, height, width, height]).astype(np.float32)
 
 
-def _joints_of(embodiment: Embodiment, namespace: str) -> list[str]:
-    """The embodiment's names of the joints behind a namespace, in the order of its driver."""
-    names = {
+def _require_parts(
+    model: mujoco.MjModel, embodiment: Embodiment, xs_models: Mapping[str, XsModel]
+) -> None:
+    """Refuse an embodiment that this world was not made for."""
+    kinds = {
+        "joint": (mujoco.mjtObj.mjOBJ_JOINT, model.njnt, embodiment.joint_names),
+        "camera": (mujoco.mjtObj.mjOBJ_CAMERA, model.ncam, [c.name for c in embodiment.cameras]),
+    }
+    described = {
+        kind: (wanted, [mujoco.mj_id2name(model, code, i) for i in range(count)])
+        for kind, (code, count, wanted) in kinds.items()
+    }
+    namespaces = {group.driver.namespace for group in embodiment.groups if not group.is_base}
+    described["driver namespace"] = (sorted(namespaces), list(xs_models))
+    for kind, (wanted, there) in described.items():
+        for name in wanted:
+            if name not in there:
+                raise EmbodimentError(
+                    f"{embodiment.name}: world '{embodiment.simulated_world}' has no "
+                    f"{kind} '{name}'; there are {', '.join(filter(None, there))}"
+                )
+    for namespace in xs_models:
+        missing = {*ARM_JOINTS, FINGER} - set(_driver_names(embodiment, namespace))
+        if missing:
+            raise EmbodimentError(
+                f"{embodiment.name}: no group of {namespace} has {', '.join(sorted(missing))}"
+            )
+
+
+def _driver_names(embodiment: Embodiment, namespace: str) -> dict[str, str]:
+    """What the driver of a namespace calls its joints -> what the embodiment calls them."""
+    return {
         joint.driver_name: joint.name
         for group in embodiment.groups
         if not group.is_base and group.driver.namespace == namespace
         for joint in group.joints
     }
+
+
+def _joints_of(embodiment: Embodiment, namespace: str) -> list[str]:
+    """The embodiment's names of the joints behind a namespace, in the order of its driver."""
+    names = _driver_names(embodiment, namespace)
     return [names[joint] for joint in (*ARM_JOINTS, FINGER)]

@@ -89,13 +89,6 @@ def test_when_colours_are_shifted_expect_words_that_training_uses_for_other_thin
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 @pytest.mark.parametrize("shift", SHIFTS)
-def test_when_a_training_seed_is_to_be_shifted_expect_a_refusal(task, shift):
-    with pytest.raises(ValueError, match="training"):
-        task.sample(FIRST_TRAINING_SEED, shift)
-
-
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-@pytest.mark.parametrize("shift", SHIFTS)
 def test_when_scenes_are_shifted_expect_the_expert_to_manage(task, shift, world):
     codec = EmbodimentCodec(WIDOWX)
     for seed in (990, 991):
