@@ -3,6 +3,10 @@
 Backbone states, a state token where configured, and the noisy action chunk form one sequence;
 every block attends over all of it (joint self-attention), is modulated by the timestep (AdaLN)
 and rotates by the backbone's multi-section positions, which the action tokens continue.
+
+Letters of shapes: P prompts with L tokens of E channels each, D noise draws for each prompt, H
+steps of K channels in a chunk; A tokens, which are the chunk's H and the state's; d channels of
+the stream; B is any batch and N any number of tokens.
 """
 
 from dataclasses import dataclass
@@ -14,9 +18,8 @@ from torch import nn
 from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5TextRotaryEmbedding
 
 from .attention import attend
-from .config import QwenVlaConfig
+from .config import TIMESTEP_DIMS, QwenVlaConfig
 
-TIMESTEP_DIMS = 256
 TIMESTEP_SCALE = 1000.0  # tau in [0, 1] to the range that diffusion timesteps have
 
 
@@ -66,7 +69,10 @@ class Time:
 
 
 class Block(nn.Module):
-    """AdaLN, joint attention with QK-norm, SwiGLU. At the published width: 70.8 M parameters."""
+    """AdaLN, joint attention, SwiGLU. At the published width: 70.8 M parameters.
+
+    Queries and keys are normalised, as in the backbone; the paper says nothing of it.
+    """
 
     def __init__(self, width: int, heads: int, head_dim: int, mlp_hidden: int):
         super().__init__()
@@ -91,6 +97,7 @@ class Block(nn.Module):
         return self.out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
 
     def mlp(self, x: torch.Tensor) -> torch.Tensor:
+        """SwiGLU on the last axis, [..., d]."""
         gate, up = self.gate_up(x).chunk(2, dim=-1)
         return self.down(F.silu(gate) * up)
 

@@ -3,6 +3,9 @@
 Two things differ from the stock forward, neither in the numbers: images of one size go through
 the vision tower as one batch (transformers attends to them one by one), and the multi-section
 positions are computed once per layout of the prompt instead of once per sample.
+
+Letters of shapes: N images of L patches with P values each in the vision tower; P prompts of L
+tokens with E channels each in the language model.
 """
 
 import torch

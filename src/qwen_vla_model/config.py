@@ -30,6 +30,13 @@ MOST_LAYERS = 1000
 Count = Annotated[int, Field(ge=1, le=MOST_LAYERS)]
 
 
+TIMESTEP_DIMS = 256
+"""Sinusoids of the timestep, as the published 2.8 M of its embedding imply."""
+
+STATE_BINS = 256
+"""For each channel of a state that is told in the prompt."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -13,12 +13,11 @@ from qwen_vla_core.errors import CheckpointError
 
 from .backbone import Grid
 from .channel_layout import channel_slots
-from .config import QwenVlaConfig
+from .config import STATE_BINS, QwenVlaConfig
 from .model import Inputs
 from .pictures import patchify
 from .tokenizer import IMAGE, PAD, VISION_END, VISION_START, check_tokens, tag_tokens
 
-STATE_BINS = 256
 TILE = 16
 """Rows that a tensor core multiplies at once."""
 
