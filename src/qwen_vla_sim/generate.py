@@ -141,6 +141,7 @@ def _record(embodiment: Path, task: str | None, seed: int, path: Path) -> None:
 
 
 def _png(view_HWC: np.ndarray) -> bytes:
+    """Exact, and of flat colours no larger than JPEG: 2.9 kB for 96 x 96, as quality 95."""
     encoded, png = cv2.imencode(".png", cv2.cvtColor(view_HWC, cv2.COLOR_RGB2BGR))
     assert encoded
     return png.tobytes()
