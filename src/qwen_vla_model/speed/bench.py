@@ -123,13 +123,13 @@ class Bench:
         """One case; where it cannot run, why not under ``failed``."""
         try:
             return asdict(case) | self._run(case, passes, on_pass)
-        except (RuntimeError, ImportError) as error:  # no memory, no kernel, no compiler
+        except Exception as error:  # no memory, no kernel, no compiler: the next case may do
             return asdict(case) | {"failed": f"{type(error).__name__}: {error}"[:500]}
 
     @torch.inference_mode()
     def _run(self, case: Case, passes: int, on_pass: Callable[[], object]) -> dict:
         if case.weights != self._weights:
-            self._model = None  # make room for the next one first
+            self._model, self._weights = None, ""  # make room for the next one first
             self._model = build(self.config, self.device, case.weights)
             self._weights = case.weights
         model = self._model

@@ -97,7 +97,9 @@ def test_when_a_case_cannot_run_expect_the_reason_and_the_next_case(bench, monke
     monkeypatch.setattr("qwen_vla_model.speed.bench.captured", captured)
     (case,) = by_path("tiny", bench.config, SHAPE, "cpu", ("graph",))
     assert "out of memory" in bench.run(case, 1)["failed"]
-    assert "failed" not in bench.run(replace(case, path="eager"), 1)
+    eager = replace(case, path="eager")
+    assert "float7" in bench.run(replace(eager, weights="float7"), 1)["failed"]
+    assert "failed" not in bench.run(eager, 1)
 
 
 def test_when_a_gpu_is_measured_expect_everything_that_the_table_has_to_show():
