@@ -1,10 +1,5 @@
-"""Flow matching (paper section 2.4, equations 1, 2): tau = 1 is noise, tau = 0 the action.
+"""Flow matching (paper section 2.4, equations 1, 2): tau = 1 is noise, tau = 0 the action."""
 
-Also the guidance of real-time chunking (arXiv 2506.07339) for networks that were not trained to
-continue a prefix; its authors count time the other way round, tau = 1 - t.
-"""
-
-import math
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -94,45 +89,3 @@ def integrate(
         if on_step is not None:
             on_step(y)
     return y
-
-
-MAX_GUIDANCE = 5.0
-"""Beta of real-time chunking: what its authors' simulated experiments use."""
-
-
-def soft_mask(committed: int, known: int, steps: int) -> torch.Tensor:
-    """How much each step is held to the old chunk, float32 [steps].
-
-    Args:
-        committed: steps that will have been executed before the new chunk is there: weight 1.
-        known: steps that the old chunk still has, >= committed; beyond the committed ones the
-            weight falls exponentially, and it is 0 where the old chunk ends.
-        steps: length of the new chunk.
-    """
-    step = torch.arange(steps)
-    linear = ((known - step) / (known - committed + 1)).clamp(0.0, 1.0)
-    falling = linear * torch.expm1(linear) / (math.e - 1.0)
-    return torch.where(step < committed, 1.0, falling)
-
-
-def guided(velocity_of, target: torch.Tensor, weight: torch.Tensor):
-    """A velocity that also steers the clean estimate Y - tau v towards ``target``.
-
-    Args:
-        velocity_of: as ``integrate`` takes it; differentiable in its first argument.
-        target: what the old chunk does, broadcastable to the noisy chunk.
-        weight: of the squared error at each step and channel, likewise; 0 is free.
-    """
-
-    def velocity(y: torch.Tensor, tau: float) -> torch.Tensor:
-        with torch.enable_grad():
-            y = y.detach().requires_grad_()
-            v = velocity_of(y, tau)
-            clean = y - tau * v
-            error = (weight * (target - clean)).detach()
-            (pull,) = torch.autograd.grad(clean, y, error)
-        noise, action = tau, 1.0 - tau
-        strength = (noise**2 + action**2) / (noise * action) if action > 0.0 else math.inf
-        return v.detach() - min(strength, MAX_GUIDANCE) * pull
-
-    return velocity

@@ -11,12 +11,12 @@ from .backbone import Backbone, Grid
 from .config import QwenVlaConfig
 from .flow_matching import (
     TauDistribution,
-    guided,
     integrate,
     interpolate,
     masked_loss,
     timesteps,
 )
+from .real_time_chunking import detours, guided
 
 MIN_TAU = 0.05
 """Below this (Y_tau - Y0) / tau divides by too little; Euler's last step is at 1 / steps."""
@@ -123,6 +123,7 @@ class QwenVla(nn.Module):
         draws: int,
         tau: TauDistribution,
         generator: torch.Generator,
+        prefix_detour: float = 0.0,
         hidden_PLE: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The action loss with several noise draws per pass of the backbone.
@@ -131,6 +132,7 @@ class QwenVla(nn.Module):
         from 0 to that many without noise, and learns to continue them (arXiv 2512.05964).
 
         Args:
+            prefix_detour: size of the ``detours`` that prefixes take.
             hidden_PLE: what ``read`` returned for ``inputs``, where the caller has it already.
             actions_PHK: normalised chunks.
             mask_PHK: bool, true where a step and a channel hold an action to learn from; what is
@@ -139,22 +141,20 @@ class QwenVla(nn.Module):
         if hidden_PLE is None:
             hidden_PLE = self.read(inputs)
         context = self.context(inputs, hidden_PLE)
-        P, H, _ = actions_PHK.shape
-        mask = mask_PHK[:, None]
-        clean = torch.where(mask, actions_PHK[:, None], 0.0)
-        noise = torch.randn(
-            P, draws, *actions_PHK.shape[1:], generator=generator, device=generator.device
-        )
+        P, H, K = actions_PHK.shape
+        mask, clean, prefix_PDH = mask_PHK[:, None], actions_PHK[:, None], None
+        if longest := self.config.prefix_steps:
+            length_PD = torch.randint(
+                longest + 1, (P, draws), generator=generator, device=generator.device
+            )
+            prefix_PDH = torch.arange(H, device=length_PD.device) < length_PD[..., None]
+            clean = clean + detours(length_PD, H, K, prefix_detour, generator)
+        clean = torch.where(mask, clean, 0.0)
+        noise = torch.randn(P, draws, H, K, generator=generator, device=generator.device)
         noise = torch.where(mask, noise, 0.0)
         tau_PD = tau.sample((P, draws), generator).clamp(min=MIN_TAU)
         noisy = interpolate(clean, noise, tau_PD)
-        prefix_PDH = None
-        if self.config.prefix_steps:
-            longest = self.config.prefix_steps
-            length_PD1 = torch.randint(
-                longest + 1, (P, draws, 1), generator=generator, device=generator.device
-            )
-            prefix_PDH = torch.arange(H, device=length_PD1.device) < length_PD1
+        if prefix_PDH is not None:
             noisy = torch.where(prefix_PDH[..., None], clean, noisy)
             mask = mask & ~prefix_PDH[..., None]
         time = self.expert.time(tau_PD, prefix_PDH)

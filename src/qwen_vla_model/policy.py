@@ -16,12 +16,12 @@ from qwen_vla_core.types import Observation
 from .action_space import ActionSpace
 from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
 from .delta_net import slow_delta_net_reason
-from .flow_matching import soft_mask
 from .hub import find_checkpoint
 from .model import Inputs, QwenVla
 from .pictures import resize_to
 from .precision import Weights
 from .processor import Processor
+from .real_time_chunking import soft_mask
 from .runtime import Held, Runtime, peak_mib
 
 BLACK = np.zeros((480, 640, 3), np.uint8)

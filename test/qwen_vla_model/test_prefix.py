@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from micro_qwen_vla import micro_inputs, micro_model
-from qwen_vla_model.flow_matching import Beta, guided, soft_mask
+from qwen_vla_model.flow_matching import Beta
+from qwen_vla_model.real_time_chunking import detours, guided, soft_mask
 
 COMMITTED = torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(2, -1)
 
@@ -79,6 +80,19 @@ def test_when_trained_without_prefixes_expect_no_step_to_be_clean(monkeypatch):
     model.loss(inputs, torch.randn(2, 4, 5), mask, draws=2, tau=Beta(), generator=generator())
     model.predict(inputs, generator())
     assert all(clean is None for _, clean in seen)
+
+
+def test_when_prefixes_stray_expect_detours_of_that_size_that_end_smoothly_where_they_began():
+    length = torch.tensor([[0, 1, 2, 4, 6]]).expand(2000, -1)
+    strayed = detours(length, 24, 2, 0.1, generator())
+    assert not strayed[:, 0].any()
+    for draw, steps in enumerate(length[0].tolist()[1:], start=1):
+        way = torch.cat([torch.zeros(2000, 1, 2), strayed[:, draw]], dim=1)
+        assert way[:, steps].std().item() == pytest.approx(0.1, rel=0.05)
+        assert way[:, -1].abs().max() < 0.01
+        # No change of velocity is larger than the one the detour begins with, nor its return.
+        bends = way.diff(n=2, dim=1)[:, steps - 1 :].abs().amax(1)
+        assert (bends <= 1.3 * way[:, steps].abs() * max(1.0 / steps, 0.5)).all()
 
 
 def test_when_the_mask_is_soft_expect_ones_then_the_published_exponential_then_zeros():

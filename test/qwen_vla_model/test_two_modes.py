@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from micro_qwen_vla import micro_config, micro_inputs
-from qwen_vla_model.flow_matching import SigmoidNormal, soft_mask
+from qwen_vla_model.flow_matching import SigmoidNormal
 from qwen_vla_model.model import QwenVla
+from qwen_vla_model.real_time_chunking import soft_mask
 
 MODE_HK = torch.tensor([1.0, -1.0, 0.5, -0.5])[:, None].expand(-1, 5)
 """The other mode is its negative."""

@@ -75,6 +75,9 @@ class Recipe(_Strict):
         prefix_steps: each draw is given up to so many steps without noise and learns to continue
             them (real-time chunking), 0 for none. As many as the delay between an observation and
             its chunk may ever last.
+        prefix_detour: how far prefixes stray, normalised units (standard deviation at their end);
+            what follows leads back. With 0 a network that can see what to do next learns to ignore
+            what came before.
         validation_episodes: held out of each robot's, the last ones by name.
     """
 
@@ -97,6 +100,7 @@ class Recipe(_Strict):
     draws: PositiveInt
     tau: TauDistribution
     prefix_steps: NonNegativeInt = 0
+    prefix_detour: NonNegativeFloat = 0.0
     grounding: GroundingRecipe
 
     learning_rates: LearningRates

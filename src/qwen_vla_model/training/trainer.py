@@ -135,6 +135,7 @@ class Trainer:
                     draws=recipe.draws,
                     tau=recipe.tau,
                     generator=self.generator,
+                    prefix_detour=recipe.prefix_detour,
                     hidden_PLE=hidden_PLE,
                 )
         loss.backward()

@@ -1,0 +1,84 @@
+"""Real-time chunking: a chunk goes on from what the robot will have done before it is there.
+
+``detours`` belongs to training with prefixes (arXiv 2512.05964), ``soft_mask`` and ``guided`` to
+networks that were not trained so (arXiv 2506.07339; its authors count time as t = 1 - tau).
+"""
+
+import math
+
+import torch
+
+RETURN_STEPS = 2.0
+"""Time constant of the way back from a detour: shorter than what is left of any chunk."""
+
+
+def detours(
+    length_PD: torch.Tensor, steps: int, channels: int, size: float, generator: torch.Generator
+) -> torch.Tensor:
+    """What to add to chunks so that their prefixes stray and what follows leads back, smoothly.
+
+    The prefix is what an older chunk did, who had seen less; where it leads to is not where one
+    would go now. Episodes show nothing of the kind: there a prefix only says again what can be
+    seen, and a network learns to do without it.
+
+    Args:
+        length_PD: steps of each draw's prefix; without one there is no detour.
+        steps, channels: of a chunk.
+        size: standard deviation at the end of the prefix, normalised units.
+    Returns:
+        [P, D, H, K]: evenly away during the prefix and back from there, critically damped, so
+        that neither position nor velocity jumps.
+    """
+    P, D = length_PD.shape
+    offset_PD1K = size * torch.randn(
+        P, D, 1, channels, generator=generator, device=generator.device
+    )
+    length = length_PD[..., None, None]
+    reached = torch.arange(1, steps + 1, device=length.device)[:, None]
+    away = reached / length.clamp(min=1)
+    after = (reached - length).clamp(min=0)
+    back = 1.0 + after * (1.0 / length.clamp(min=1) + 1.0 / RETURN_STEPS)
+    back = back * torch.exp(-after / RETURN_STEPS)
+    return torch.where(length > 0, offset_PD1K * torch.where(reached < length, away, back), 0.0)
+
+
+MAX_GUIDANCE = 5.0
+"""Beta of real-time chunking: what its authors' simulated experiments use."""
+
+
+def soft_mask(committed: int, known: int, steps: int) -> torch.Tensor:
+    """How much each step is held to the old chunk, float32 [steps].
+
+    Args:
+        committed: steps that will have been executed before the new chunk is there: weight 1.
+        known: steps that the old chunk still has, >= committed; beyond the committed ones the
+            weight falls exponentially, and it is 0 where the old chunk ends.
+        steps: length of the new chunk.
+    """
+    step = torch.arange(steps)
+    linear = ((known - step) / (known - committed + 1)).clamp(0.0, 1.0)
+    falling = linear * torch.expm1(linear) / (math.e - 1.0)
+    return torch.where(step < committed, 1.0, falling)
+
+
+def guided(velocity_of, target: torch.Tensor, weight: torch.Tensor):
+    """A velocity that also steers the clean estimate Y - tau v towards ``target``.
+
+    Args:
+        velocity_of: as ``integrate`` takes it; differentiable in its first argument.
+        target: what the old chunk does, broadcastable to the noisy chunk.
+        weight: of the squared error at each step and channel, likewise; 0 is free.
+    """
+
+    def velocity(y: torch.Tensor, tau: float) -> torch.Tensor:
+        with torch.enable_grad():
+            y = y.detach().requires_grad_()
+            v = velocity_of(y, tau)
+            clean = y - tau * v
+            error = (weight * (target - clean)).detach()
+            (pull,) = torch.autograd.grad(clean, y, error)
+        noise, action = tau, 1.0 - tau
+        strength = (noise**2 + action**2) / (noise * action) if action > 0.0 else math.inf
+        return v.detach() - min(strength, MAX_GUIDANCE) * pull
+
+    return velocity
