@@ -28,7 +28,7 @@ NF4_TABLE_BYTES = 34
 
 WORKING_BYTES = 4
 """Beside the weights, per weight of the largest tensor: what loading and quantising take for a
-while (2.7 were measured), and the activations after that."""
+while (3.1 were measured), and the activations after that."""
 
 
 def compute_dtype(weights: Weights) -> torch.dtype:
