@@ -8,20 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from published_arms import PUBLISHED_WX250S
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_sim.hardware.xs_models import ARM_JOINTS, WX250S
 from qwen_vla_sim.registry import make_world
 
-# Screw axes [w | v] and home pose of the wx250s: Interbotix mr_descriptions.py.
-SCREWS = (
-    ((0, 0, 1), (0, 0, 0)),
-    ((0, 1, 0), (-0.11065, 0, 0)),
-    ((0, 1, 0), (-0.36065, 0, 0.04975)),
-    ((1, 0, 0), (0, 0.36065, 0)),
-    ((0, 1, 0), (-0.36065, 0, 0.29975)),
-    ((1, 0, 0), (0, 0.36065, 0)),
-)
-HOME_M = (0.458325, 0.0, 0.36065)
 READY_RAD = np.array([0.0, -0.15, 0.26, 0.0, 1.46, 0.0])
 BLOCKS = {
     "block_1": (0.22, -0.1, 0.02, 0.0),
@@ -44,34 +35,12 @@ def place(world, arm_rad=READY_RAD, finger_m=0.037, blocks=BLOCKS):
     world.reset(np.append(arm_rad, finger_m), blocks)
 
 
-def exponential(screw, angle):
-    """Transform [4, 4] of a rotation about a screw axis (Lynch and Park, equation 3.88)."""
-    w, v = (np.array(part, dtype=float) for part in screw)
-    skew = np.array([[0, -w[2], w[1]], [w[2], 0, -w[0]], [-w[1], w[0], 0]])
-    square = skew @ skew
-    transform = np.eye(4)
-    transform[:3, :3] += np.sin(angle) * skew + (1 - np.cos(angle)) * square
-    transform[:3, 3] = (
-        np.eye(3) * angle + (1 - np.cos(angle)) * skew + (angle - np.sin(angle)) * square
-    ) @ v
-    return transform
-
-
-def published_pose(arm_rad):
-    pose = np.eye(4)
-    for screw, angle in zip(SCREWS, arm_rad, strict=True):
-        pose = pose @ exponential(screw, angle)
-    home = np.eye(4)
-    home[:3, 3] = HOME_M
-    return pose @ home
-
-
 @settings(max_examples=50, deadline=None)
 @given(arm_rad=angles)
 def test_when_joints_stand_anywhere_expect_the_tool_where_interbotix_has_it(world, arm_rad):
     place(world, np.array(arm_rad), blocks={})
     site = world.data.site("ee_gripper_link")
-    expected = published_pose(arm_rad)
+    expected = PUBLISHED_WX250S.pose(arm_rad)
     np.testing.assert_allclose(site.xpos, expected[:3, 3], atol=1e-9)
     np.testing.assert_allclose(site.xmat.reshape(3, 3), expected[:3, :3], atol=1e-9)
 
