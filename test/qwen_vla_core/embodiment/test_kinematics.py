@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from published_arms import PUBLISHED_VX300S, PUBLISHED_WX250S
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.kinematics import ArmKinematics
 from qwen_vla_core.errors import KinematicsError, NonFiniteError
-from published_arms import PUBLISHED_VX300S, PUBLISHED_WX250S
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
 WIDOWX = load_embodiment(EMBODIMENTS / "widowx.yaml")
