@@ -1,7 +1,11 @@
 """A differential-drive base that behaves like Trossen's SLATE: clamps, times out, stops."""
 
-import mujoco
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:  # importing it for real would fix how it renders before gl.py has chosen
+    import mujoco
 
 COMMAND_TIMEOUT_S = 0.3
 HIGHEST_SPEED, HIGHEST_TURN = 1.0, 1.0
@@ -18,7 +22,7 @@ class SlateBase:
         estop_pressed: the emergency stop on the base; it stops, and its odometry says so.
     """
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    def __init__(self, model: "mujoco.MjModel", data: "mujoco.MjData") -> None:
         names = ("base_x", "base_y", "base_yaw")
         self._data = data
         self._qpos = np.array([model.joint(name).qposadr[0] for name in names])

@@ -1,12 +1,15 @@
 """The motors of one Interbotix arm in a world: six position servos and a gripper."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import mujoco
 import numpy as np
 
 from .dynamixel_gripper import DynamixelGripper
 from .xs_models import ARM_JOINTS, XsModel
+
+if TYPE_CHECKING:  # importing it for real would fix how it renders before gl.py has chosen
+    import mujoco
 
 
 class XsArm:
@@ -18,7 +21,11 @@ class XsArm:
     """
 
     def __init__(
-        self, model: mujoco.MjModel, data: mujoco.MjData, xs_model: XsModel, joints: Sequence[str]
+        self,
+        model: "mujoco.MjModel",
+        data: "mujoco.MjData",
+        xs_model: XsModel,
+        joints: Sequence[str],
     ) -> None:
         self._model, self._data, self.xs_model = model, data, xs_model
         self.joint_names = tuple(joints)
