@@ -1,4 +1,4 @@
-"""What the commands share: types of arguments (argparse turns a ValueError into a usage message)."""
+"""What the commands share: types of arguments, whose ValueError becomes a usage message."""
 
 import argparse
 from types import ModuleType

@@ -51,7 +51,7 @@ def aloha_mjcf() -> str:
   <worldbody>
     <light pos="0.8 0.3 1.5" dir="0.1 -0.2 -1" directional="true" castshadow="false"
            diffuse="0.4 0.4 0.4" specular="0 0 0"/>
-    <camera name="cam_high" {look_at((0.42, 0.0, 0.72), (0.84, 0.0, 0.0))} fovy="50"/>
+    <camera name="cam_high" {look_at((0.42, 0.0, 0.72), (0.80, 0.0, 0.0))} fovy="36"/>
     <body name="ground">
       <geom type="box" pos="0.8 0 -0.02" size="0.6 0.75 0.02" rgba="0.80 0.77 0.72 1"
             {TOUCHED}/>
