@@ -93,7 +93,8 @@ def run_embodiment(
     arguments: argparse.Namespace, path: Path, embodiment: Embodiment, checkpoint: Path
 ) -> list[dict]:
     """All episodes of one robot; the results land in a folder of its name."""
-    from .demo_report import CommandPicture, DemoVideo
+    from .command_picture import CommandPicture
+    from .video import EpisodeVideo
 
     out = arguments.out / embodiment.name
     out.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ def run_embodiment(
     outcomes = []
     with (
         SimulatedRobot(embodiment, nodes, out / "log", _Progress()) as robot,
-        DemoVideo(out / "demo.mp4", 1.0 / FRAME_PERIOD_S) as video,
+        EpisodeVideo(out / "demo.mp4", 1.0 / FRAME_PERIOD_S) as video,
     ):
         for seed in range(arguments.seed, arguments.seed + arguments.episodes):
             scene_instruction = robot.place(seed)
@@ -114,7 +115,7 @@ def run_embodiment(
                 watch=_film(robot.operator, video, instruction),
             )
             outcomes.append({"seed": seed, "instruction": instruction, **outcome})
-            picture.add(robot.operator.commands, instruction)
+            picture.add(robot.operator.commands, robot.operator.velocities, instruction)
             video.end_episode()
             print(
                 f"  seed {seed}: {instruction}: "
@@ -145,7 +146,7 @@ def _film(operator, video, instruction: str) -> Callable[[float], None]:
         if elapsed_s >= next_frame_s:
             next_frame_s = elapsed_s + FRAME_PERIOD_S
             mode = operator.mode.partition(":")[0]
-            video.add(operator.images, f"{mode}  {elapsed_s:4.1f} s  {instruction}")
+            video.add(operator.images, (instruction, f"{mode}  {elapsed_s:4.1f} s"))
 
     return film
 

@@ -4,12 +4,14 @@ Example:
   qwen-vla evaluate --embodiment widowx --episodes 50 --seed 0 --json result.json
   qwen-vla evaluate --embodiment mobile_base --task go_to --shift background
   qwen-vla evaluate --embodiment aloha --expert --ros --episodes 30
+  qwen-vla evaluate --report                # all of config/report.yaml, with pictures; hours
 
 Chance is the success of a policy that does any of what can be asked for in a scene without reading
 the instruction. A shift changes one thing against all that was trained on: colour, instance,
 position, background or instruction. With --ros the same scenes are also carried out in real time
 by the nodes that drive a robot, over DDS; with --expert by the task's scripted expert, which shows
-what everything but the policy loses.
+what everything but the policy loses. --report measures and draws what a plan lists, and goes on
+where it was interrupted.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from pathlib import Path
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import embodiments_directory, share_directory, shipped_checkpoint
 
 from .arguments import not_negative, positive
 from .episodes import directly, through_ros
@@ -65,10 +67,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=positive, default=os.cpu_count(), help="processes (all cores)"
     )
     parser.add_argument("--json", type=Path, help="write every episode and the summary here")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        nargs="?",
+        const=share_directory() / "config" / "report.yaml",
+        metavar="PLAN",
+        help="measure what a plan says instead (config/report.yaml), with --workers and --out",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/report"), help="folder of the report (out/report)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the episodes and print success, chance and mistakes."""
+    """Run the episodes and print success, chance and mistakes; or make a report."""
+    if arguments.report is not None:
+        from .report import make_report
+
+        make_report(arguments.report, arguments.out, arguments.workers)
+        print(f"see {arguments.out / 'report.md'}")
+        return 0
     from qwen_vla_sim.registry import find_tasks
     from qwen_vla_sim.tasks.task import Shift
 

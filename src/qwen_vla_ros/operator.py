@@ -37,6 +37,7 @@ class Operator(Node):
         mode: the newest text on control/mode.
         images: newest picture of each camera, uint8 RGB [H, W, 3].
         commands: (ROS time s, positions [D]) of every command since ``clear_commands``.
+        velocities: [D] of each of them, rad/s and m/s.
         task_status: what the simulator says of the task.
     """
 
@@ -45,6 +46,7 @@ class Operator(Node):
         self.mode = ""
         self.images: dict[str, np.ndarray] = {}
         self.commands: list[tuple[float, np.ndarray]] = []
+        self.velocities: list[np.ndarray] = []
         self.task_status: dict = {}
         self.diagnostics: dict[str, tuple[str, dict[str, str]]] = {}
         self._instruction = self.create_publisher(String, "policy/instruction", LATCHED)
@@ -139,7 +141,7 @@ class Operator(Node):
 
     def clear_commands(self) -> None:
         """Start a new record of commands."""
-        self.commands = []
+        self.commands, self.velocities = [], []
 
     def _call(self, service_type: type, name: str, request: object):
         if name not in self._service_clients:  # finding a service again each time takes long
@@ -157,6 +159,7 @@ class Operator(Node):
 
     def _on_command(self, message: JointState) -> None:
         self.commands.append((seconds(message.header.stamp), np.array(message.position)))
+        self.velocities.append(np.array(message.velocity))
 
     def _on_task_status(self, message: String) -> None:
         self.task_status = json.loads(message.data)

@@ -1,0 +1,99 @@
+"""Commands against limits, as a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.embodiment.schema import Joint
+
+COLUMNS = 7
+"""An arm and its gripper side by side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Episode:
+    """What was sent: times [T], positions and velocities [T, D]."""
+
+    instruction: str
+    times_T: np.ndarray
+    positions_TD: np.ndarray
+    velocities_TD: np.ndarray
+
+
+class CommandPicture:
+    """What was sent to each joint over time, with its limits."""
+
+    def __init__(self, embodiment: Embodiment) -> None:
+        self._embodiment = embodiment
+        self._episodes: list[_Episode] = []
+
+    def add(
+        self,
+        commands: Sequence[tuple[float, np.ndarray]],
+        velocities: Sequence[np.ndarray],
+        instruction: str,
+    ) -> None:
+        """One episode: (ROS time s, positions [D]) and velocities [D] of each command."""
+        if not commands:
+            return
+        times_T = np.array([time_s for time_s, _ in commands])
+        self._episodes.append(
+            _Episode(
+                instruction=instruction,
+                times_T=times_T - times_T[0],
+                positions_TD=np.stack([positions for _, positions in commands]),
+                velocities_TD=np.stack(velocities),
+            )
+        )
+
+    def save(self, path: Path) -> None:
+        """Draw positions above and speeds below for each joint; for a base its speeds alone."""
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+
+        joints = self._embodiment.joints
+        columns = min(COLUMNS, len(joints))
+        rows = -(-len(joints) // columns)
+        size = (2.6 * columns, 4.6 * rows + 0.6)
+        figure, axes = pyplot.subplots(2 * rows, columns, figsize=size, squeeze=False)
+        for i in range(len(joints), rows * columns):
+            for axis in axes[2 * (i // columns) :][:2, i % columns]:
+                axis.set_axis_off()
+        for i, (joint, is_base) in enumerate(zip(joints, self._embodiment.base_D, strict=True)):
+            row, column = divmod(i, columns)
+            upper, lower = axes[2 * row][column], axes[2 * row + 1][column]
+            self._draw(joint, i, is_base, upper, lower)
+        handles, labels = axes[1][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8)
+        figure.suptitle(f"{self._embodiment.name}: commands sent, limits dashed", fontsize=10)
+        figure.tight_layout(rect=(0, 0.06 / rows, 1, 0.98))
+        figure.savefig(path, dpi=110)
+        pyplot.close(figure)
+
+    def _draw(self, joint: Joint, index: int, is_base: bool, upper, lower) -> None:
+        """One joint; the speed of a position is how fast it was seen to change."""
+        for episode in self._episodes:
+            positions_T, times_T = episode.positions_TD[:, index], episode.times_T
+            speeds_T = episode.velocities_TD[:, index]
+            if not is_base:
+                upper.plot(times_T, positions_T, linewidth=1.0)
+                speeds_T = np.gradient(positions_T, times_T) if len(times_T) > 1 else speeds_T
+            lower.plot(times_T, speeds_T, linewidth=0.8, label=episode.instruction)
+        limits = [(lower, (-joint.velocity, joint.velocity))]
+        if is_base:
+            upper.set_axis_off()
+        else:
+            limits.append((upper, (joint.lower, joint.upper)))
+            upper.set_ylabel(f"position, {joint.unit}", fontsize=7)
+        for axis, both in limits:
+            for limit in both:
+                axis.axhline(limit, color="tab:red", linestyle="--", linewidth=0.8)
+            axis.tick_params(labelsize=7)
+        upper.set_title(joint.name, fontsize=9)
+        lower.set_ylabel(f"speed, {joint.unit}/s", fontsize=7)
+        lower.set_xlabel("time, s", fontsize=7)

@@ -1,0 +1,89 @@
+"""report.md and report.json."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .bars import Results, Verdict
+from .origin import code_version, machine
+from .pictures import Pictures
+from .plan import Plan
+from .tables import bars_table, mistakes_table, section_table
+
+CHART = "success.png"
+
+
+def write_markdown(
+    path: Path,
+    plan: Plan,
+    results: Results,
+    verdicts: Sequence[Verdict],
+    pictures: Mapping[str, Pictures],
+    minutes: float,
+) -> None:
+    """The report for people; pictures are linked relative to it."""
+    parts = [
+        "# Results\n",
+        _origin(plan, minutes),
+        f"![Success with intervals]({CHART})\n",
+        *(section_table(section, plan, results).markdown() for section in plan.sections),
+    ]
+    if verdicts:
+        parts.append(bars_table(verdicts).markdown())
+    parts.append(mistakes_table(results).markdown())
+    parts += [_robot(name, drawn) for name, drawn in pictures.items()]
+    path.write_text("\n".join(parts))
+
+
+def _origin(plan: Plan, minutes: float) -> str:
+    last = plan.seed + plan.episodes - 1
+    return (
+        f"{plan.episodes} episodes in each cell, scenes of seeds {plan.seed} to {last}, which no "
+        "training uses; 95 % intervals (Wilson). Chance is the success of a policy that does any "
+        "of what can be asked for in a scene without reading.\n\n"
+        f"Code {code_version()}; {machine()}; this run took {minutes:.0f} minutes.\n"
+    )
+
+
+def _robot(name: str, drawn: Pictures) -> str:
+    looking = drawn.looking
+    low, high = looking.interval
+    lines = [
+        f"## {name}, {drawn.task}\n",
+        "Does it look at what is named? Of how much the chunk changes when either of two objects "
+        f"is hidden, **{100 * looking.share:.0f} %** ({100 * low:.0f} to {100 * high:.0f}) is due "
+        f"to the one that the sentence names; {looking.n} scenes, each told both sentences; 50 % "
+        "is a policy that does not read.\n",
+    ]
+    for file, what in drawn.files.items():
+        mark = "" if file.endswith(".mp4") else "!"
+        lines.append(f"{mark}[{name}: {what}]({name}/{file})\n")
+    return "\n".join(lines)
+
+
+def write_json(
+    path: Path,
+    plan: Plan,
+    results: Results,
+    verdicts: Sequence[Verdict],
+    pictures: Mapping[str, Pictures],
+) -> None:
+    """The same for programs; episodes are in cells/."""
+    content = {
+        "code": code_version(),
+        "machine": machine(),
+        "plan": plan.model_dump(mode="json"),
+        "cells": [
+            {
+                "robot": robot,
+                "task": task,
+                **variant.model_dump(),
+                **{key: value for key, value in summary.items() if key != "episodes"},
+            }
+            for (robot, task, variant), summary in results.items()
+        ],
+        "bars": [dataclasses.asdict(verdict) for verdict in verdicts],
+        "pictures": {name: dataclasses.asdict(drawn) for name, drawn in pictures.items()},
+    }
+    path.write_text(json.dumps(content, indent=1))

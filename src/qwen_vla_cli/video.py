@@ -1,0 +1,74 @@
+"""Episodes as a video and as a film strip."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+VIEW_PX = 360
+"""Side of each camera's picture in the video."""
+CAPTION_PX, LINE_PX = 56, 24
+MARGIN_PX = 10
+STRIP_FRAMES = 4
+"""Moments of each episode in the film strip, from its start to its end."""
+
+
+class EpisodeVideo:
+    """An mp4 of all cameras side by side with a caption, and a film strip; a context manager."""
+
+    def __init__(self, path: Path, frame_rate_hz: float) -> None:
+        self._path, self._rate_hz = path, frame_rate_hz
+        self._episode: list[np.ndarray] = []
+        self._rows: list[np.ndarray] = []
+
+    def __enter__(self) -> "EpisodeVideo":
+        import imageio
+
+        self._writer = imageio.get_writer(
+            self._path, fps=self._rate_hz, codec="libx264", macro_block_size=8
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+
+    def add(self, images: Mapping[str, np.ndarray], caption: tuple[str, str]) -> None:
+        """Append one frame, with two lines of text above."""
+        views = [
+            cv2.resize(images[name], (VIEW_PX, VIEW_PX), interpolation=cv2.INTER_CUBIC)
+            for name in sorted(images)
+        ]
+        frame = np.concatenate(views, axis=1)
+        bar = np.full((CAPTION_PX, frame.shape[1], 3), 32, dtype=np.uint8)
+        for i, line in enumerate(caption, 1):
+            _write(bar, line, i * LINE_PX)
+        frame = np.concatenate([bar, frame])
+        self._writer.append_data(frame)
+        half = (frame.shape[1] // 2, frame.shape[0] // 2)
+        self._episode.append(cv2.resize(frame, half, interpolation=cv2.INTER_AREA))
+
+    def end_episode(self) -> None:
+        """Add a row to the film strip: the frames since the last one."""
+        moments = np.linspace(0, len(self._episode) - 1, STRIP_FRAMES).round().astype(int)
+        self._rows.append(np.concatenate([self._episode[k] for k in moments], axis=1))
+        self._episode = []
+
+    def save_strip(self, path: Path) -> None:
+        """Write the film strip, a row per episode."""
+        strip = np.concatenate(self._rows)
+        cv2.imwrite(str(path), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
+
+
+def _write(bar: np.ndarray, line: str, bottom_px: int) -> None:
+    """A line of text, as large as fits."""
+    (width, _), _ = cv2.getTextSize(line, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 1)
+    scale = 0.6 * min(1.0, (bar.shape[1] - 2 * MARGIN_PX) / max(width, 1))
+    place, colour = (MARGIN_PX, bottom_px - 4), (235, 235, 235)
+    cv2.putText(bar, line, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)

@@ -1,0 +1,111 @@
+"""The whole report of the shipped WidowX policy, small."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from qwen_vla_cli.report import make_report
+from qwen_vla_cli.report.denoising import chunk_paths
+from qwen_vla_cli.report.looking import Looking, first_observation
+from qwen_vla_cli.report.pictures import Pictures
+from qwen_vla_cli.stage import Candidate, Stage
+from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_sim.tasks.task import Shift
+from qwen_vla_sim.worlds.tool_paths import tool_paths
+
+WIDOWX = embodiments_directory() / "widowx.yaml"
+PLAN = {
+    "episodes": 2,
+    "scenes": 2,
+    "checkpoints": {"specialist": "shipped"},
+    "robots": {"widowx": {"tasks": ["pick_up"], "wrong_sentence": "aloha"}},
+    "sections": [
+        {
+            "title": "Colours",
+            "checkpoints": ["specialist"],
+            "shifts": ["in_distribution", "colour"],
+        }
+    ],
+    "bars": {"checkpoint": "specialist", "at_least": {"widowx": {"pick_up": 0.01}}},
+}
+
+
+def candidate(told=WIDOWX):
+    folder = shipped_checkpoint("widowx")
+    return Candidate(embodiment=WIDOWX, task="pick_up", checkpoint=folder, told=told)
+
+
+@pytest.fixture(scope="module")
+def stage():
+    stage = Stage(candidate())
+    yield stage
+    stage.world.close()
+
+
+def test_when_an_episode_is_repeated_after_another_expect_the_same_again(stage):
+    scenes = [stage.task.sample(0), stage.task.sample(1, Shift.COLOUR)]
+    first, other, again = (stage.run(scenes[i]) for i in (0, 1, 0))
+    assert {**first, "wall_s": 0} == {**again, "wall_s": 0} != {**other, "wall_s": 0}
+
+
+def test_when_a_candidate_is_told_another_sentence_or_none_expect_it_in_its_prompt(stage):
+    def prompt(told):
+        other = Stage(candidate(told))
+        other.world.close()
+        processor = other.policy.processor
+        return processor.tokenizer.decode(processor.tokens("pick up the red block", np.zeros(7)))
+
+    right = prompt(WIDOWX)
+    wrong, none = prompt(embodiments_directory() / "aloha.yaml"), prompt(None)
+    assert "The robot is widowX with single arm" in right
+    assert "The robot is aloha with dual arms" in wrong
+    assert "The robot" not in none and none.endswith("pick up the red block.")
+
+
+def test_when_denoising_is_drawn_expect_its_paths_to_end_at_the_chunk_that_is_sent(stage):
+    scene = stage.task.sample(5)
+    steps = chunk_paths(stage, scene, scene.instruction)
+    stage.policy.runtime.reseed(scene.seed)
+    observation = first_observation(stage, scene)
+    actions_HC = stage.policy.infer(observation)
+    chunk = stage.codec.decode(actions_HC, observation.commanded_D, 0.0)
+    (sent,) = tool_paths(stage.world, chunk.positions_TD).values()
+    (drawn,) = steps[-1].values()
+    np.testing.assert_allclose(drawn, sent, atol=1e-3)
+    block = stage.world.body_position(stage.task.target(scene, scene.instruction))
+    away_m = [np.linalg.norm(path - block, axis=1).min() for (path,) in map(dict.values, steps)]
+    assert away_m[-1] < 0.02 < away_m[0]  # noise leads nowhere, the chunk to the named block
+
+
+@pytest.mark.timeout(300)  # two processes that load torch, on a busy machine
+def test_when_a_report_is_made_expect_tables_pictures_and_nothing_to_run_twice(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("qwen_vla_cli.report.looking.PATCH", 1 / 3)  # coarse maps are quick
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(yaml.safe_dump(PLAN))
+    make_report(plan, tmp_path / "out", workers=1)
+    assert "4 episodes, about" in capsys.readouterr().out
+    text, kept = (tmp_path / "out" / "report.md").read_text(), read(tmp_path / "out" / "cells")
+    assert "| widowx pick_up |" in text and "n 2" in text and "not met" not in text
+    for link in [part.partition(")")[0] for part in text.split("](")[1:]]:
+        assert (tmp_path / "out" / link).stat().st_size > 1000
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [cell["shift"] for cell in report["cells"]] == ["in_distribution", "colour"]
+    assert 0.0 < report["pictures"]["widowx"]["looking"]["share"] < 1.0
+    for picture in ("success.png", "widowx/denoising.png", "widowx/looking.png"):
+        assert 400 < cv2.imread(str(tmp_path / "out" / picture)).shape[1] <= 1000
+
+    monkeypatch.setattr("qwen_vla_cli.report.measure.Stage", None)  # whoever runs one more fails
+    drawn = Pictures(task="pick_up", files={}, looking=Looking(share=0.5, interval=(0, 1), n=2))
+    monkeypatch.setattr("qwen_vla_cli.report.pictures.draw_pictures", lambda *_: drawn)
+    make_report(plan, tmp_path / "out", workers=1)
+    assert read(tmp_path / "out" / "cells") == kept
+
+
+def read(folder: Path):
+    return {path.name: path.read_text() for path in folder.iterdir()}
