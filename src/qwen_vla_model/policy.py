@@ -124,8 +124,15 @@ class QwenVlaPolicy:
 
     @property
     def slow_reason(self) -> str:
-        """What to install so that this device is not slowed down; empty where nothing is."""
-        return slow_delta_net_reason(self.runtime.device)
+        """What slows this device down, and what to do about it; empty where nothing does."""
+        device, expert = self.runtime.device, self.runtime.model.expert
+        reasons = [slow_delta_net_reason(device)]
+        if device.type == "cuda" and expert.context_in.weight.dtype == torch.float32:
+            reasons.append(
+                "weights are held as float32, which a GPU multiplies several times slower than "
+                "bfloat16; set weights to bfloat16"
+            )
+        return "; ".join(filter(None, reasons))
 
     def diagnostics(self) -> dict[str, object]:
         """How the last chunk was computed."""

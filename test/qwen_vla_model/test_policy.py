@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from micro_processor import micro_processor
 from qwen_vla_core.errors import NonFiniteError, ObservationError
@@ -134,3 +135,12 @@ def test_when_shapes_are_fixed_expect_the_same_chunks_and_fallbacks_only_where_t
         assert told["path"] == "eager" and words in told["why_eager"]
     assert told["eager_fallbacks"] == 2
     assert list(fixed.runtime._fixed.values()) == prepared  # nothing was prepared since
+
+
+def test_when_a_gpu_holds_float32_expect_it_said_and_on_a_cpu_nothing():
+    slow = policy()
+    assert slow.slow_reason == ""
+    slow.runtime.device = torch.device("cuda")
+    assert "set weights to bfloat16" in slow.slow_reason
+    slow.runtime.model.bfloat16()
+    assert "bfloat16" not in slow.slow_reason
