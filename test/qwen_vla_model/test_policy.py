@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from micro_processor import micro_processor
-from qwen_vla_core.errors import NonFiniteError, ObservationError
+from qwen_vla_core.errors import ChunkError, NonFiniteError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.types import Observation
 from qwen_vla_model.action_space import ActionSpace, relations_of
@@ -102,6 +102,23 @@ def test_when_a_prefix_is_committed_expect_the_chunk_to_begin_with_it(prefix_ste
     told = Prefix(actions_NC=actions.astype(np.float32), committed=2)
     answer = policy(prefix_steps=prefix_steps).infer(observation(), told)
     np.testing.assert_array_equal(answer[:2], told.actions_NC[:2])
+
+
+@pytest.mark.parametrize("prefix_steps", [0, 3])
+def test_when_a_robot_plans_fewer_steps_than_the_model_expect_chunks_and_prefixes_of_its_own(
+    prefix_steps,
+):
+    short = robot(two_arms_text().replace("horizon: 16", "horizon: 8"))
+    model, processor = micro_processor(short, prefix_steps=prefix_steps)
+    space = ActionSpace(relations=relations_of(short), q01=(-0.1,) * 6, q99=(0.1,) * 6)
+    seen = observation(images={"front": picture(30)}, history={})
+    actions = np.tile(processor.codec.still(COMMANDED_D), (8, 1)).astype(np.float32)
+    whole, none_left = (Prefix(actions_NC=actions, committed=n) for n in (2, 8))
+    answer = QwenVlaPolicy(model, processor, space).infer(seen, whole)
+    assert answer.shape == (8, 6)
+    np.testing.assert_array_equal(answer[:2], actions[:2])
+    with pytest.raises(ChunkError, match="8 committed"):
+        QwenVlaPolicy(model, processor, space).infer(seen, none_left)
 
 
 def test_when_the_command_is_not_finite_expect_refusal():
