@@ -13,7 +13,15 @@ from ..precision import compute_dtype, is_quantised, quantise, require_memory
 from ..runtime import compiled, peak_mib
 from .bound import bounds, nbytes
 from .machine import describe, rates
-from .passes import Shape, captured, our_stages, plain_stages, random_inputs, random_model
+from .passes import (
+    Shape,
+    captured,
+    check_size,
+    our_stages,
+    plain_stages,
+    random_inputs,
+    random_model,
+)
 from .timing import measure, warm_up
 
 CONFIGS: dict[str, Callable[[], QwenVlaConfig]] = {
@@ -60,7 +68,12 @@ class Case:
 def by_path(
     name: str, config: QwenVlaConfig, shape: Shape, device: str, paths: Sequence[str]
 ) -> list[Case]:
-    """One configuration on every path."""
+    """One configuration on every path.
+
+    Raises:
+        ValueError: views of that size do not fit the model.
+    """
+    check_size(config, shape)
     return [
         Case(
             label=path,

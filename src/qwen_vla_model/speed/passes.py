@@ -57,16 +57,21 @@ def random_model(config: QwenVlaConfig, device: torch.device, dtype: torch.dtype
     return model.eval().requires_grad_(False)
 
 
-def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device) -> Inputs:
-    """Room for an observation; its pictures are filled in by a pass.
+def check_size(config: QwenVlaConfig, shape: Shape) -> None:
+    """Refuse a view that is no whole number of image tokens.
 
     Raises:
-        ValueError: no whole number of image tokens has that size.
+        ValueError: it is not.
     """
     vision = config.backbone_config().vision_config
     unit = vision.patch_size * vision.spatial_merge_size
     if shape.size % unit:
         raise ValueError(f"size {shape.size} is no multiple of {unit}, the side of an image token")
+
+
+def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device) -> Inputs:
+    """Room for an observation; its pictures are filled in by a pass."""
+    vision = config.backbone_config().vision_config
     side = shape.size // vision.patch_size
     tokens = (side // vision.spatial_merge_size) ** 2
     values = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2

@@ -116,7 +116,7 @@ def test_when_a_gpu_is_measured_expect_everything_that_the_table_has_to_show():
 
 def test_when_the_size_is_no_whole_number_of_image_tokens_expect_it_named():
     with pytest.raises(ValueError, match="size 33 is no multiple of 16"):
-        random_inputs(micro_config(), replace(SHAPE, size=33), CPU)
+        by_path("tiny", micro_config(), replace(SHAPE, size=33), "cpu", ("eager",))
 
 
 @torch.inference_mode()
