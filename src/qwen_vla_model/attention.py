@@ -1,4 +1,4 @@
-"""Attention as both the vision tower and the action expert use it."""
+"""Attention (paper section 2.2), as both the vision tower and the action expert use it."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,7 @@
-"""Flow matching (paper section 2.4, equations 1, 2): tau = 1 is noise, tau = 0 the action."""
+"""Flow matching (paper section 2.4, equations 1, 2): tau = 1 is noise, tau = 0 the action.
+
+Letters of shapes: P prompts, D noise draws for each, chunks of H steps with K channels.
+"""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -16,6 +19,7 @@ class SigmoidNormal(BaseModel):
     std: PositiveFloat = 1.0
 
     def sample(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        """Values in (0, 1), float32 of a shape."""
         z = torch.randn(shape, generator=generator, device=generator.device)
         return torch.sigmoid(self.mean + self.std * z)
 
@@ -29,6 +33,7 @@ class Beta(BaseModel):
     beta: PositiveFloat = 1.5
 
     def sample(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        """Values in [0, 1], float32 of a shape."""
         a, b = (
             torch._standard_gamma(
                 torch.full(shape, value, device=generator.device), generator=generator
@@ -42,7 +47,7 @@ TauDistribution = Annotated[SigmoidNormal | Beta, Field(discriminator="kind")]
 
 
 def interpolate(actions: torch.Tensor, noise: torch.Tensor, tau: torch.Tensor) -> torch.Tensor:
-    """Y_tau = (1 - tau) Y0 + tau Y1; ``tau`` broadcasts over the trailing [H, K]."""
+    """Y_tau = (1 - tau) Y0 + tau Y1 [..., H, K], for one ``tau`` [...] each."""
     return torch.lerp(actions, noise, tau[..., None, None])
 
 

@@ -1,4 +1,8 @@
-"""Qwen-VLA (paper section 2): backbone, action expert, and the flow between noise and actions."""
+"""Qwen-VLA (paper section 2): backbone, action expert, and the flow between noise and actions.
+
+Letters of shapes: O observations, P prompts of L tokens with E channels each, D noise draws for
+each prompt, chunks of H steps with K channels.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace

@@ -1,4 +1,7 @@
-"""Camera pictures on their way into the vision tower, on the device where the model is."""
+"""Camera pictures on their way into the vision tower (paper section 2.2), on the model's device.
+
+Letters of shapes: N pictures; H and W, or height and width, are pixels, C colours.
+"""
 
 from functools import lru_cache
 

@@ -1,8 +1,9 @@
-"""A small byte-level BPE for ``qwen_vla_tiny``, trained on sentences of the kind robots are told.
+"""The tokens of prompts (paper section 2.3), and the tokenizer of ``qwen_vla_tiny``.
 
-Byte-level, so that any instruction encodes. The clauses of the paper's prompt that are the same
-for every robot are one token each: they carry no information, and on a CPU every token counts.
-A full-size checkpoint brings Qwen's own tokenizer instead; only the view tags are added to it.
+That is a small byte-level BPE, trained on sentences of the kind robots are told. Byte-level, so
+that any instruction encodes. The clauses of the paper's prompt that are the same for every robot
+are one token each: they carry no information, and on a CPU every token counts. A full-size
+checkpoint brings Qwen's own tokenizer instead; only the view tags are added to it.
 """
 
 import random
