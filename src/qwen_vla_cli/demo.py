@@ -1,22 +1,25 @@
 """Simulated robots, the control node and the policy as separate processes over DDS.
 
 Example:
-  qwen-vla demo
+  qwen-vla demo                             # every robot that the weights know, each of its tasks
   qwen-vla demo --embodiment widowx --episodes 3 --out out/demo
-  qwen-vla demo --instruction "pick up the green block"
+  qwen-vla demo --embodiment aloha --instruction "pick up the red cube with the left arm"
 
 Writes demo.mp4, demo.png, commands.png and summary.json for each embodiment. The exit status is 0
 when at least half of the episodes succeed, 1 when fewer do, 2 when something could not run. It
 stays on this machine and on a ROS domain of its own, so that it can never command a real robot.
+An instruction is told in the first scenes that ask for it. One that no task has words for is told
+in scenes of the robot's usual task: then it is shown what was done, and nobody judges it.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
@@ -26,6 +29,7 @@ from qwen_vla_ros.bringup import describe_bringup
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 
 from .arguments import not_negative, positive
+from .demo_episodes import DemoEpisode, asking_for, each_task, usual_scenes
 from .simulated_robot import SimulatedRobot, isolated_environment
 
 EPISODE_TIMEOUT_S = 25.0
@@ -41,9 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embodiment", default="all", help="name in embodiments/, YAML file, or all (all)"
     )
-    parser.add_argument("--episodes", type=positive, default=3, help="episodes per embodiment (3)")
+    parser.add_argument("--episodes", type=positive, default=1, help="episodes of each task (1)")
     parser.add_argument("--seed", type=not_negative, default=0, help="seed of the first scene (0)")
-    parser.add_argument("--instruction", help="what to do instead of each scene's own sentence")
+    parser.add_argument("--instruction", help="what to do; a scene that asks for it is looked for")
     parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="results (out/demo)")
 
@@ -53,24 +57,29 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.instruction is not None:
         check_instruction(arguments.instruction)
     robots = _robots(arguments.embodiment, arguments.checkpoint)
+    episodes = _episodes(arguments, [embodiment for _, embodiment, _ in robots])
     environment = isolated_environment()
     os.environ.update(environment)
     print(f"watch it with: ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']} ros2 topic list")
     outcomes = []
     for path, embodiment, checkpoint in robots:
-        outcomes += run_embodiment(arguments, path, embodiment, checkpoint)
-    successes = sum(outcome["success"] for outcome in outcomes)
-    print(f"{successes} of {len(outcomes)} episodes succeeded; see {arguments.out}")
-    return 0 if 2 * successes >= len(outcomes) else 1
+        if wanted := episodes[embodiment.name]:
+            out = arguments.out / embodiment.name
+            outcomes += run_embodiment(path, embodiment, checkpoint, wanted, out)
+    judged = [outcome["success"] for outcome in outcomes if outcome["success"] is not None]
+    print(f"{sum(judged)} of {len(judged)} judged episodes succeeded; see {arguments.out}")
+    return 0 if 2 * sum(judged) >= len(judged) else 1
 
 
 def _robots(name: str, checkpoint: Path | None) -> list[tuple[Path, Embodiment, Path]]:
     """The robots to run, each with its YAML file and weights.
 
     Raises:
-        QwenVlaError: there is no such robot, or it has no simulated world or no weights. Of all
-            robots, those are left out, and it is said which and why.
+        QwenVlaError: there is no such robot, or it has no simulated world, or no weights that know
+            it. Of all robots, those are left out, and it is said which and why.
     """
+    from qwen_vla_model.checkpoint import load_action_space
+
     folder = embodiments_directory()
     paths = sorted(folder.glob("*.yaml")) if name == "all" else [find_embodiment(name, folder)]
     robots = []
@@ -79,7 +88,9 @@ def _robots(name: str, checkpoint: Path | None) -> list[tuple[Path, Embodiment, 
         try:
             if embodiment.simulated_world is None:
                 raise EmbodimentError(f"{embodiment.name} has no simulated_world")
-            robots.append((path, embodiment, checkpoint or shipped_checkpoint(embodiment.name)))
+            weights = checkpoint or shipped_checkpoint(embodiment.name)
+            load_action_space(weights, embodiment)
+            robots.append((path, embodiment, weights))
         except QwenVlaError as error:
             if name != "all":
                 raise
@@ -89,15 +100,33 @@ def _robots(name: str, checkpoint: Path | None) -> list[tuple[Path, Embodiment, 
     return robots
 
 
+def _episodes(
+    arguments: argparse.Namespace, robots: Sequence[Embodiment]
+) -> dict[str, list[DemoEpisode]]:
+    """What each robot does; nothing, where only others have words for the instruction."""
+    sentence, count = arguments.instruction, (arguments.seed, arguments.episodes)
+    if sentence is None:
+        return {robot.name: each_task(robot, *count) for robot in robots}
+    found = {robot.name: asking_for(robot, sentence, *count) for robot in robots}
+    if any(found.values()):
+        return found
+    print(f"no scene asks for '{sentence}' in words of a task: nobody will judge it")
+    return {robot.name: usual_scenes(robot, sentence, *count) for robot in robots}
+
+
 def run_embodiment(
-    arguments: argparse.Namespace, path: Path, embodiment: Embodiment, checkpoint: Path
+    path: Path,
+    embodiment: Embodiment,
+    checkpoint: Path,
+    episodes: Sequence[DemoEpisode],
+    out: Path,
 ) -> list[dict]:
-    """All episodes of one robot; the results land in a folder of its name."""
+    """All episodes of one robot; the results land in ``out``."""
     from .command_picture import CommandPicture
     from .video import EpisodeVideo
 
-    out = arguments.out / embodiment.name
     out.mkdir(parents=True, exist_ok=True)
+    print(f"{embodiment.name}, {checkpoint}")
     nodes = describe_bringup(embodiment=str(path), checkpoint=str(checkpoint), use_sim=True)
     picture = CommandPicture(embodiment)
     outcomes = []
@@ -105,23 +134,19 @@ def run_embodiment(
         SimulatedRobot(embodiment, nodes, out / "log", _Progress()) as robot,
         EpisodeVideo(out / "demo.mp4", 1.0 / FRAME_PERIOD_S) as video,
     ):
-        for seed in range(arguments.seed, arguments.seed + arguments.episodes):
-            scene_instruction = robot.place(seed)
-            instruction = arguments.instruction or scene_instruction
+        for episode in episodes:
+            robot.place(episode.seed, episode.task)
             outcome = robot.carry_out(
-                instruction,
+                episode.instruction,
                 time_limit_s=EPISODE_TIMEOUT_S,
                 held_s=SUCCESS_HELD_S,
-                watch=_film(robot.operator, video, instruction),
+                watch=_film(robot.operator, video, episode.instruction),
             )
-            outcomes.append({"seed": seed, "instruction": instruction, **outcome})
-            picture.add(robot.operator.commands, robot.operator.velocities, instruction)
+            outcome["success"] = outcome["success"] if episode.judged else None
+            outcomes.append({**dataclasses.asdict(episode), **outcome})
+            picture.add(robot.operator.commands, robot.operator.velocities, episode.instruction)
             video.end_episode()
-            print(
-                f"  seed {seed}: {instruction}: "
-                f"{'success' if outcome['success'] else 'failure'} after "
-                f"{outcome['duration_s']:.1f} s (done: {outcome['done'] or 'nothing'})"
-            )
+            print(_line(episode, outcome))
         video.save_strip(out / "demo.png")
         diagnostics = robot.operator.diagnostics
     picture.save(out / "commands.png")
@@ -129,12 +154,20 @@ def run_embodiment(
         "embodiment": embodiment.name,
         "checkpoint": str(checkpoint),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "success_rate": sum(outcome["success"] for outcome in outcomes) / len(outcomes),
         "episodes": outcomes,
         "diagnostics": {name: values for name, (_, values) in diagnostics.items()},
     }
     (out / "summary.json").write_text(json.dumps(summary, indent=1))
     return outcomes
+
+
+def _line(episode: DemoEpisode, outcome: dict) -> str:
+    """An episode for a person."""
+    ending = {True: "success", False: "failure", None: "not judged"}[outcome["success"]]
+    return (
+        f"  {episode.task}, seed {episode.seed}: {episode.instruction}: {ending} after "
+        f"{outcome['duration_s']:.1f} s (done: {outcome['done'] or 'nothing'})"
+    )
 
 
 def _film(operator, video, instruction: str) -> Callable[[float], None]:

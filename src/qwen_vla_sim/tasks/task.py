@@ -7,13 +7,16 @@ has other sentences (``instructions``) with other right actions.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from qwen_vla_core.errors import InstructionError
 
 from ..worlds.world import Colour, Placement, World
+
+if TYPE_CHECKING:
+    from .wording import Wording
 
 FIRST_TRAINING_SEED = 10_000
 """Seeds below are for evaluation and never recorded."""
@@ -123,6 +126,7 @@ class Task(Protocol):
 
     name: str
     time_limit_s: float
+    wording: "Wording"
 
     def sample(self, seed: int, shift: Shift = Shift.NONE) -> Scene:
         """The scene of a seed. Needs no world; the same seed gives the same scene.
