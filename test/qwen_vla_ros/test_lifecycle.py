@@ -44,3 +44,24 @@ def test_when_a_node_is_cycled_twice_expect_the_same_connections_and_silence_whe
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
+
+
+@pytest.mark.parametrize(("weights", "reached"), [("bfloat16", True), ("int3", False)])
+def test_when_a_policy_is_asked_for_other_weights_expect_them_or_refusal(
+    weights, reached, ros_domain, capfd
+):
+    parameters = {"embodiment": "widowx", "checkpoint": shipped_checkpoint("widowx")}
+    parameters |= {"weights": weights, "autostart": "false"}
+    arguments = ["--ros-args"]
+    for key, value in parameters.items():
+        arguments += ["-p", f"{key}:={value}"]
+    rclpy.init(args=arguments, domain_id=ros_domain)
+    try:
+        node = PolicyNode()
+        assert (node.trigger_configure() == SUCCESS) == reached
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    told = capfd.readouterr().err
+    needed = "weights as bfloat16 need" if reached else "choose one of float32, bfloat16"
+    assert needed in told
