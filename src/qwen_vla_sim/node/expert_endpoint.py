@@ -38,8 +38,8 @@ class ExpertEndpoint:
         node.create_subscription(JointState, "control/command", self._on_command, 10)
 
     def work_in(self, expert: Expert) -> None:
-        """A new scene: what was asked for in the old one is no longer wanted."""
-        self._expert, self._instruction = expert, ""
+        """A new scene: what was asked for, and commanded, in the old one no longer counts."""
+        self._expert, self._instruction, self._commanded_D = expert, "", None
 
     def poll(self) -> None:
         """Publish the next chunk if it is due."""
