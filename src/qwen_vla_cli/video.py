@@ -7,8 +7,8 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-VIEW_PX = 360
-"""Side of each camera's picture in the video."""
+VIEW_PX = 352
+"""Side of the first camera's picture, divided among the others; in blocks of 8 like all sizes."""
 CAPTION_PX, LINE_PX = 56, 24
 MARGIN_PX = 10
 STRIP_FRAMES = 4
@@ -16,7 +16,7 @@ STRIP_FRAMES = 4
 
 
 class EpisodeVideo:
-    """An mp4 of all cameras side by side with a caption, and a film strip; a context manager."""
+    """An mp4 of all cameras with a caption, and a film strip; a context manager."""
 
     def __init__(self, path: Path, frame_rate_hz: float) -> None:
         self._path, self._rate_hz = path, frame_rate_hz
@@ -41,11 +41,7 @@ class EpisodeVideo:
 
     def add(self, images: Mapping[str, np.ndarray], caption: tuple[str, str]) -> None:
         """Append one frame, with two lines of text above."""
-        views = [
-            cv2.resize(images[name], (VIEW_PX, VIEW_PX), interpolation=cv2.INTER_CUBIC)
-            for name in sorted(images)
-        ]
-        frame = np.concatenate(views, axis=1)
+        frame = _side_by_side([images[name] for name in sorted(images)])
         bar = np.full((CAPTION_PX, frame.shape[1], 3), 32, dtype=np.uint8)
         for i, line in enumerate(caption, 1):
             _write(bar, line, i * LINE_PX)
@@ -64,6 +60,22 @@ class EpisodeVideo:
         """Write the film strip, a row per episode."""
         strip = np.concatenate(self._rows)
         cv2.imwrite(str(path), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
+
+
+def _side_by_side(images: list[np.ndarray]) -> np.ndarray:
+    """The first picture as it is, the others in a column beside it."""
+    first, *others = images
+    frame = _square(first, VIEW_PX)
+    if others:
+        side = VIEW_PX // len(others)
+        column = np.concatenate([_square(other, side) for other in others])
+        frame = np.concatenate([frame, column], axis=1)
+    return frame
+
+
+def _square(image: np.ndarray, side: int) -> np.ndarray:
+    how = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_CUBIC
+    return cv2.resize(image, (side, side), interpolation=how)
 
 
 def _write(bar: np.ndarray, line: str, bottom_px: int) -> None:

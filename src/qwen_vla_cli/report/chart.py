@@ -55,7 +55,8 @@ def _draw_section(axis, section: Section, plan: Plan, results: Results) -> None:
             if least := _bar(plan, robot, task, variant):
                 axis.hlines(100 * least, x - width / 2, x + width / 2, color="tab:red")
     axis.set(title=section.title, ylabel="success, %", ylim=(0, 118), yticks=range(0, 101, 25))
-    axis.set_xlim(-0.5, max(len(groups), FEWEST_GROUPS) - 0.5)
+    middle, half = (len(groups) - 1) / 2, max(len(groups), FEWEST_GROUPS) / 2
+    axis.set_xlim(middle - half, middle + half)
     axis.title.set(fontsize=10, fontweight="bold", ha="left", position=(0.0, 1.0))
     labels = [f"{robot}\n{task.replace('_', ' ')}" for robot, task in groups]
     axis.set_xticks(range(len(groups)), labels, fontsize=9)

@@ -93,7 +93,7 @@ def draw_failures(path: Path, stage: Stage, scenes: Sequence["Scene"]) -> None:
     columns = min(COLUMNS, len(some))
     rows = -(-len(some) // columns)
     figure, axes = pyplot.subplots(
-        rows, columns, figsize=(2.4 * columns, 3.1 * rows), squeeze=False, layout="constrained"
+        rows, columns, figsize=(2.4 * columns, 3.2 * rows), squeeze=False
     )
     camera = stage.codec.embodiment.cameras[0].name
     for axis in axes.flat:
@@ -107,5 +107,6 @@ def draw_failures(path: Path, stage: Stage, scenes: Sequence["Scene"]) -> None:
             fill(_ending(stage, scene, result), LINE),
         ]
         axis.set_title("\n".join(lines), fontsize=7.5, loc="left")
-    figure.savefig(path, dpi=110)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100, bbox_inches="tight")
     pyplot.close(figure)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..stage import Stage
 from .cells import Cell
-from .denoising import draw_denoising
+from .denoising import draw_denoising, scene_to_show
 from .films import draw_failures, film
-from .looking import Looking, draw_looking, measure_looking, two_sentences
+from .looking import Looking, draw_looking, measure_looking
 from .plan import IN_DISTRIBUTION, Plan
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def draw_pictures(
         draw_failures(folder / "failures.png", stage, failures)
         files["failures.png"] = "how failures end"
     scenes = [stage.task.sample(seed) for seed in range(plan.seed, plan.seed + plan.scenes)]
-    scene = next(scene for scene in scenes if two_sentences(stage, scene))
+    scene = scene_to_show(stage, scenes)
     draw_denoising(folder / "denoising.png", stage, scene)
     files["denoising.png"] = "a chunk on its way out of the noise, told two sentences"
     draw_looking(folder / "looking.png", stage, scene)
