@@ -29,6 +29,9 @@ from .episodes import directly, through_ros
 from .rates import summarize
 from .stage import Candidate
 
+AUTONOMY = "AUTONOMY"
+"""Mode of a robot that nothing stopped."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla evaluate`."""
@@ -155,6 +158,9 @@ def _measured(way: str, episodes: Iterable[dict], n: int) -> dict:
             progress.update()
     summary = summarize(results)
     print(report(way, summary))
+    for episode in results:
+        if not (mode := episode.get("mode", AUTONOMY)).startswith(AUTONOMY):
+            print(f"  seed {episode['seed']} was stopped, {mode}")
     return {**summary, "episodes": results}
 
 
