@@ -59,8 +59,13 @@ def work(codec, world, task, monkeypatch):
     return work
 
 
-def test_when_the_expert_drives_expect_the_named_thing_reached(task, work):
-    outcomes = [work(task.sample(seed)) for seed in range(900, 912)]
+def test_when_the_expert_drives_expect_the_named_thing_reached_and_nothing_touched(
+    task, work, world
+):
+    outcomes = []
+    for seed in range(900, 912):
+        outcomes.append(work(task.sample(seed)))
+        assert world.touching("base_link") == set()
     assert sum(outcome.success for outcome in outcomes) >= len(outcomes) - 1
 
 
@@ -85,12 +90,6 @@ def test_when_it_rushes_past_expect_no_success_before_it_stands(task, world):
     world.step(0.1)
     assert polar(np.append(before, 0.0), place)[0] < 0.95
     assert not task.judge(world, scene).success
-
-
-def test_when_it_drives_expect_nothing_touched(task, work, world):
-    for seed in range(5):
-        work(task.sample(seed))
-        assert world.touching("base_link") == set()
 
 
 def test_when_a_plan_is_made_expect_no_waypoint_beyond_what_the_model_can_say(task, world, codec):
