@@ -20,7 +20,7 @@ from .aloha_arm import START_FINGER_M, START_RAD, AlohaArm
 from .task import Scene
 
 HALF_M = CUBE_HALF_M | UNSEEN_CUBE_HALF_M
-MEETING_M = np.array([0.87, 0.0, 0.24])
+MEETING_M = np.array([0.82, 0.0, 0.22])
 """Where a cube is handed over: between both arms, above what stands on the table."""
 OPEN_M, CLOSED_M = 0.055, 0.021
 """Commanded finger positions; cubes stop the fingers before they are closed."""
