@@ -5,7 +5,6 @@ is already, measure.py runs the rest, bars.py judges; tables.py, chart.py and wr
 paper, pictures.py shows robots from outside.
 """
 
-import time
 from pathlib import Path
 
 from .bars import judge
@@ -26,7 +25,6 @@ def make_report(plan_path: Path, out: Path, workers: int) -> None:
     from .pictures import draw_pictures
     from .write import CHART, write_json, write_markdown
 
-    begin_s = time.monotonic()
     plan = load_plan(plan_path)
     cells = enumerate_cells(plan)
     seeds = range(plan.seed, plan.seed + plan.episodes)
@@ -45,8 +43,7 @@ def make_report(plan_path: Path, out: Path, workers: int) -> None:
         print(f"{robot}: pictures", flush=True)
         pictures[robot] = draw_pictures(out / robot, plan, shown)
     verdicts = judge(plan.bars, results, _sizes_mb(plan)) if plan.bars else []
-    minutes = (time.monotonic() - begin_s) / 60
-    write_markdown(out / "report.md", plan, results, verdicts, pictures, minutes)
+    write_markdown(out / "report.md", plan, results, verdicts, pictures)
     write_json(out / "report.json", plan, results, verdicts, pictures)
 
 

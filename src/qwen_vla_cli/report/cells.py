@@ -13,6 +13,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 
 from ..stage import Candidate
+from .origin import code_version
 from .plan import SHIPPED, Plan, Robot, Variant
 
 
@@ -153,6 +154,7 @@ class Store:
             "task": cell.task,
             **cell.variant.model_dump(),
             "key": cell.key,
+            "code": code_version(),
             "episodes": [episodes[seed] for seed in sorted(episodes)],
         }
         temporary = path.with_suffix(".partial")

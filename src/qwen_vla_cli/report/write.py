@@ -20,12 +20,11 @@ def write_markdown(
     results: Results,
     verdicts: Sequence[Verdict],
     pictures: Mapping[str, Pictures],
-    minutes: float,
 ) -> None:
     """The report for people; pictures are linked relative to it."""
     parts = [
         "# Results\n",
-        _origin(plan, minutes),
+        _origin(plan, results),
         f"![Success with intervals]({CHART})\n",
         *(section_table(section, plan, results).markdown() for section in plan.sections),
     ]
@@ -36,13 +35,15 @@ def write_markdown(
     path.write_text("\n".join(parts))
 
 
-def _origin(plan: Plan, minutes: float) -> str:
+def _origin(plan: Plan, results: Results) -> str:
     last = plan.seed + plan.episodes - 1
+    lasted_s = sum(e["wall_s"] for summary in results.values() for e in summary["episodes"])
     return (
         f"{plan.episodes} episodes in each cell, scenes of seeds {plan.seed} to {last}, which no "
         "training uses; 95 % intervals (Wilson). Chance is the success of a policy that does any "
         "of what can be asked for in a scene without reading.\n\n"
-        f"Code {code_version()}; {machine()}; this run took {minutes:.0f} minutes.\n"
+        f"Code {code_version()}; {machine()}. One after the other the episodes would have taken "
+        f"{lasted_s / 60:.0f} minutes.\n"
     )
 
 
