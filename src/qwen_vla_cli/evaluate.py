@@ -72,9 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write every episode and the summary here")
     parser.add_argument(
         "--report",
-        type=Path,
         nargs="?",
-        const=share_directory() / "config" / "report.yaml",
+        const="",
         metavar="PLAN",
         help="measure what a plan says instead (config/report.yaml), with --workers and --out",
     )
@@ -88,7 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report is not None:
         from .report import make_report
 
-        make_report(arguments.report, arguments.out, arguments.workers)
+        shipped = share_directory() / "config" / "report.yaml"
+        make_report(Path(arguments.report or shipped), arguments.out, arguments.workers)
         print(f"see {arguments.out / 'report.md'}")
         return 0
     from qwen_vla_sim.registry import find_tasks

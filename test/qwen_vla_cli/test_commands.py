@@ -65,6 +65,7 @@ def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
         (("evaluate", "--task", "juggle"), "no task 'juggle'; there are pick_up"),
         (("evaluate", "--shift", "gravity"), "choose one of in_distribution, colour"),
         (("evaluate", "--seed", "-1"), "--seed"),
+        (("evaluate", "--report", "nowhere.yaml"), "nowhere.yaml"),
         (("demo", "--episodes", "0"), "--episodes"),
         (("demo", "--instruction", ""), "empty"),
         (("demo", "--instruction", "x" * 100_000), "100000 characters"),
