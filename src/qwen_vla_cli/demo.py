@@ -1,7 +1,7 @@
 """Simulated robots, the control node and the policy as separate processes over DDS.
 
 Example:
-  qwen-vla demo                             # every robot that the weights know, each of its tasks
+  qwen-vla demo                             # every robot and task that the weights know
   qwen-vla demo --embodiment widowx --episodes 3 --out out/demo
   qwen-vla demo --embodiment aloha --instruction "pick up the red cube with the left arm"
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embodiment", default="all", help="name in embodiments/, YAML file, or all (all)"
     )
-    parser.add_argument("--episodes", type=positive, default=1, help="episodes of each task (1)")
+    parser.add_argument("--episodes", type=positive, default=3, help="episodes of each task (3)")
     parser.add_argument("--seed", type=not_negative, default=0, help="seed of the first scene (0)")
     parser.add_argument("--instruction", help="what to do; a scene that asks for it is looked for")
     parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.instruction is not None:
         check_instruction(arguments.instruction)
     robots = _robots(arguments.embodiment, arguments.checkpoint)
-    episodes = _episodes(arguments, [embodiment for _, embodiment, _ in robots])
+    episodes = _episodes(arguments, robots)
     environment = isolated_environment()
     os.environ.update(environment)
     print(f"watch it with: ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']} ros2 topic list")
@@ -101,12 +101,18 @@ def _robots(name: str, checkpoint: Path | None) -> list[tuple[Path, Embodiment, 
 
 
 def _episodes(
-    arguments: argparse.Namespace, robots: Sequence[Embodiment]
+    arguments: argparse.Namespace, known: Sequence[tuple[Path, Embodiment, Path]]
 ) -> dict[str, list[DemoEpisode]]:
     """What each robot does; nothing, where only others have words for the instruction."""
     sentence, count = arguments.instruction, (arguments.seed, arguments.episodes)
     if sentence is None:
-        return {robot.name: each_task(robot, *count) for robot in robots}
+        from qwen_vla_model.checkpoint import load_instructions
+
+        return {
+            robot.name: each_task(robot, *count, told=load_instructions(weights, robot))
+            for _, robot, weights in known
+        }
+    robots = [robot for _, robot, _ in known]
     found = {robot.name: asking_for(robot, sentence, *count) for robot in robots}
     if any(found.values()):
         return found

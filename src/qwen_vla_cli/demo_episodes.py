@@ -1,6 +1,6 @@
 """Which episodes a demo shows: one of each task, or scenes that ask for a given sentence."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -27,14 +27,22 @@ class DemoEpisode:
     judged: bool = True
 
 
-def each_task(embodiment: Embodiment, seed: int, episodes: int) -> list[DemoEpisode]:
-    """Some episodes of every task of a robot, from ``seed`` on."""
+def each_task(
+    embodiment: Embodiment, seed: int, episodes: int, told: Collection[str]
+) -> list[DemoEpisode]:
+    """Some episodes of every task of a robot, from ``seed`` on.
+
+    Args:
+        told: the sentences that the weights were trained on; scenes that ask for something else
+            are left out.
+    """
     from qwen_vla_sim.registry import find_tasks
 
     return [
         DemoEpisode(task=task.name, seed=s, instruction=task.sample(s).instruction)
         for task in find_tasks(embodiment, None)
         for s in range(seed, seed + episodes)
+        if task.sample(s).instruction in told
     ]
 
 

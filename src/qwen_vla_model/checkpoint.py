@@ -69,12 +69,23 @@ def _convention(embodiment: Embodiment, group: Group) -> str:
     return f"{action.convention} {action.rotation} {tags.get(action.frame_name, 'base')}"
 
 
-def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
-    """How the checkpoint encodes the actions of a robot; reads no weight.
+def load_instructions(folder: Path, embodiment: Embodiment) -> frozenset[str]:
+    """Every sentence that a robot was told in training; reads no weight.
 
     Raises:
-        CheckpointError: the robot is unknown, or something about it differs from training.
+        CheckpointError: the robot is unknown, or the checkpoint does not say.
     """
+    instructions = _known(folder, embodiment).get("instructions")
+    if not isinstance(instructions, list) or not all(isinstance(i, str) for i in instructions):
+        raise CheckpointError(
+            f"{folder / EMBODIMENTS}: {embodiment.name}: 'instructions' does not list the "
+            "sentences of its training"
+        )
+    return frozenset(instructions)
+
+
+def _known(folder: Path, embodiment: Embodiment) -> dict[str, Any]:
+    """What a checkpoint remembers of a robot."""
     known = read_json(folder / EMBODIMENTS)
     if embodiment.name not in known:
         raise CheckpointError(
@@ -83,6 +94,16 @@ def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
     trained = known[embodiment.name]
     if not isinstance(trained, dict):
         raise CheckpointError(f"{folder / EMBODIMENTS}: {embodiment.name} is no JSON object")
+    return trained
+
+
+def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
+    """How the checkpoint encodes the actions of a robot; reads no weight.
+
+    Raises:
+        CheckpointError: the robot is unknown, or something about it differs from training.
+    """
+    trained = _known(folder, embodiment)
     for key, value in embodiment_signature(embodiment).items():
         if trained.get(key) != value:
             raise CheckpointError(

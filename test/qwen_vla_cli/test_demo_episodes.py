@@ -4,7 +4,8 @@ import pytest
 
 from qwen_vla_cli.demo_episodes import asking_for, each_task, usual_scenes
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_ros.resources import embodiments_directory
+from qwen_vla_model.checkpoint import load_instructions
+from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 from qwen_vla_sim.registry import find_tasks
 
 SENTENCES = {
@@ -21,10 +22,18 @@ def robot(name):
 @pytest.mark.parametrize("name", SENTENCES)
 def test_when_nothing_is_asked_for_expect_every_task_with_its_scenes_own_sentence(name):
     tasks = find_tasks(robot(name), None)
-    shown = each_task(robot(name), seed=7, episodes=2)
+    told = {task.sample(seed).instruction for task in tasks for seed in (7, 8)}
+    shown = each_task(robot(name), seed=7, episodes=2, told=told)
     assert [(e.task, e.seed) for e in shown] == [(t.name, s) for t in tasks for s in (7, 8)]
     assert all(e.judged for e in shown)
     assert shown[1].instruction == tasks[0].sample(8).instruction
+
+
+def test_when_weights_were_trained_on_one_task_expect_no_scene_of_another():
+    widowx = robot("widowx")
+    told = load_instructions(shipped_checkpoint("widowx"), widowx)
+    shown = each_task(widowx, seed=0, episodes=3, told=told)
+    assert [(e.task, e.seed) for e in shown] == [("pick_up", seed) for seed in range(3)]
 
 
 @pytest.mark.parametrize("name", SENTENCES)

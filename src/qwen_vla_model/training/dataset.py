@@ -77,6 +77,11 @@ class EpisodeDataset:
             codec.embodiment, codec.normalize_actions(chunks_NHC), codec.still(commanded_ND)
         )
 
+    @property
+    def instructions(self) -> set[str]:
+        """Every sentence of the episodes."""
+        return {sentence for episode, *_ in self.steps for sentence in episode.instructions}
+
     def __len__(self) -> int:
         return len(self.steps)
 

@@ -82,6 +82,7 @@ class Mixture:
             name: {
                 **embodiment_signature(data.processor.embodiment),
                 "action_space": data.space.model_dump(),
+                "instructions": sorted(data.instructions),
             }
             for name, data in self.learned.items()
         }

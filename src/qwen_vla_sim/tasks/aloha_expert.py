@@ -43,8 +43,8 @@ SPEED_RAD_S, CAREFUL_RAD_S = 1.1, 0.6
 """Of the fastest joint, well below its limit; the second near cubes."""
 BRAKING_RAD_S2 = 3.0
 """Motions end softly: never faster than what this stops within the remaining way."""
-FINGER_M_S = 0.04
-"""What the current-limited gripper makes."""
+FINGER_M_S = 0.03
+"""Less than the current-limited gripper makes (0.04), so that no plan lifts before it holds."""
 
 _CENTRED_M, _FUNNEL = 0.006, 0.12
 """How far off a gripper may be sideways, at the cube and for each metre before it."""
@@ -53,7 +53,7 @@ _ALIGNED = 0.985
 _ARRIVED_M = 0.004
 _WIDE_M = 0.008
 """Open fingers are this far from both sides of a cube or more before they pass it."""
-_HELD_MARGIN_M = 0.0015
+_HELD_MARGIN_M = 0.001
 _AROUND_M = np.array([0.016, 0.012, 0.016])
 """A cube this near to its place in the hand, along the tool's axes, is between the fingers."""
 
