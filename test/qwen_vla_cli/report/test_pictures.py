@@ -54,7 +54,7 @@ def stage(request, untrained):
 def test_when_a_robot_is_looked_at_expect_all_its_pictures(stage, tmp_path, monkeypatch):
     monkeypatch.setattr("qwen_vla_cli.report.looking.PATCH", 1 / 2)  # coarse maps are quick
     monkeypatch.setattr(stage.task, "time_limit_s", 1.0)
-    scenes = [stage.task.sample(seed) for seed in range(3)]
+    scenes = [stage.task.sample(seed) for seed in range(2)]
     scene = scene_to_show(stage, scenes)
     sentences = two_sentences(stage, scene)
     assert len({stage.task.target(scene, sentence) for sentence in sentences}) == 2
