@@ -46,7 +46,7 @@ BRAKING_RAD_S2 = 3.0
 FINGER_M_S = 0.03
 """Less than the current-limited gripper makes (0.04), so that no plan lifts before it holds."""
 
-_CENTRED_M, _FUNNEL = 0.006, 0.12
+_CENTRED_M, _FUNNEL = 0.006, 0.03
 """How far off a gripper may be sideways, at the cube and for each metre before it."""
 _ALIGNED = 0.985
 """Cosine of the largest angle between where fingers point and where they should."""
