@@ -69,7 +69,8 @@ def test_when_the_base_is_driven_expect_odometry_at_20_hz_and_a_stop_when_comman
     assert robot.wait(lambda: abs(last(robot).twist.twist.linear.x) < 0.01, 2.0)
     wrong = Twist()
     wrong.linear.x = float("nan")
-    robot.command.publish(wrong)
+    # More than once: the base keeps one command only, and the turn would take its place.
+    assert not drive(robot, wrong, lambda: abs(last(robot).twist.twist.linear.x) > 0.01, 0.5)
     turn = Twist()
     turn.angular.z = 0.5
     assert drive(robot, turn, lambda: last(robot).pose.pose.orientation.z > 0.1)
