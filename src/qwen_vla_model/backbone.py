@@ -84,7 +84,7 @@ class Backbone(Qwen3_5Model):
         if key not in self._layouts:
             image = torch.zeros(1, L, dtype=torch.int)
             image[0, list(image_at)] = 1
-            thw = torch.tensor([[1, *grid] for grid in grids])
+            thw = torch.tensor([[1, *grid] for grid in grids]).view(-1, 3)
             positions, _ = self.get_rope_index(torch.zeros(1, L, dtype=torch.long), image, thw)
             self._layouts[key] = positions.to(device)
         return self._layouts[key].expand(-1, P, -1)
@@ -104,7 +104,9 @@ class Backbone(Qwen3_5Model):
         """
         key = ("images", image_at, input_ids_PL.device)
         if key not in self._layouts:
-            self._layouts[key] = torch.tensor(image_at, device=input_ids_PL.device)
+            self._layouts[key] = torch.tensor(
+                image_at, dtype=torch.long, device=input_ids_PL.device
+            )
         embeds = self.language_model.embed_tokens(input_ids_PL)
         embeds = embeds.index_copy(1, self._layouts[key], images_PIE.to(embeds.dtype))
         return self.language_model(

@@ -83,6 +83,9 @@ class QwenVla(nn.Module):
 
     def encode_views(self, inputs: Inputs) -> torch.Tensor:
         """Image tokens [O, all views, E]; views of one size go through the tower together."""
+        if not inputs.grids:  # language-to-action pretraining
+            words = self.backbone.language_model.embed_tokens.weight
+            return words.new_zeros(len(inputs.observation_P), 0, words.shape[1])
         tokens = {}
         for grid in set(inputs.grids):
             views = [i for i, g in enumerate(inputs.grids) if g == grid]

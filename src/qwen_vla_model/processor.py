@@ -26,6 +26,7 @@ class Processor:
     """Everything between the robot's units and the network's tensors, for one embodiment.
 
     Attributes:
+        pad: the token of padding.
         pad_to: tokens that every prompt is padded to, with a mask; 0 for the longest of a batch.
         told: whose sentence the prompt tells; None for no sentence. It is the robot's own, except
             to measure what the sentence is worth.
@@ -41,7 +42,7 @@ class Processor:
         self.told: Embodiment | None = embodiment
         self._patch, self._merge = vision.patch_size, vision.spatial_merge_size
         self._vision = vision
-        self._pad, self._image = tokenizer.convert_tokens_to_ids([PAD, IMAGE])
+        self.pad, self._image = tokenizer.convert_tokens_to_ids([PAD, IMAGE])
         self.grids: tuple[Grid, ...] = tuple(
             (camera.height // self._patch, camera.width // self._patch)
             for camera in embodiment.cameras
@@ -110,6 +111,7 @@ class Processor:
         observation_P: Sequence[int],
         instructions: Sequence[str],
         states_PS: np.ndarray,
+        answers: Sequence[str] | None = None,
     ) -> Inputs:
         """Assemble a batch.
 
@@ -118,6 +120,7 @@ class Processor:
                 frames, oldest first; None where an optional camera has no picture.
             observation_P: the observation of each prompt.
             states_PS: native states of each prompt.
+            answers: to each prompt, in training. They stand behind it, outside of the mask.
         """
         states_PS = self.codec.normalize_state(states_PS)
         seen = [view is not None for view in images]
@@ -127,9 +130,11 @@ class Processor:
             for grid, view in compress(zip(self.grids, images, strict=True), seen)
             for frame_OHWC in view.unbind(1)
         ]
-        length = max(self.pad_to, *(len(row) for row in rows))
-        ids = torch.tensor([row + [self._pad] * (length - len(row)) for row in rows])
         lengths = torch.tensor([len(row) for row in rows])
+        if answers is not None:
+            rows = [[*row, *self._tokenize(a)] for row, a in zip(rows, answers, strict=True)]
+        length = max(self.pad_to, *(len(row) for row in rows))
+        ids = torch.tensor([row + [self.pad] * (length - len(row)) for row in rows])
         padded = self.pad_to > 0 or bool((lengths < length).any())
         return Inputs(
             patches=tuple(patchify(frame_OHWC, self._vision) for _, frame_OHWC in frames),

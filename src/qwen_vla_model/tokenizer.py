@@ -36,7 +36,8 @@ CLAUSES = (
 
 _COLOURS = "red green blue yellow orange purple white black brown grey pink".split()
 _OBJECTS = (
-    "block cube ball cup bowl plate spoon towel drawer box bottle pen peg lid pot can".split()
+    "block cube ball pillar cone cylinder cup bowl plate spoon towel drawer box bottle pen peg "
+    "lid pot can".split()
 )
 _PLACES = "table shelf bin tray basket sink stove left right front back centre corner door".split()
 _ROBOTS = "widowX aloha mobile_base franka_panda so100 unitree_g1 google_robot viperX".split()
@@ -50,8 +51,12 @@ _TASKS = (
     "push the {x} towards the {p}",
     "open the {x}",
     "close the {x}",
+    "pick up the {a} {x} with the {s} arm",
+    "take the {a} {x} in the {s} hand",
+    "hand the {a} {x} to the {s} arm",
     "hand the {a} {x} over to the other arm",
     "go to the {a} {x}",
+    "drive to the {a} {x} {s} of the {b} {y}",
     "turn {p} and drive to the {p}",
     "drive forward {n} metres, then stop",
     "insert the {a} {x} into the {b} {y}",
@@ -75,6 +80,7 @@ def sentences(count: int, seed: int = 0) -> list[str]:
             x=rng.choice(_OBJECTS),
             y=rng.choice(_OBJECTS),
             p=rng.choice(_PLACES),
+            s=rng.choice(("left", "right")),
             n=rng.randrange(256),
         )
         + f". {rng.choice(_ROBOTS)} {rng.randrange(256)}"
@@ -85,7 +91,12 @@ def sentences(count: int, seed: int = 0) -> list[str]:
 def train_tokenizer(vocab_size: int = 1024) -> PreTrainedTokenizerFast:
     """Train on the corpus; the same call always gives the same tokenizer."""
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(  # digits one by one, as Qwen's own
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
     bpe.decoder = decoders.ByteLevel()
     special = [PAD, IMAGE, VISION_START, VISION_END, *TAG_TOKENS]
     trainer = trainers.BpeTrainer(

@@ -10,10 +10,10 @@ from typing import Any
 
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_model.origin import code_version
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
 
 from ..stage import Candidate
-from .origin import code_version
 from .plan import SHIPPED, Plan, Robot, Variant
 
 

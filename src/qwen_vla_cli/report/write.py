@@ -5,8 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from qwen_vla_model.origin import code_version, machine
+
 from .bars import Results, Verdict
-from .origin import code_version, machine
 from .pictures import Pictures
 from .plan import Plan
 from .tables import bars_table, mistakes_table, section_table

@@ -16,6 +16,7 @@ from qwen_vla_core.observation import resize_view
 from ..action_space import ActionSpace
 from ..model import Inputs
 from ..processor import Processor
+from .grounding import answer
 
 LEFT_OUT = 0.2
 """How often an optional view is left out, so that the robot can do without it."""
@@ -28,7 +29,7 @@ class Batch:
     Attributes:
         actions_PHK: encoded, zero-padded. mask_PHK: bool, true where there is an action.
         still_PC: the action that stays where each chunk starts, normalised.
-        boxes_PV4: where each view shows what is named, as fractions; NaN where it does not.
+        boxes_P4: where each first view shows what is named, as fractions; NaN where it does not.
         instructions: what each pair was told.
     """
 
@@ -36,7 +37,7 @@ class Batch:
     actions_PHK: torch.Tensor
     mask_PHK: torch.Tensor
     still_PC: np.ndarray
-    boxes_PV4: torch.Tensor
+    boxes_P4: np.ndarray
     instructions: tuple[str, ...]
 
 
@@ -45,12 +46,17 @@ class EpisodeDataset:
 
     Args:
         space: how actions are encoded; fitted to these episodes where it is None.
+        images: whether prompts hold views; without, no image is read.
     """
 
     def __init__(
-        self, paths: Sequence[Path], processor: Processor, space: ActionSpace | None = None
+        self,
+        paths: Sequence[Path],
+        processor: Processor,
+        space: ActionSpace | None = None,
+        images: bool = True,
     ):
-        self.processor = processor
+        self.processor, self._images = processor, images
         with ThreadPoolExecutor(2) as pool:
             episodes = list(pool.map(lambda path: self._load(path), paths))
         if not episodes:
@@ -100,7 +106,7 @@ class EpisodeDataset:
                 f"{len(robot.action_channels)}"
             )
         views = []
-        for camera in robot.cameras:
+        for camera in robot.cameras if self._images else ():
             if camera.name not in episode.images:
                 raise QwenVlaError(f"{path}: no images of camera {camera.name}")
             if any(back % episode.stride for back in camera.history_steps):
@@ -119,8 +125,16 @@ class EpisodeDataset:
         object.__setattr__(episode, "images", {})  # decoded above; the rest stays small
         return episode, views
 
-    def batch(self, indices: Sequence[int], rng: np.random.Generator, per_image: int) -> Batch:
+    def batch(
+        self,
+        indices: Sequence[int],
+        rng: np.random.Generator,
+        per_image: int,
+        answers: bool = False,
+    ) -> Batch:
         """Steps ``indices``, each with up to ``per_image`` of its instructions.
+
+        With ``answers`` each prompt is followed by where its first view shows what is named.
 
         The vision tower runs once per observation however many instructions it is told, and the
         same image with another sentence and another action is what teaches to listen.
@@ -137,7 +151,7 @@ class EpisodeDataset:
                 starts.append(episode.commanded_TD[t])
                 actions.append(episode.actions_NTHC[n, t])
                 valid.append(episode.valid_NTH[n, t])
-                boxes.append(episode.boxes_NTV4[n, t])
+                boxes.append(episode.boxes_NTV4[n, t, 0])
         steps, processor = [self.steps[index] for index in indices], self.processor
         mask_PHC = np.repeat(np.stack(valid)[..., None], actions[0].shape[-1], axis=-1)
         still_PC = processor.codec.still(np.stack(starts))
@@ -151,11 +165,12 @@ class EpisodeDataset:
                 observation_P,
                 instructions,
                 np.stack(states),
+                [answer(box_4) for box_4 in boxes] if answers else None,
             ),
             actions_PHK=processor.place_actions(encoded_PHC),
             mask_PHK=processor.place_actions(mask_PHC).bool(),
             still_PC=still_PC,
-            boxes_PV4=torch.from_numpy(np.stack(boxes)),
+            boxes_P4=np.stack(boxes),
             instructions=tuple(instructions),
         )
 
@@ -167,7 +182,7 @@ class EpisodeDataset:
         """
         seen = []
         for c, camera in enumerate(self.processor.embodiment.cameras):
-            if camera.optional and rng.random() < LEFT_OUT:
+            if not self._images or camera.optional and rng.random() < LEFT_OUT:
                 seen.append(None)
                 continue
             frames = [

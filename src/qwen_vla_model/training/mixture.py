@@ -49,9 +49,11 @@ class Mixture:
         if len(paths) <= held_out:
             raise QwenVlaError(f"{source.episodes}: {len(paths)} episodes; none is left to learn")
         processor = Processor(config, tokenizer, robot)
-        learned = EpisodeDataset(paths[:-held_out], processor, space)
+        learned = EpisodeDataset(paths[:-held_out], processor, space, recipe.images)
         self.learned[robot.name] = learned
-        self.held_out[robot.name] = EpisodeDataset(paths[-held_out:], processor, learned.space)
+        self.held_out[robot.name] = EpisodeDataset(
+            paths[-held_out:], processor, learned.space, recipe.images
+        )
 
     def batches(self, start: int) -> Iterator[tuple[str, list[int]]]:
         """For each step from ``start`` on: a robot, and which observations of it.

@@ -47,14 +47,19 @@ class Source(_Strict):
 class GroundingRecipe(_Strict):
     """Where is what the instruction names? First by itself, then beside the action loss."""
 
-    steps: NonNegativeInt
+    steps: NonNegativeInt = 0
     """Steps that train vision and language on the question alone, before any action."""
     weight: NonNegativeFloat = 0.1
     """Of its loss beside the action loss, as in the paper's supervised stage."""
 
+    @property
+    def asked(self) -> bool:
+        """Whether it is asked at all."""
+        return self.steps > 0 or self.weight > 0
+
 
 class Recipe(_Strict):
-    """Supervised fine-tuning on recorded episodes. Relative paths count from the working folder.
+    """One stage of training on recorded episodes. Relative paths count from the working folder.
 
     Attributes:
         mixture: whose episodes it learns from; each step from one robot's.
@@ -63,12 +68,17 @@ class Recipe(_Strict):
         backbone: instead, a Qwen3.5 checkpoint, folder or hub name, to put a new expert on; with
             neither, ``qwen_vla_tiny`` starts from random weights.
         expert: sizes and choices of that new expert.
+        images: whether prompts hold views. Without is the paper's language-to-action pretraining:
+            sentences and actions alone, with vision and language frozen.
         channel_layout: where a robot's channels stand in those of a new model, see
             ``channel_layout.py``.
         max_steps, max_minutes: the training ends, and the cosine reaches its floor, at whichever
             comes first. Minutes are counted over all resumed parts of a run.
         frozen: parts whose weights stay as they are. The paper's text-to-action stage freezes
             vision and language and trains the expert alone.
+        device: by default the GPU where there is one.
+        compile: whether the loss is compiled; by default on a GPU, where it pays.
+        workers: threads that prepare the next batches.
         precision: what the forward pass computes in; weights and optimiser stay float32.
         observations, instructions, draws: a step learns from that many observations, each with up
             to so many of its instructions, each with so many noise draws.
@@ -89,9 +99,13 @@ class Recipe(_Strict):
     channel_layout: ChannelLayout = "native"
     seed: NonNegativeInt = 0
     threads: PositiveInt | None = None
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["cpu", "cuda"] | None = None
     precision: Literal["float32", "bfloat16"] = "bfloat16"
 
+    compile: bool | None = None
+    workers: PositiveInt = 2
+
+    images: bool = True
     frozen: tuple[Literal["vision", "language", "expert"], ...] = ()
     max_steps: PositiveInt
     max_minutes: PositiveFloat | None = None
@@ -101,7 +115,7 @@ class Recipe(_Strict):
     tau: TauDistribution
     prefix_steps: NonNegativeInt = 0
     prefix_detour: NonNegativeFloat = 0.0
-    grounding: GroundingRecipe
+    grounding: GroundingRecipe = GroundingRecipe()
 
     learning_rates: LearningRates
     warmup_steps: PositiveInt
@@ -130,6 +144,8 @@ class Recipe(_Strict):
             raise ValueError("frozen: nothing is left to train")
         if {"vision", "language"} <= set(self.frozen) and self.grounding.steps:
             raise ValueError("grounding: its steps train vision and language, which are frozen")
+        if not self.images and self.grounding.asked:
+            raise ValueError("grounding: without images there is nothing to point at; weight: 0")
         return self
 
 

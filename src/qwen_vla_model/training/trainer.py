@@ -1,4 +1,4 @@
-"""Supervised fine-tuning (paper section 2.4, stage III) from a recipe.
+"""One stage of training (paper section 2.4) from a recipe.
 
 A run's folder holds ``checkpoint/`` (what a policy loads), ``state/`` (what ``--resume`` needs:
 float32 weights, optimiser moments, progress), ``curve.csv`` and ``curve.png``. Every step draws
@@ -9,12 +9,12 @@ import ctypes
 import json
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 from tqdm import tqdm
 
 from qwen_vla_core.embodiment import load_embodiment
@@ -23,11 +23,14 @@ from qwen_vla_core.errors import QwenVlaError
 from ..checkpoint import TRAINING, from_pretrained, load_tokenizer, save_pretrained
 from ..config import QwenVlaConfig, qwen_vla_tiny
 from ..model import QwenVla
+from ..origin import code_version, machine
 from ..pretrained_backbone import from_qwen
-from ..tokenizer import IMAGE, train_tokenizer
+from ..tokenizer import IMAGE, PAD, train_tokenizer
 from ..weights import load_weights
-from .grounding import GroundingHead
+from .dataset import Batch
+from .grounding import answer_loss, without_answers
 from .mixture import Mixture
+from .prefetch import prefetched
 from .recipe import Recipe, load_recipe
 from .validation import append_curve, validate
 
@@ -47,6 +50,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe):
         self.recipe = recipe
+        self.device = recipe.device or ("cuda" if torch.cuda.is_available() else "cpu")
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
         torch.manual_seed(recipe.seed)
@@ -70,30 +74,34 @@ class Trainer:
         model.config = QwenVlaConfig.model_validate(
             model.config.model_dump() | {"prefix_steps": recipe.prefix_steps}
         )
-        width = model.config.backbone_config().text_config.hidden_size
-        self.model = model.to(recipe.device).train()
-        self.grounding = GroundingHead(width).to(recipe.device)
-        self.trained = nn.ModuleDict({"model": self.model, "grounding": self.grounding})
-        self.tokenizer = tokenizer
+        if recipe.grounding.asked and not model.config.backbone_config().tie_word_embeddings:
+            raise QwenVlaError(
+                "grounding: this backbone's output layer is not its embedding, and checkpoints of "
+                "the policy do not hold it; grounding: {steps: 0, weight: 0} goes without"
+            )
+        self.model = model.to(self.device).train()
+        self._loss = self._loss_of
+        if recipe.compile or (recipe.compile is None and self.device == "cuda"):
+            self._loss = torch.compile(self._loss_of)
+        self.tokenizer, self._pad = tokenizer, tokenizer.convert_tokens_to_ids(PAD)
         self.mixture = Mixture(recipe, model.config, tokenizer)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=recipe.betas)
-        self.generator = torch.Generator(recipe.device)
+        self.generator = torch.Generator(self.device)
         self.step, self.elapsed_s = 0, 0.0
 
     def _groups(self) -> list[dict]:
         """Freeze what stays; group the rest: each part's rate, weight decay on matrices only."""
         rates = self.recipe.learning_rates
         parts = {
-            "model.backbone.visual.": "vision",
-            "model.backbone.language_model.": "language",
-            "grounding.": "language",
+            "backbone.visual.": "vision",
+            "backbone.language_model.": "language",
         }
         groups = {}
-        for name, parameter in self.trained.named_parameters():
+        for name, parameter in self.model.named_parameters():
             part = next(
                 (part for start, part in parts.items() if name.startswith(start)), "expert"
             )
-            if name.startswith("model.") and part in self.recipe.frozen:
+            if part in self.recipe.frozen:
                 parameter.requires_grad_(False)
                 continue
             decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
@@ -109,12 +117,24 @@ class Trainer:
         by_time = self.elapsed_s / 60 / (self.recipe.max_minutes or math.inf)
         return min(max(self.step / self.recipe.max_steps, by_time), 1.0)
 
-    def learn(self, robot: str, indices: list[int]) -> float:
-        """One optimiser step on some observations of a robot; returns the loss."""
+    def _batch(self, step: int, robot: str, indices: list[int]) -> Batch:
+        """What a step learns from: some observations of a robot."""
         recipe = self.recipe
-        rng = np.random.default_rng((recipe.seed, self.step))
+        rng = np.random.default_rng((recipe.seed, step))
+        return self.mixture.learned[robot].batch(
+            indices, rng, recipe.instructions, recipe.grounding.asked
+        )
+
+    def batches(self) -> Iterator[Batch]:
+        """Those of all steps from here on."""
+        choices = enumerate(self.mixture.batches(self.step), self.step)
+        calls = ((step, *choice) for step, choice in choices)
+        return prefetched(self._batch, calls, self.recipe.workers)
+
+    def learn(self, batch: Batch) -> float:
+        """One optimiser step; returns the loss."""
+        recipe = self.recipe
         self.generator.manual_seed(recipe.seed * 1_000_000_007 + self.step)
-        batch = self.mixture.learned[robot].batch(indices, rng, recipe.instructions)
         grounding_only = self.step < recipe.grounding.steps
         since = self.step if grounding_only else self.step - recipe.grounding.steps
         scale = min(1.0, (since + 1) / recipe.warmup_steps) * _cosine(
@@ -122,28 +142,32 @@ class Trainer:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * scale
-        with torch.autocast(recipe.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            inputs = batch.inputs.to(recipe.device)
-            hidden_PLE = self.model.read(inputs)
-            boxes_P4 = batch.boxes_PV4[:, 0].to(recipe.device)
-            loss = self.grounding.loss(hidden_PLE, inputs.mask_PL, boxes_P4)
-            if not grounding_only:
-                loss = recipe.grounding.weight * loss + self.model.loss(
-                    inputs,
-                    batch.actions_PHK.to(recipe.device),
-                    batch.mask_PHK.to(recipe.device),
-                    draws=recipe.draws,
-                    tau=recipe.tau,
-                    generator=self.generator,
-                    prefix_detour=recipe.prefix_detour,
-                    hidden_PLE=hidden_PLE,
-                )
+        with torch.autocast(self.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            loss = self._loss(batch, grounding_only)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.trained.parameters(), recipe.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
         return loss.item()
+
+    def _loss_of(self, batch: Batch, grounding_only: bool) -> torch.Tensor:
+        recipe, inputs = self.recipe, batch.inputs.to(self.device)
+        hidden_PLE = self.model.read(inputs)
+        found = answer_loss(self.model, inputs, hidden_PLE, self._pad)
+        if grounding_only:
+            return found
+        inputs, hidden_PLE = without_answers(inputs, hidden_PLE)
+        return recipe.grounding.weight * found + self.model.loss(
+            inputs,
+            batch.actions_PHK.to(self.device),
+            batch.mask_PHK.to(self.device),
+            draws=recipe.draws,
+            tau=recipe.tau,
+            generator=self.generator,
+            prefix_detour=recipe.prefix_detour,
+            hidden_PLE=hidden_PLE,
+        )
 
     def run(self, resume: bool) -> Path:
         """Train to the end, with a progress bar; returns the checkpoint folder."""
@@ -153,13 +177,13 @@ class Trainer:
             self.load_state(state)
         elif (recipe.out / "curve.csv").exists():
             raise QwenVlaError(f"{recipe.out} holds a run already; resume it or choose another")
-        batches = self.mixture.batches(self.step)
+        batches = self.batches()
         saved_s = validated_s = self.elapsed_s
         losses: list[float] = []
         with tqdm(total=recipe.max_steps, initial=self.step, unit="step", mininterval=5) as bar:
             while self.progress < 1.0:
                 begin = time.monotonic()
-                losses.append(self.learn(*next(batches)))
+                losses.append(self.learn(next(batches)))
                 self.elapsed_s += time.monotonic() - begin
                 bar.update()
                 done = f"{100 * self.progress:.0f} % {self.step * recipe.observations} samples"
@@ -179,7 +203,8 @@ class Trainer:
         self.model.eval()
         for robot, data in self.mixture.held_out.items():
             steps = np.linspace(0, len(data) - 1, self.recipe.validation_steps).astype(int)
-            result = validate(self.model, data, np.unique(steps).tolist())
+            asked = self.recipe.grounding.asked
+            result = validate(self.model, data, np.unique(steps).tolist(), boxes=asked)
             row |= {f"{key}/{robot}": value for key, value in result.items()}
         self.model.train()
         append_curve(self.recipe.out / "curve.csv", row)
@@ -197,13 +222,16 @@ class Trainer:
                 "recipe": recipe.model_dump(mode="json"),
                 "steps": self.step,
                 "minutes": self.elapsed_s / 60,
+                "samples_per_second": self.step * recipe.observations / max(self.elapsed_s, 1e-3),
+                "machine": machine(self.device),
+                "code": code_version(),
                 "observations_in_data": len(self.mixture),
                 **self.continues,
             },
         )
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.trained.state_dict(), folder / "model.safetensors")
-        names = {parameter: name for name, parameter in self.trained.named_parameters()}
+        save_file(self.model.state_dict(), folder / "model.safetensors")
+        names = {parameter: name for name, parameter in self.model.named_parameters()}
         moments = {
             f"{names[parameter]}/{key}": value
             for parameter, entries in self.optimizer.state.items()
@@ -217,9 +245,9 @@ class Trainer:
         """Continue where ``save`` left off."""
         if not (folder / "progress.json").exists():
             raise QwenVlaError(f"{folder}: nothing to resume")
-        load_weights(self.trained, folder)
-        moments = load_file(folder / "optimizer.safetensors", device=self.recipe.device)
-        parameters = dict(self.trained.named_parameters())
+        load_weights(self.model, folder)
+        moments = load_file(folder / "optimizer.safetensors", device=self.device)
+        parameters = dict(self.model.named_parameters())
         for key, value in moments.items():
             name, _, kind = key.rpartition("/")
             self.optimizer.state[parameters[name]][kind] = value

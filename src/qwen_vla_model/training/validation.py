@@ -12,19 +12,24 @@ from qwen_vla_core.embodiment.schema import EeDelta, Embodiment
 
 from ..model import QwenVla
 from .dataset import EpisodeDataset
+from .grounding import point_out
 
 VALIDATION_BATCH = 50
 DIFFERENT = 0.2
 """Two chunks that end this far apart, of the 2 that each channel spans, do different things."""
 
 
-def validate(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> dict[str, float]:
+def validate(
+    model: QwenVla, data: EpisodeDataset, indices: list[int], boxes: bool = False
+) -> dict[str, float]:
     """Predict the chunks of some held-out steps of one robot under all their instructions.
 
     Returns:
         ``action_error``: mean |predicted - expert| over valid actions as the model sees them.
         ``listens``: the fraction of chunks that end nearer to what their own instruction asks for
-        than to what another does, where the two differ; chance is 0.5. Where the robot moves by
+        than to what another does, where the two differ; chance is 0.5. With ``boxes`` also
+        ``points_right``, how often the middle of the told box lies in the right one. Where the
+        robot moves by
         end-effector deltas also ``position_mm``, the median distance to the expert's end, and
         ``within_1cm``.
     """
@@ -61,10 +66,23 @@ def validate(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> dict[s
         "action_error": float(np.concatenate(errors).mean()),
         "listens": float(np.mean(others)) if others else float("nan"),
     }
+    if boxes:
+        some = indices[:: max(len(indices) // VALIDATION_BATCH, 1)]
+        result["points_right"] = _points_right(model, data, some)
     if translation:
         result["position_mm"] = 1e3 * float(np.median(np.concatenate(distances)))
         result["within_1cm"] = float(np.mean(np.concatenate(distances) < 0.01))
     return result
+
+
+def _points_right(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> float:
+    batch = data.batch(indices, np.random.default_rng(0), per_image=99)
+    device = next(model.parameters()).device
+    told_P4 = point_out(model, batch.inputs.to(device), data.processor.tokenizer)
+    seen = np.isfinite(batch.boxes_P4).all(1)
+    middle_P2 = (told_P4[:, :2] + told_P4[:, 2:]) / 2
+    right = (middle_P2 >= batch.boxes_P4[:, :2]) & (middle_P2 <= batch.boxes_P4[:, 2:])
+    return float(right.all(1)[seen].mean()) if seen.any() else float("nan")
 
 
 def _translation_channels(robot: Embodiment) -> list[int]:
@@ -96,7 +114,7 @@ def _draw(path: Path, rows: list[dict[str, float]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    metrics = ("loss", "action_error", "listens", "position_mm", "within_1cm")
+    metrics = ("loss", "action_error", "listens", "points_right", "position_mm", "within_1cm")
     panels = [m for m in metrics if any(name.partition("/")[0] == m for name in rows[-1])]
     figure, axes = pyplot.subplots(1, len(panels), figsize=(4 * len(panels), 3), squeeze=False)
     for axis, key in zip(axes[0], panels, strict=True):

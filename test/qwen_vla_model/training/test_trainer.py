@@ -1,6 +1,8 @@
 """A run that is interrupted and resumed ends where an uninterrupted one does."""
 
 import json
+import shutil
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,7 +17,6 @@ from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_model.checkpoint import load_action_space, load_config
 from qwen_vla_model.policy import QwenVlaPolicy
-from qwen_vla_model.training.grounding import GroundingHead
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.trainer import Trainer, train
 from robots import widowx_text
@@ -108,10 +109,10 @@ def test_when_a_run_is_interrupted_and_resumed_expect_the_weights_of_an_uninterr
 
     learn = Trainer.learn
 
-    def interrupted(self, robot, indices):
+    def interrupted(self, batch):
         if self.step == 3:
             raise KeyboardInterrupt
-        return learn(self, robot, indices)
+        return learn(self, batch)
 
     monkeypatch.setattr(Trainer, "learn", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -133,6 +134,47 @@ def test_when_a_run_ends_expect_a_checkpoint_that_drives_the_robot_and_its_curve
     policy.warm_up()
     assert (tmp_path / "run" / "curve.png").stat().st_size > 0
     assert "position_mm" in (tmp_path / "run" / "curve.csv").read_text()
+
+
+def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_and_images_after_it(
+    recipe, tmp_path
+):
+    """The paper's stages: language to action, then with images."""
+    stage = {"images": False, "frozen": ["vision", "language"], "max_steps": 2}
+    nothing = {"steps": 0, "weight": 0.0}
+    path = recipe("t2a", **stage, grounding=nothing)
+    batch = next(Trainer(load_recipe(path)).batches())
+    assert batch.inputs.patches == batch.inputs.grids == batch.inputs.image_at == ()
+    first = train(path)
+    shutil.rmtree(tmp_path / "t2a" / "state")
+    second = train(recipe("cpt", start_from=str(first)))
+    story = json.loads((second / "training.json").read_text())
+    assert story["continues"]["recipe"]["images"] is False
+    assert story["samples_per_second"] > 0 and "torch" in story["machine"] and story["code"]
+    QwenVlaPolicy.load(second, WIDOWX).warm_up()
+
+
+def test_when_the_loss_is_compiled_expect_the_weights_that_come_without(
+    recipe, tmp_path, monkeypatch
+):
+    """Traced as on a GPU; making the kernels would take minutes here and is not ours."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    for compiled in (False, True):
+        path = recipe(f"{compiled}", compile=compiled, precision="float32", max_steps=3)
+        train(path)
+    plain, compiled = weights(tmp_path, "False"), weights(tmp_path, "True")
+    for name, tensor in plain.items():
+        torch.testing.assert_close(compiled[name], tensor, rtol=0, atol=1e-4, msg=name)
+
+
+def test_when_the_output_layer_is_not_the_embedding_expect_grounding_to_be_refused(
+    recipe, tmp_path
+):
+    save_tiny_qwen(tmp_path / "qwen", tied=False)
+    expert = load_config(SHIPPED).expert.model_dump() | {"width": 64, "heads": 1, "blocks": 2}
+    changes = {"backbone": str(tmp_path / "qwen"), "expert": expert}
+    with pytest.raises(QwenVlaError, match="grounding: this backbone's output layer"):
+        train(recipe("run", **changes))
 
 
 def test_when_a_run_starts_from_qwen_expect_a_checkpoint_around_its_backbone(recipe, tmp_path):
@@ -180,7 +222,7 @@ def test_when_robots_are_mixed_expect_each_as_often_as_weighed_and_a_checkpoint_
     batches = list(trainer.mixture.batches(0))
     assert 0.7 < np.mean([robot == "twin" for robot, _ in batches]) < 0.8
     assert list(trainer.mixture.batches(150)) == batches[150:]
-    trainer.learn(*batches[0])
+    trainer.learn(next(trainer.batches()))
     trainer.save(tmp_path / "state")
     known = json.loads((tmp_path / "run" / "checkpoint" / "embodiments.json").read_text())
     assert set(known) == {"widowx", "twin"}
@@ -208,9 +250,9 @@ def test_when_there_is_nothing_to_resume_expect_an_error_with_the_folder(recipe)
 
 
 PARTS = {
-    "vision": "model.backbone.visual.",
-    "language": "model.backbone.language_model.",
-    "expert": "model.expert.",
+    "vision": "backbone.visual.",
+    "language": "backbone.language_model.",
+    "expert": "expert.",
 }
 
 
@@ -221,20 +263,20 @@ def test_when_parts_are_frozen_expect_gradients_in_the_others_only_and_frozen_bi
     """From trained weights: fresh ones have closed gates that stop gradients at first."""
     path = recipe("run", frozen=list(frozen), start_from=str(SHIPPED), grounding={"steps": 0})
     trainer = Trainer(load_recipe(path))
-    before = {name: p.detach().clone() for name, p in trainer.trained.named_parameters()}
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
     reached, step = set(), trainer.optimizer.step
 
     def see():
-        reached.update(n for n, p in trainer.trained.named_parameters() if p.grad is not None)
-        missed = {n for n in reached if not dict(trainer.trained.named_parameters())[n].grad.any()}
+        reached.update(n for n, p in trainer.model.named_parameters() if p.grad is not None)
+        missed = {n for n in reached if not dict(trainer.model.named_parameters())[n].grad.any()}
         assert not missed
         step()
 
     trainer.optimizer.step = see
-    trainer.learn("widowx", [0, 1])
+    trainer.learn(next(trainer.batches()))
     stay = tuple(PARTS[part] for part in frozen)
     assert reached == {name for name in before if not (stay and name.startswith(stay))}
-    for name, parameter in trainer.trained.named_parameters():
+    for name, parameter in trainer.model.named_parameters():
         assert torch.equal(parameter, before[name]) is (name not in reached), name
 
 
@@ -270,6 +312,7 @@ def test_when_a_recipe_is_shipped_expect_it_to_be_readable(path):
         ({"channel_layout": "canonical", "start_from": "somewhere"}, "its own channel_layout"),
         ({"frozen": ["vision", "language", "expert"]}, "nothing is left"),
         ({"frozen": ["vision", "language"]}, "grounding"),
+        ({"images": False}, "nothing to point at"),
     ],
 )
 def test_when_a_recipe_is_wrong_expect_file_and_key(recipe, changes, words):
@@ -277,21 +320,3 @@ def test_when_a_recipe_is_wrong_expect_file_and_key(recipe, changes, words):
     with pytest.raises(QwenVlaError, match=words) as caught:
         load_recipe(path)
     assert "wrong.yaml" in str(caught.value)
-
-
-def test_when_a_box_is_out_of_sight_expect_it_not_to_count():
-    torch.manual_seed(0)
-    head, hidden = GroundingHead(width=8), torch.randn(3, 5, 8)
-    boxes = torch.rand(3, 4)
-    seen = head.loss(hidden[:2], None, boxes[:2])
-    boxes[2] = torch.nan
-    torch.testing.assert_close(head.loss(hidden, None, boxes), seen)
-
-
-def test_when_a_prompt_is_padded_expect_its_last_real_token_to_answer():
-    torch.manual_seed(0)
-    head, hidden, boxes = GroundingHead(width=8), torch.randn(2, 5, 8), torch.rand(2, 4)
-    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
-    loss = head.loss(hidden, mask, boxes)
-    hidden[1, 3:] = 1e6
-    torch.testing.assert_close(head.loss(hidden, mask, boxes), loss)

@@ -16,14 +16,16 @@ def code_version() -> str:
     return described.stdout.strip() or "not from a git checkout"
 
 
-def machine() -> str:
+def machine(device: str = "cpu") -> str:
     """What ran it, in words."""
     import torch
 
-    from qwen_vla_model.speed.machine import describe
+    from .speed.machine import describe
 
-    found = describe(torch.device("cpu"))
+    found = describe(torch.device(device))
+    gpu = f"{found['gpu']}; " if "gpu" in found else ""
     return (
-        f"{found['cpu']}, {os.cpu_count()} cores; Python {found['python']}, "
-        f"torch {found['torch']}, transformers {found['transformers']}"
+        f"{gpu}{found['cpu']}, {os.cpu_count()} cores, {found['threads']} used; "
+        f"Python {found['python']}, torch {found['torch']}, "
+        f"transformers {found['transformers']}"
     )
