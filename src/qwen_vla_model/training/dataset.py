@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Batch:
     actions_PHK: torch.Tensor
     mask_PHK: torch.Tensor
     still_PC: np.ndarray
-    boxes_P4: np.ndarray
+    boxes_P4: torch.Tensor
     instructions: tuple[str, ...]
 
 
@@ -57,6 +58,8 @@ class EpisodeDataset:
         images: bool = True,
     ):
         self.processor, self._images = processor, images
+        self._question = copy(processor)
+        self._question.told = None
         with ThreadPoolExecutor(2) as pool:
             episodes = list(pool.map(lambda path: self._load(path), paths))
         if not episodes:
@@ -130,11 +133,14 @@ class EpisodeDataset:
         indices: Sequence[int],
         rng: np.random.Generator,
         per_image: int,
+        *,
+        question: bool = False,
         answers: bool = False,
     ) -> Batch:
         """Steps ``indices``, each with up to ``per_image`` of its instructions.
 
-        With ``answers`` each prompt is followed by where its first view shows what is named.
+        With ``answers`` each prompt is followed by where its first view shows what is named. A
+        ``question`` is that view and the bare instruction; there is no robot in it.
 
         The vision tower runs once per observation however many instructions it is told, and the
         same image with another sentence and another action is what teaches to listen.
@@ -159,9 +165,12 @@ class EpisodeDataset:
         normal_PHC = processor.codec.normalize_actions(native_PHC)
         normal_PHC = np.where(mask_PHC, normal_PHC, still_PC[:, None])
         encoded_PHC = np.where(mask_PHC, self.space.encode(normal_PHC, still_PC), 0.0)
+        views = self._views(steps, rng)
+        if question:
+            processor, views = self._question, [views[0], *[None] * (len(views) - 1)]
         return Batch(
             inputs=processor(
-                self._views(steps, rng),
+                views,
                 observation_P,
                 instructions,
                 np.stack(states),
@@ -170,7 +179,7 @@ class EpisodeDataset:
             actions_PHK=processor.place_actions(encoded_PHC),
             mask_PHK=processor.place_actions(mask_PHC).bool(),
             still_PC=still_PC,
-            boxes_P4=np.stack(boxes),
+            boxes_P4=torch.from_numpy(np.stack(boxes)),
             instructions=tuple(instructions),
         )
 

@@ -48,7 +48,7 @@ class GroundingRecipe(_Strict):
     """Where is what the instruction names? First by itself, then beside the action loss."""
 
     steps: NonNegativeInt = 0
-    """Steps that train vision and language on the question alone, before any action."""
+    """Steps that train vision and language on the bare question, before any action."""
     weight: NonNegativeFloat = 0.1
     """Of its loss beside the action loss, as in the paper's supervised stage."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 from tqdm import tqdm
 
 from qwen_vla_core.embodiment import load_embodiment
@@ -28,21 +29,37 @@ from ..pretrained_backbone import from_qwen
 from ..tokenizer import IMAGE, PAD, train_tokenizer
 from ..weights import load_weights
 from .dataset import Batch
-from .grounding import answer_loss, without_answers
+from .grounding import Forecast, answer_loss, without_answers
 from .mixture import Mixture
 from .prefetch import prefetched
 from .recipe import Recipe, load_recipe
 from .validation import append_curve, validate
 
+CHECKPOINT, STATE, PROGRESS = "checkpoint", "state", "progress.json"
+"""What a run's folder holds, and what tells of a run in its state."""
 
-def train(recipe_path: Path, resume: bool = False) -> Path:
-    """Train as the recipe says; returns the checkpoint folder.
 
+def train(*stages: Path, resume: bool = False) -> Path:
+    """Train as the recipes say, one after the other; returns the last one's checkpoint folder.
+
+    Args:
+        stages: paths of recipes. Each later one usually starts from the one before.
+        resume: go on where an earlier call ended; what it finished is not done again.
     Raises:
-        QwenVlaError: the recipe or an episode is unusable, or there is nothing to resume.
+        QwenVlaError: a recipe or an episode is unusable, or there is nothing to resume.
     """
     keep_freed_memory()
-    return Trainer(load_recipe(recipe_path)).run(resume)
+    recipes = [load_recipe(path) for path in stages]  # a mistake in the last is told at once
+    told = [recipe.out / STATE / PROGRESS for recipe in recipes]
+    if resume and not any(path.exists() for path in told):
+        raise QwenVlaError(f"{recipes[0].out / STATE}: nothing to resume")
+    for path, recipe, progress in zip(stages, recipes, told, strict=True):
+        begun = resume and progress.exists()
+        if begun and json.loads(progress.read_text())["finished"]:
+            continue
+        tqdm.write(f"{path} -> {recipe.out}")
+        Trainer(recipe).run(begun)
+    return recipes[-1].out / CHECKPOINT
 
 
 class Trainer:
@@ -74,12 +91,17 @@ class Trainer:
         model.config = QwenVlaConfig.model_validate(
             model.config.model_dump() | {"prefix_steps": recipe.prefix_steps}
         )
-        if recipe.grounding.asked and not model.config.backbone_config().tie_word_embeddings:
-            raise QwenVlaError(
-                "grounding: this backbone's output layer is not its embedding, and checkpoints of "
-                "the policy do not hold it; grounding: {steps: 0, weight: 0} goes without"
-            )
         self.model = model.to(self.device).train()
+        self.trained = nn.ModuleDict({"model": self.model})
+        if recipe.grounding.asked:
+            backbone = model.config.backbone_config()
+            if not backbone.tie_word_embeddings:
+                raise QwenVlaError(
+                    "grounding: this backbone has an output layer of its own, which no checkpoint "
+                    "of a policy holds; grounding: {steps: 0, weight: 0} goes without"
+                )
+            forecast = Forecast(backbone.text_config.hidden_size)
+            self.trained["forecast"] = forecast.to(self.device)
         self._loss = self._loss_of
         if recipe.compile or (recipe.compile is None and self.device == "cuda"):
             self._loss = torch.compile(self._loss_of)
@@ -93,11 +115,12 @@ class Trainer:
         """Freeze what stays; group the rest: each part's rate, weight decay on matrices only."""
         rates = self.recipe.learning_rates
         parts = {
-            "backbone.visual.": "vision",
-            "backbone.language_model.": "language",
+            "model.backbone.visual.": "vision",
+            "model.backbone.language_model.": "language",
+            "forecast.": "language",
         }
         groups = {}
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self.trained.named_parameters():
             part = next(
                 (part for start, part in parts.items() if name.startswith(start)), "expert"
             )
@@ -122,7 +145,11 @@ class Trainer:
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, step))
         return self.mixture.learned[robot].batch(
-            indices, rng, recipe.instructions, recipe.grounding.asked
+            indices,
+            rng,
+            recipe.instructions,
+            question=step < recipe.grounding.steps,
+            answers=recipe.grounding.asked,
         )
 
     def batches(self) -> Iterator[Batch]:
@@ -145,7 +172,7 @@ class Trainer:
         with torch.autocast(self.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             loss = self._loss(batch, grounding_only)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(self.trained.parameters(), recipe.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
@@ -154,10 +181,14 @@ class Trainer:
     def _loss_of(self, batch: Batch, grounding_only: bool) -> torch.Tensor:
         recipe, inputs = self.recipe, batch.inputs.to(self.device)
         hidden_PLE = self.model.read(inputs)
-        found = answer_loss(self.model, inputs, hidden_PLE, self._pad)
+        found = 0.0
+        if recipe.grounding.asked:
+            found = answer_loss(self.model, inputs, hidden_PLE, self._pad)
+            boxes_P4 = batch.boxes_P4.to(self.device)
+            found += self.trained["forecast"].loss(hidden_PLE, inputs.mask_PL, boxes_P4)
+            inputs, hidden_PLE = without_answers(inputs, hidden_PLE)
         if grounding_only:
             return found
-        inputs, hidden_PLE = without_answers(inputs, hidden_PLE)
         return recipe.grounding.weight * found + self.model.loss(
             inputs,
             batch.actions_PHK.to(self.device),
@@ -171,7 +202,7 @@ class Trainer:
 
     def run(self, resume: bool) -> Path:
         """Train to the end, with a progress bar; returns the checkpoint folder."""
-        recipe, state = self.recipe, self.recipe.out / "state"
+        recipe, state = self.recipe, self.recipe.out / STATE
         recipe.out.mkdir(parents=True, exist_ok=True)
         if resume:
             self.load_state(state)
@@ -196,7 +227,7 @@ class Trainer:
                     saved_s = self.elapsed_s
         self._validate(float(np.mean(losses or [math.nan])))
         self.save(state)
-        return recipe.out / "checkpoint"
+        return recipe.out / CHECKPOINT
 
     def _validate(self, loss: float) -> None:
         row = {"minutes": self.elapsed_s / 60, "step": self.step, "loss": loss}
@@ -214,7 +245,7 @@ class Trainer:
         """Write the checkpoint a policy loads, and what resuming needs."""
         recipe = self.recipe
         save_pretrained(
-            recipe.out / "checkpoint",
+            recipe.out / CHECKPOINT,
             self.model,
             self.tokenizer,
             self.mixture.embodiments(),
@@ -230,28 +261,30 @@ class Trainer:
             },
         )
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.model.state_dict(), folder / "model.safetensors")
-        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        save_file(self.trained.state_dict(), folder / "model.safetensors")
+        names = {parameter: name for name, parameter in self.trained.named_parameters()}
         moments = {
             f"{names[parameter]}/{key}": value
             for parameter, entries in self.optimizer.state.items()
             for key, value in entries.items()
         }
         save_file(moments, folder / "optimizer.safetensors")
-        progress = {"step": self.step, "elapsed_s": self.elapsed_s}
-        (folder / "progress.json").write_text(json.dumps(progress))
+        progress = {
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "finished": self.progress >= 1.0,
+        }
+        (folder / PROGRESS).write_text(json.dumps(progress))
 
     def load_state(self, folder: Path) -> None:
         """Continue where ``save`` left off."""
-        if not (folder / "progress.json").exists():
-            raise QwenVlaError(f"{folder}: nothing to resume")
-        load_weights(self.model, folder)
+        load_weights(self.trained, folder)
         moments = load_file(folder / "optimizer.safetensors", device=self.device)
-        parameters = dict(self.model.named_parameters())
+        parameters = dict(self.trained.named_parameters())
         for key, value in moments.items():
             name, _, kind = key.rpartition("/")
             self.optimizer.state[parameters[name]][kind] = value
-        progress = json.loads((folder / "progress.json").read_text())
+        progress = json.loads((folder / PROGRESS).read_text())
         self.step, self.elapsed_s = progress["step"], progress["elapsed_s"]
 
 

@@ -76,12 +76,13 @@ def validate(
 
 
 def _points_right(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> float:
-    batch = data.batch(indices, np.random.default_rng(0), per_image=99)
+    batch = data.batch(indices, np.random.default_rng(0), per_image=99, question=True)
     device = next(model.parameters()).device
     told_P4 = point_out(model, batch.inputs.to(device), data.processor.tokenizer)
-    seen = np.isfinite(batch.boxes_P4).all(1)
+    boxes_P4 = batch.boxes_P4.numpy()
+    seen = np.isfinite(boxes_P4).all(1)
     middle_P2 = (told_P4[:, :2] + told_P4[:, 2:]) / 2
-    right = (middle_P2 >= batch.boxes_P4[:, :2]) & (middle_P2 <= batch.boxes_P4[:, 2:])
+    right = (middle_P2 >= boxes_P4[:, :2]) & (middle_P2 <= boxes_P4[:, 2:])
     return float(right.all(1)[seen].mean()) if seen.any() else float("nan")
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from micro_processor import micro_processor
 from qwen_vla_model.training.grounding import (
+    Forecast,
     answer,
     answer_loss,
     box,
@@ -18,6 +19,7 @@ from robots import robot, two_arms_text
 
 ARMS = robot(two_arms_text())
 BOX = np.array([0.25, 0.5, 0.4, 0.999])
+HIDDEN = np.full(4, np.nan)
 
 
 @pytest.fixture
@@ -33,6 +35,20 @@ def ask(processor, instructions, answers=None):
     return processor(views, [0] * P, instructions, states, answers)
 
 
+def losses_of(network):
+    """Token after token, and all of them at once."""
+    model, processor = network
+    forecast = Forecast(model.config.backbone_config().text_config.hidden_size)
+
+    def next_token(inputs, boxes):
+        return answer_loss(model, inputs, model.read(inputs), processor.pad)
+
+    def all_at_once(inputs, boxes):
+        return forecast.loss(model.read(inputs), inputs.mask_PL, torch.tensor(np.stack(boxes)))
+
+    return next_token, all_at_once
+
+
 @given(st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4))
 def test_when_a_box_is_put_into_words_expect_it_back_within_a_thousandth(corners):
     words = answer(np.array(corners))
@@ -45,29 +61,27 @@ def test_when_words_are_no_box_expect_nan(words):
 
 
 def test_when_a_thing_is_out_of_sight_expect_no_words_and_no_part_in_the_loss(network):
-    model, processor = network
-    assert answer(np.full(4, np.nan)) == ""
+    _, processor = network
+    assert answer(HIDDEN) == ""
     instructions = ["lift the red cup", "lift the blue cup"]
     alone = ask(processor, instructions[:1], [answer(BOX)])
     both = ask(processor, instructions, [answer(BOX), ""])
-    losses = [answer_loss(model, i, model.read(i), processor.pad) for i in (alone, both)]
-    torch.testing.assert_close(*losses)
-    hidden = ask(processor, instructions, ["", ""])
-    assert answer_loss(model, hidden, model.read(hidden), processor.pad) == 0.0
+    neither = ask(processor, instructions, ["", ""])
+    for loss in losses_of(network):
+        torch.testing.assert_close(loss(alone, [BOX]), loss(both, [BOX, HIDDEN]))
+        assert loss(neither, [HIDDEN, HIDDEN]) == 0.0
 
 
 def test_when_prompts_differ_in_length_expect_each_answer_to_count_as_alone(network):
-    model, processor = network
+    _, processor = network
     instructions = ["lift", "put the red cup onto the blue plate"]
-    answers = [answer(BOX), answer(BOX / 2)]
-
-    def loss(some):
-        inputs = ask(processor, *(list(values) for values in some))
-        return answer_loss(model, inputs, model.read(inputs), processor.pad)
-
-    pairs = list(zip(instructions, answers, strict=True))
-    each = [loss(zip(*[pair], strict=True)) for pair in pairs]
-    torch.testing.assert_close(loss(zip(*pairs, strict=True)), sum(each) / 2)
+    boxes = [BOX, BOX / 2]
+    answers = [answer(box) for box in boxes]
+    together = ask(processor, instructions, answers)
+    alone = [ask(processor, [i], [a]) for i, a in zip(instructions, answers, strict=True)]
+    for loss in losses_of(network):
+        each = [loss(inputs, [box]) for inputs, box in zip(alone, boxes, strict=True)]
+        torch.testing.assert_close(loss(together, boxes), sum(each) / 2)
 
 
 def test_when_answers_follow_expect_the_expert_to_see_what_it_sees_without_them(network):

@@ -27,6 +27,7 @@ PATH = ROOT / "embodiments" / "widowx.yaml"
 SHIPPED = ROOT / "src" / "qwen_vla_model" / "checkpoints" / "widowx"
 WIDOWX = load_embodiment(PATH)
 STEPS = 5
+NOTHING = {"steps": 0, "weight": 0.0}
 
 
 def record(folder, seed, steps=4, robot="widowx", states=7):
@@ -141,8 +142,7 @@ def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_an
 ):
     """The paper's stages: language to action, then with images."""
     stage = {"images": False, "frozen": ["vision", "language"], "max_steps": 2}
-    nothing = {"steps": 0, "weight": 0.0}
-    path = recipe("t2a", **stage, grounding=nothing)
+    path = recipe("t2a", **stage, grounding=NOTHING)
     batch = next(Trainer(load_recipe(path)).batches())
     assert batch.inputs.patches == batch.inputs.grids == batch.inputs.image_at == ()
     first = train(path)
@@ -152,6 +152,24 @@ def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_an
     assert story["continues"]["recipe"]["images"] is False
     assert story["samples_per_second"] > 0 and "torch" in story["machine"] and story["code"]
     QwenVlaPolicy.load(second, WIDOWX).warm_up()
+
+
+def test_when_stages_are_interrupted_and_resumed_expect_finished_ones_to_stay_and_the_rest_to_come(
+    recipe, tmp_path
+):
+    stages = [recipe("one"), recipe("two", start_from=str(tmp_path / "one" / "checkpoint"))]
+    train(stages[0])
+    curve = tmp_path / "one" / "curve.csv"
+    before = curve.read_bytes(), curve.stat().st_mtime_ns
+    assert train(*stages, resume=True) == tmp_path / "two" / "checkpoint"
+    assert (curve.read_bytes(), curve.stat().st_mtime_ns) == before
+    assert json.loads((tmp_path / "two" / "state" / "progress.json").read_text())["finished"]
+
+
+def test_when_the_last_of_some_stages_is_wrong_expect_refusal_before_the_first(recipe, tmp_path):
+    with pytest.raises(QwenVlaError, match=r"wrong\.yaml"):
+        train(recipe("one"), recipe("wrong", observations=0))
+    assert not (tmp_path / "one").exists()
 
 
 def test_when_the_loss_is_compiled_expect_the_weights_that_come_without(
@@ -173,7 +191,7 @@ def test_when_the_output_layer_is_not_the_embedding_expect_grounding_to_be_refus
     save_tiny_qwen(tmp_path / "qwen", tied=False)
     expert = load_config(SHIPPED).expert.model_dump() | {"width": 64, "heads": 1, "blocks": 2}
     changes = {"backbone": str(tmp_path / "qwen"), "expert": expert}
-    with pytest.raises(QwenVlaError, match="grounding: this backbone's output layer"):
+    with pytest.raises(QwenVlaError, match="grounding: this backbone has an output layer"):
         train(recipe("run", **changes))
 
 
@@ -250,9 +268,9 @@ def test_when_there_is_nothing_to_resume_expect_an_error_with_the_folder(recipe)
 
 
 PARTS = {
-    "vision": "backbone.visual.",
-    "language": "backbone.language_model.",
-    "expert": "expert.",
+    "vision": ("model.backbone.visual.",),
+    "language": ("model.backbone.language_model.", "forecast."),
+    "expert": ("model.expert.",),
 }
 
 
@@ -260,23 +278,24 @@ PARTS = {
 def test_when_parts_are_frozen_expect_gradients_in_the_others_only_and_frozen_bits_to_stay(
     recipe, frozen
 ):
-    """From trained weights: fresh ones have closed gates that stop gradients at first."""
-    path = recipe("run", frozen=list(frozen), start_from=str(SHIPPED), grounding={"steps": 0})
+    """From weights that have learned: fresh ones have closed gates that stop gradients."""
+    known = str(train(recipe("known", max_steps=4)))
+    path = recipe("run", frozen=list(frozen), start_from=known, grounding={"steps": 0})
     trainer = Trainer(load_recipe(path))
-    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    before = {name: p.detach().clone() for name, p in trainer.trained.named_parameters()}
     reached, step = set(), trainer.optimizer.step
 
     def see():
-        reached.update(n for n, p in trainer.model.named_parameters() if p.grad is not None)
-        missed = {n for n in reached if not dict(trainer.model.named_parameters())[n].grad.any()}
+        reached.update(n for n, p in trainer.trained.named_parameters() if p.grad is not None)
+        missed = {n for n in reached if not dict(trainer.trained.named_parameters())[n].grad.any()}
         assert not missed
         step()
 
     trainer.optimizer.step = see
     trainer.learn(next(trainer.batches()))
-    stay = tuple(PARTS[part] for part in frozen)
-    assert reached == {name for name in before if not (stay and name.startswith(stay))}
-    for name, parameter in trainer.model.named_parameters():
+    stay = tuple(start for part in frozen for start in PARTS[part])
+    assert reached == {name for name in before if not name.startswith(stay)}
+    for name, parameter in trainer.trained.named_parameters():
         assert torch.equal(parameter, before[name]) is (name not in reached), name
 
 
