@@ -189,7 +189,10 @@ def from_pretrained(
     """
     if weights not in WEIGHTS:
         raise CheckpointError(f"weights '{weights}': choose one of {', '.join(WEIGHTS)}")
-    device = torch.device(device)
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise CheckpointError(f"device '{device}': choose cpu or cuda") from error
     folder = find_checkpoint(name)
     model = build_empty(load_config(folder), folder)
     require_memory(model, weights, device)

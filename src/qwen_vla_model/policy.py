@@ -19,7 +19,7 @@ from .delta_net import slow_delta_net_reason
 from .hub import find_checkpoint
 from .model import Inputs, QwenVla
 from .pictures import resize_to
-from .precision import Weights
+from .precision import Weights, default_weights
 from .processor import Processor
 from .real_time_chunking import soft_mask
 from .runtime import Held, Runtime, peak_mib
@@ -68,7 +68,7 @@ class QwenVlaPolicy:
         device: str = "cpu",
         seed: int = 0,
         threads: int = 1,
-        weights: Weights = "float32",
+        weights: Weights | None = None,
     ) -> "QwenVlaPolicy":
         """The policy of a checkpoint, for a robot it was trained on.
 
@@ -77,7 +77,8 @@ class QwenVlaPolicy:
             seed: of the noise that every chunk starts from.
             threads: CPU threads of the whole process; a second one makes the small model slower
                 as soon as something else needs the core.
-            weights: what to hold the weights as, see ``precision.py``.
+            weights: what to hold the weights as, see ``precision.py``; None for what suits the
+                device.
         Raises:
             CheckpointError: the checkpoint is unusable, or it was trained for another robot,
                 other channels, normalisation, horizon or cameras (found before any weight is read
@@ -88,7 +89,8 @@ class QwenVlaPolicy:
         config = load_config(folder)
         space = load_action_space(folder, embodiment)
         processor = Processor(config, load_tokenizer(folder), embodiment)
-        return cls(from_pretrained(name, device, weights), processor, space, seed)
+        model = from_pretrained(name, device, weights or default_weights(device))
+        return cls(model, processor, space, seed)
 
     def warm_up(self) -> float:
         """Run every kind of pass on an empty scene; on a GPU, capture it first.

@@ -36,6 +36,11 @@ def compute_dtype(weights: Weights) -> torch.dtype:
     return torch.bfloat16 if weights in ("int8", "nf4") else getattr(torch, weights)
 
 
+def default_weights(device: str) -> Weights:
+    """What a device computes with well: a GPU's matrix units want 16 bits, a CPU here does not."""
+    return "bfloat16" if device.startswith("cuda") else "float32"
+
+
 def is_quantised(name: str, layer: nn.Module) -> bool:
     """Whether ``int8`` and ``nf4`` quantise this layer of a ``QwenVla``, by its full name."""
     return (

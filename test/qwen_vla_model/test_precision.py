@@ -16,7 +16,13 @@ from qwen_vla_model.checkpoint import build_empty, from_pretrained
 from qwen_vla_model.config import qwen_vla_5b
 from qwen_vla_model.model import QwenVla
 from qwen_vla_model.policy import QwenVlaPolicy
-from qwen_vla_model.precision import WEIGHTS, free_bytes, require_memory, weight_bytes
+from qwen_vla_model.precision import (
+    WEIGHTS,
+    default_weights,
+    free_bytes,
+    require_memory,
+    weight_bytes,
+)
 from qwen_vla_model.runtime import Runtime
 from qwen_vla_model.weights import load_weights, save_weights
 from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
@@ -53,6 +59,13 @@ def bytes_of(tensor: torch.Tensor) -> int:
 
 def relative_error(found: np.ndarray, exact: np.ndarray) -> float:
     return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+
+
+@pytest.mark.parametrize(
+    ("device", "weights"), [("cpu", "float32"), ("cuda", "bfloat16"), ("cuda:1", "bfloat16")]
+)
+def test_when_nothing_is_said_expect_what_suits_the_device(device, weights):
+    assert default_weights(device) == weights
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
@@ -174,3 +187,8 @@ def test_when_the_machine_is_asked_expect_the_memory_it_says_itself():
 def test_when_an_unknown_type_is_asked_for_expect_the_known_ones():
     with pytest.raises(CheckpointError, match="weights 'int3': choose one of float32, bfloat16"):
         from_pretrained(shipped_checkpoint("widowx"), weights="int3")
+
+
+def test_when_an_unknown_device_is_asked_for_expect_the_known_ones():
+    with pytest.raises(CheckpointError, match="device 'gpu': choose cpu or cuda"):
+        from_pretrained(shipped_checkpoint("widowx"), "gpu")

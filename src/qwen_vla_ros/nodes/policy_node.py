@@ -62,8 +62,11 @@ class PolicyNode(EmbodimentNode):
         self.declare_parameter("device", "cpu", read_only("torch device: cpu or cuda"))
         self.declare_parameter(
             "weights",
-            "float32",
-            read_only("what to hold the weights as: float32, bfloat16, float16, int8 or nf4"),
+            "",
+            read_only(
+                "what to hold the weights as: float32, bfloat16, float16, int8 or nf4; empty for "
+                "bfloat16 on a GPU and float32 elsewhere"
+            ),
         )
         self.declare_parameter(
             "simulated",
@@ -109,12 +112,14 @@ class PolicyNode(EmbodimentNode):
             self._instruction = check_instruction(self.text("instruction"))
         # Imported late: torch takes seconds, and wrong parameters should be told at once.
         from qwen_vla_model.policy import QwenVlaPolicy
+        from qwen_vla_model.precision import default_weights
 
+        self._weights = self.text("weights") or default_weights(self.text("device"))
         self._policy = QwenVlaPolicy.load(
             self.text("checkpoint"),
             embodiment,
             device=self.text("device"),
-            weights=self.text("weights"),
+            weights=self._weights,
             threads=self.get_parameter("torch_threads").value,
         )
         # Half a chunk at most, so that the new half lasts until the next chunk can be there.
@@ -332,7 +337,7 @@ class PolicyNode(EmbodimentNode):
                 "inference_p99_ms": p99_ms,
                 "inference_max_ms": float(latency_ms.max()),
                 **model,
-                "weights": self.text("weights"),
+                "weights": self._weights,
                 "delay_steps": self._delay.steps(),
                 "prefix_steps": self._prefix_steps,
                 **{f"age_{name}_s": float(age_s) for name, age_s in ages.items()},
