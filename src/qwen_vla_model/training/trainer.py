@@ -55,7 +55,7 @@ def train(*stages: Path, resume: bool = False) -> Path:
         raise QwenVlaError(f"{recipes[0].out / STATE}: nothing to resume")
     for path, recipe, progress in zip(stages, recipes, told, strict=True):
         begun = resume and progress.exists()
-        if begun and json.loads(progress.read_text())["finished"]:
+        if begun and _fraction(recipe, **json.loads(progress.read_text())) >= 1.0:
             continue
         tqdm.write(f"{path} -> {recipe.out}")
         Trainer(recipe).run(begun)
@@ -137,8 +137,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Fraction of the run that is done, by steps or minutes."""
-        by_time = self.elapsed_s / 60 / (self.recipe.max_minutes or math.inf)
-        return min(max(self.step / self.recipe.max_steps, by_time), 1.0)
+        return _fraction(self.recipe, self.step, self.elapsed_s)
 
     def _batch(self, step: int, robot: str, indices: list[int]) -> Batch:
         """What a step learns from: some observations of a robot."""
@@ -269,11 +268,7 @@ class Trainer:
             for key, value in entries.items()
         }
         save_file(moments, folder / "optimizer.safetensors")
-        progress = {
-            "step": self.step,
-            "elapsed_s": self.elapsed_s,
-            "finished": self.progress >= 1.0,
-        }
+        progress = {"step": self.step, "elapsed_s": self.elapsed_s}
         (folder / PROGRESS).write_text(json.dumps(progress))
 
     def load_state(self, folder: Path) -> None:
@@ -286,6 +281,11 @@ class Trainer:
             self.optimizer.state[parameters[name]][kind] = value
         progress = json.loads((folder / PROGRESS).read_text())
         self.step, self.elapsed_s = progress["step"], progress["elapsed_s"]
+
+
+def _fraction(recipe: Recipe, step: int, elapsed_s: float) -> float:
+    by_time = elapsed_s / 60 / (recipe.max_minutes or math.inf)
+    return min(max(step / recipe.max_steps, by_time), 1.0)
 
 
 def _cosine(progress: float, floor: float) -> float:
