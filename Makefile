@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test bench-gpu lint clean
+.PHONY: help setup demo test generalist bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
+	@echo "make generalist train one set of weights for three robots: two hours or more on a CPU"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
 	@echo "make lint       check format and style"
 	@echo "make clean      remove build outputs and caches (rm -rf $(VENV) for a new set-up)"
@@ -22,6 +23,17 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
+
+# Episodes of all robots, and the four stages of config/generalist from them. After an interruption,
+# make generalist ARGS=--resume: what is there already is not made again.
+generalist: setup
+	$(BIN)/python -m qwen_vla_sim.generate --embodiment embodiments/aloha.yaml \
+		--task pick_up_cube --episodes 800 --out runs/aloha/pick_up_cube
+	$(BIN)/python -m qwen_vla_sim.generate --embodiment embodiments/mobile_base.yaml \
+		--task go_to --episodes 800 --out runs/mobile_base/go_to
+	$(BIN)/python -m qwen_vla_sim.generate --embodiment embodiments/widowx.yaml \
+		--task pick_up --episodes 1000 --out runs/widowx/pick_up
+	$(BIN)/qwen-vla train --config config/generalist/*.yaml --out runs/generalist $(ARGS)
 
 bench-gpu: setup
 	@! $(BIN)/python -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null \

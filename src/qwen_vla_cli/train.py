@@ -3,7 +3,8 @@
 Example:
   qwen-vla train --config config/train_widowx.yaml
   qwen-vla train --config config/train_widowx.yaml --resume
-  qwen-vla train --config config/generalist/*.yaml
+  qwen-vla train --config config/generalist/*.yaml --out runs/generalist
+  qwen-vla train --config config/generalist/*.yaml --robot aloha --out runs/specialist_aloha
 """
 
 import argparse
@@ -17,7 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         required=True,
-        help="the recipe, a YAML file; or several, one for each stage, in their order",
+        help="the recipe, a YAML file; or several, each of which goes on from the one before",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder of the runs, each named as its recipe (the recipe's out)"
+    )
+    parser.add_argument(
+        "--robot", help="learn from this one of the mixture, with as many steps as it has there"
     )
     parser.add_argument(
         "--resume",
@@ -27,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train as the recipe says; shows progress, writes checkpoints and curves."""
-    from qwen_vla_model.training.trainer import train
+    """Train as the recipes say; shows progress, writes checkpoints and curves."""
+    from qwen_vla_model.training.stages import train
 
-    train(*arguments.config, resume=arguments.resume)
+    train(*arguments.config, out=arguments.out, robot=arguments.robot, resume=arguments.resume)
     return 0

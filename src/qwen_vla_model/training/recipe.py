@@ -63,7 +63,7 @@ class Recipe(_Strict):
 
     Attributes:
         mixture: whose episodes it learns from; each step from one robot's.
-        out: where the run writes.
+        out: where the run writes, unless the command says where.
         start_from: checkpoint folder to continue from.
         backbone: instead, a Qwen3.5 checkpoint, folder or hub name, to put a new expert on; with
             neither, ``qwen_vla_tiny`` starts from random weights.
@@ -92,7 +92,7 @@ class Recipe(_Strict):
     """
 
     mixture: Annotated[tuple[Source, ...], Field(min_length=1)]
-    out: Path
+    out: Path | None = None
     start_from: Path | None = None
     backbone: str | None = None
     expert: ExpertConfig = PUBLISHED_EXPERT

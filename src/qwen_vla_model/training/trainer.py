@@ -32,34 +32,11 @@ from .dataset import Batch
 from .grounding import Forecast, answer_loss, without_answers
 from .mixture import Mixture
 from .prefetch import prefetched
-from .recipe import Recipe, load_recipe
+from .recipe import Recipe
 from .validation import append_curve, validate
 
 CHECKPOINT, STATE, PROGRESS = "checkpoint", "state", "progress.json"
 """What a run's folder holds, and what tells of a run in its state."""
-
-
-def train(*stages: Path, resume: bool = False) -> Path:
-    """Train as the recipes say, one after the other; returns the last one's checkpoint folder.
-
-    Args:
-        stages: paths of recipes. Each later one usually starts from the one before.
-        resume: go on where an earlier call ended; what it finished is not done again.
-    Raises:
-        QwenVlaError: a recipe or an episode is unusable, or there is nothing to resume.
-    """
-    keep_freed_memory()
-    recipes = [load_recipe(path) for path in stages]  # a mistake in the last is told at once
-    told = [recipe.out / STATE / PROGRESS for recipe in recipes]
-    if resume and not any(path.exists() for path in told):
-        raise QwenVlaError(f"{recipes[0].out / STATE}: nothing to resume")
-    for path, recipe, progress in zip(stages, recipes, told, strict=True):
-        begun = resume and progress.exists()
-        if begun and _fraction(recipe, **json.loads(progress.read_text())) >= 1.0:
-            continue
-        tqdm.write(f"{path} -> {recipe.out}")
-        Trainer(recipe).run(begun)
-    return recipes[-1].out / CHECKPOINT
 
 
 class Trainer:
@@ -137,7 +114,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Fraction of the run that is done, by steps or minutes."""
-        return _fraction(self.recipe, self.step, self.elapsed_s)
+        return fraction_done(self.recipe, self.step, self.elapsed_s)
 
     def _batch(self, step: int, robot: str, indices: list[int]) -> Batch:
         """What a step learns from: some observations of a robot."""
@@ -283,7 +260,8 @@ class Trainer:
         self.step, self.elapsed_s = progress["step"], progress["elapsed_s"]
 
 
-def _fraction(recipe: Recipe, step: int, elapsed_s: float) -> float:
+def fraction_done(recipe: Recipe, step: int, elapsed_s: float) -> float:
+    """How much of a run is done, by steps or minutes, at most 1."""
     by_time = elapsed_s / 60 / (recipe.max_minutes or math.inf)
     return min(max(step / recipe.max_steps, by_time), 1.0)
 

@@ -5,98 +5,25 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
+from noise_episodes import WIDOWX, record
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_model.checkpoint import load_action_space, load_config
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.training.recipe import load_recipe
-from qwen_vla_model.training.trainer import Trainer, train
+from qwen_vla_model.training.stages import train
+from qwen_vla_model.training.trainer import Trainer
 from robots import widowx_text
 from tiny_qwen import save_tiny_qwen
 
 ROOT = Path(__file__).parents[3]
-PATH = ROOT / "embodiments" / "widowx.yaml"
 SHIPPED = ROOT / "src" / "qwen_vla_model" / "checkpoints" / "widowx"
-WIDOWX = load_embodiment(PATH)
-STEPS = 5
 NOTHING = {"steps": 0, "weight": 0.0}
-
-
-def record(folder, seed, steps=4, robot="widowx", states=7):
-    """An episode of noise; what is learned from it does not matter here."""
-    rng = np.random.default_rng(seed)
-
-    def picture(camera):
-        pixels = rng.integers(0, 256, (camera.height, camera.width, 3), dtype=np.uint8)
-        return cv2.imencode(".png", pixels)[1].tobytes()
-
-    Episode(
-        embodiment=robot,
-        stride=1,
-        seed=seed,
-        instructions=("pick up the red block", "pick up the blue block"),
-        images={c.name: tuple(picture(c) for _ in range(steps)) for c in WIDOWX.cameras},
-        states_TS=rng.uniform(0.1, 0.2, (steps, states)).astype(np.float32),
-        commanded_TD=rng.uniform(-0.2, 0.2, (steps, 7)).astype(np.float32),
-        actions_NTHC=rng.uniform(-0.05, 0.05, (2, steps, 16, 7)).astype(np.float32),
-        valid_NTH=np.ones((2, steps, 16), dtype=bool),
-        boxes_NTV4=rng.uniform(0.0, 1.0, (2, steps, 2, 4)).astype(np.float32),
-    ).save(folder / f"{seed}.npz")
-
-
-@pytest.fixture
-def recipe(tmp_path):
-    """Path of a recipe, to be called with the name of its run."""
-    episodes = tmp_path / "episodes"
-    episodes.mkdir()
-    for seed in range(10_000, 10_004):
-        record(episodes, seed)
-
-    def write(name, **changes):
-        values = {
-            "mixture": [{"embodiment": str(PATH), "episodes": str(episodes)}],
-            "out": str(tmp_path / name),
-            "threads": 1,
-            "max_steps": STEPS,
-            "observations": 2,
-            "instructions": 2,
-            "draws": 2,
-            "tau": {"kind": "beta"},
-            "grounding": {"steps": 2},
-            "learning_rates": {"vision": 1e-3, "language": 1e-3, "expert": 1e-3},
-            "warmup_steps": 2,
-            "validation_episodes": 1,
-            "validation_steps": 2,
-            "validate_every_minutes": 60.0,
-            "save_every_minutes": 1e-9,
-        }
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(values | changes))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def two_robots(recipe, tmp_path):
-    """A mixture of the WidowX and, three times as often, another robot."""
-    twin = tmp_path / "twin.yaml"
-    twin.write_text(PATH.read_text().replace("name: widowx\n", "name: twin\n", 1))
-    (tmp_path / "twins").mkdir()
-    for seed in range(10_000, 10_003):
-        record(tmp_path / "twins", seed, robot="twin")
-    return [
-        {"embodiment": str(PATH), "episodes": str(tmp_path / "episodes"), "weight": 1.0},
-        {"embodiment": str(twin), "episodes": str(tmp_path / "twins"), "weight": 3.0},
-    ]
 
 
 def weights(tmp_path, name):
@@ -152,24 +79,6 @@ def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_an
     assert story["continues"]["recipe"]["images"] is False
     assert story["samples_per_second"] > 0 and "torch" in story["machine"] and story["code"]
     QwenVlaPolicy.load(second, WIDOWX).warm_up()
-
-
-def test_when_stages_are_interrupted_and_resumed_expect_finished_ones_to_stay_and_the_rest_to_come(
-    recipe, tmp_path
-):
-    stages = [recipe("one"), recipe("two", start_from=str(tmp_path / "one" / "checkpoint"))]
-    train(stages[0])
-    curve = tmp_path / "one" / "curve.csv"
-    before = curve.read_bytes(), curve.stat().st_mtime_ns
-    assert train(*stages, resume=True) == tmp_path / "two" / "checkpoint"
-    assert (curve.read_bytes(), curve.stat().st_mtime_ns) == before
-    assert json.loads((tmp_path / "two" / "state" / "progress.json").read_text())["step"] == STEPS
-
-
-def test_when_the_last_of_some_stages_is_wrong_expect_refusal_before_the_first(recipe, tmp_path):
-    with pytest.raises(QwenVlaError, match=r"wrong\.yaml"):
-        train(recipe("one"), recipe("wrong", observations=0))
-    assert not (tmp_path / "one").exists()
 
 
 def test_when_the_loss_is_compiled_expect_the_weights_that_come_without(
@@ -262,11 +171,6 @@ def test_when_a_folder_holds_a_run_already_expect_refusal_and_nothing_lost(recip
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_when_there_is_nothing_to_resume_expect_an_error_with_the_folder(recipe):
-    with pytest.raises(QwenVlaError, match="nothing to resume"):
-        train(recipe("new"), resume=True)
-
-
 PARTS = {
     "vision": ("model.backbone.visual.",),
     "language": ("model.backbone.language_model.", "forecast."),
@@ -314,7 +218,11 @@ def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recip
 
 @pytest.mark.parametrize(
     "path",
-    [*(ROOT / "config").glob("train_*.yaml"), *(ROOT / "config").glob("finetune_*.yaml")],
+    [
+        *(ROOT / "config").glob("train_*.yaml"),
+        *(ROOT / "config").glob("finetune_*.yaml"),
+        *(ROOT / "config").glob("generalist/*.yaml"),
+    ],
     ids=lambda p: p.stem,
 )
 def test_when_a_recipe_is_shipped_expect_it_to_be_readable(path):

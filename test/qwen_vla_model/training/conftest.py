@@ -1,0 +1,53 @@
+"""Recipes on episodes of noise: what is learned from them does not matter."""
+
+import pytest
+import yaml
+
+from noise_episodes import PATH, record
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Path of a recipe, to be called with the name of its run."""
+    episodes = tmp_path / "episodes"
+    episodes.mkdir()
+    for seed in range(10_000, 10_004):
+        record(episodes, seed)
+
+    def write(name, **changes):
+        values = {
+            "mixture": [{"embodiment": str(PATH), "episodes": str(episodes)}],
+            "out": str(tmp_path / name),
+            "threads": 1,
+            "max_steps": 5,
+            "observations": 2,
+            "instructions": 2,
+            "draws": 2,
+            "tau": {"kind": "beta"},
+            "grounding": {"steps": 2},
+            "learning_rates": {"vision": 1e-3, "language": 1e-3, "expert": 1e-3},
+            "warmup_steps": 2,
+            "validation_episodes": 1,
+            "validation_steps": 2,
+            "validate_every_minutes": 60.0,
+            "save_every_minutes": 1e-9,
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(values | changes))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def two_robots(recipe, tmp_path):
+    """A mixture of the WidowX and, three times as often, another robot."""
+    twin = tmp_path / "twin.yaml"
+    twin.write_text(PATH.read_text().replace("name: widowx\n", "name: twin\n", 1))
+    (tmp_path / "twins").mkdir()
+    for seed in range(10_000, 10_003):
+        record(tmp_path / "twins", seed, robot="twin")
+    return [
+        {"embodiment": str(PATH), "episodes": str(tmp_path / "episodes"), "weight": 1.0},
+        {"embodiment": str(twin), "episodes": str(tmp_path / "twins"), "weight": 3.0},
+    ]
