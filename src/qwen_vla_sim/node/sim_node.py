@@ -9,6 +9,7 @@ robot has are kept below the node's own name.
 import array
 import dataclasses
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,9 +17,9 @@ from pathlib import Path
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
@@ -228,7 +229,9 @@ def _rate(description: str, highest_hz: float) -> ParameterDescriptor:
 
 def main() -> None:
     """Entry point of the sim_node executable."""
-    rclpy.init()
+    # rclpy's own handlers would end communication under whatever is being published.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     node = SimNode()
     succeeded = TransitionCallbackReturn.SUCCESS
     started = True
@@ -239,7 +242,7 @@ def main() -> None:
             )
         if started:
             rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except KeyboardInterrupt:
         pass
     finally:
         node.destroy_node()

@@ -1,5 +1,6 @@
 """sim_node as a process over DDS: does it pass for an Interbotix wx250s with two cameras?"""
 
+import signal
 import subprocess
 import sys
 import time
@@ -196,3 +197,11 @@ def test_when_the_embodiment_is_missing_expect_one_clear_error_and_no_robot(tmp_
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
     assert "nobody.yaml" in run.stderr and "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_when_it_is_told_to_end_expect_it_to_end_without_complaint(start, number):
+    process = start().process
+    process.send_signal(number)
+    complaints = process.communicate(timeout=20)[1]
+    assert process.returncode == 0 and "Traceback" not in complaints
