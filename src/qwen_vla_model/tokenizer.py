@@ -106,7 +106,7 @@ def train_tokenizer(vocab_size: int = 1024) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     bpe.train_from_iterator(sentences(20_000), trainer)
-    bpe.add_tokens([AddedToken(text, normalized=False) for text in CLAUSES])
+    bpe.add_tokens([AddedToken(clause, normalized=False) for clause in CLAUSES])
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         pad_token=PAD,

@@ -225,8 +225,9 @@ def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recip
     ],
     ids=lambda p: p.stem,
 )
-def test_when_a_recipe_is_shipped_expect_it_to_be_readable(path):
-    load_recipe(path)
+def test_when_a_recipe_is_shipped_expect_it_to_name_robots_that_are_shipped_as_well(path):
+    robots = [ROOT / source.embodiment for source in load_recipe(path).mixture]
+    assert robots and all(robot.is_file() for robot in robots)
 
 
 @pytest.mark.parametrize(
