@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from qwen_vla_core.interrupts import interrupts_held_back
 from qwen_vla_ros.bringup import NodeDescription
 
 STOP_TIMEOUT_S = 5.0
@@ -28,20 +29,13 @@ class NodeProcesses:
 
     def __enter__(self) -> "NodeProcesses":
         self._logs.mkdir(parents=True, exist_ok=True)
-        # Ctrl-C waits until every child is known: one that was just forked would be forgotten.
-        interrupts: list[int] = []
-        handler = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
         try:
-            for node in self._nodes:
-                self._start(node)
+            with interrupts_held_back():  # a child that was just forked would be forgotten
+                for node in self._nodes:
+                    self._start(node)
         except BaseException:  # __exit__ is not called when this fails
             self._stop()
             raise
-        finally:
-            signal.signal(signal.SIGINT, handler)
-        if interrupts:
-            self._stop()
-            raise KeyboardInterrupt
         return self
 
     def __exit__(

@@ -64,8 +64,9 @@ class Time:
         """
         if self.clean_PDH is None:
             return self.modulations[:, :, :1]
-        clean = F.pad(self.clean_PDH, (tokens - self.clean_PDH.shape[-1], 0))[..., None]
-        return torch.where(clean, self.modulations[:, :, 1:], self.modulations[:, :, :1])
+        clean = F.pad(self.clean_PDH, (tokens - self.clean_PDH.shape[-1], 0))
+        which = torch.stack([~clean, clean], dim=-1).to(self.modulations.dtype)
+        return which @ self.modulations  # as torch.where, whose gradient takes three times as long
 
 
 class Block(nn.Module):

@@ -17,6 +17,7 @@ from std_srvs.srv import Trigger
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.interrupts import interrupts_held_back
 
 from .images import rgb_from_image
 from .messages import seconds
@@ -136,7 +137,8 @@ class Operator(Node):
             left_s = deadline_s - time.monotonic()
             if left_s <= 0.0:
                 return False
-            rclpy.spin_once(self, timeout_sec=min(left_s, 0.05))
+            with interrupts_held_back():
+                rclpy.spin_once(self, timeout_sec=min(left_s, 0.05))
         return True
 
     def clear_commands(self) -> None:

@@ -60,7 +60,7 @@ def answer_loss(
 
 
 class Forecast(nn.Module):
-    """The whole box from the last token of a prompt. Not part of a checkpoint."""
+    """The whole box from the last token of a prompt. A run's state holds it, no checkpoint."""
 
     def __init__(self, width: int):
         super().__init__()

@@ -64,7 +64,8 @@ class Recipe(_Strict):
     Attributes:
         mixture: whose episodes it learns from; each step from one robot's.
         out: where the run writes, unless the command says where.
-        start_from: checkpoint folder to continue from.
+        start_from: checkpoint folder to continue from, and, where it is a run's, its forecast of
+            boxes (``grounding.py``).
         backbone: instead, a Qwen3.5 checkpoint, folder or hub name, to put a new expert on; with
             neither, ``qwen_vla_tiny`` starts from random weights.
         expert: sizes and choices of that new expert.

@@ -68,17 +68,17 @@ class Trainer:
         model.config = QwenVlaConfig.model_validate(
             model.config.model_dump() | {"prefix_steps": recipe.prefix_steps}
         )
+        backbone = model.config.backbone_config()
+        if recipe.grounding.asked and not backbone.tie_word_embeddings:
+            raise QwenVlaError(
+                "grounding: this backbone has an output layer of its own, which no checkpoint "
+                "of a policy holds; grounding: {steps: 0, weight: 0} goes without"
+            )
         self.model = model.to(self.device).train()
-        self.trained = nn.ModuleDict({"model": self.model})
-        if recipe.grounding.asked:
-            backbone = model.config.backbone_config()
-            if not backbone.tie_word_embeddings:
-                raise QwenVlaError(
-                    "grounding: this backbone has an output layer of its own, which no checkpoint "
-                    "of a policy holds; grounding: {steps: 0, weight: 0} goes without"
-                )
-            forecast = Forecast(backbone.text_config.hidden_size)
-            self.trained["forecast"] = forecast.to(self.device)
+        self.forecast = Forecast(backbone.text_config.hidden_size).to(self.device)
+        if recipe.start_from and (state := recipe.start_from.parent / STATE).exists():
+            load_weights(self.forecast, state, name_of=_of_forecast)
+        self.trained = nn.ModuleDict({"model": self.model, "forecast": self.forecast})
         self._loss = self._loss_of
         if recipe.compile or (recipe.compile is None and self.device == "cuda"):
             self._loss = torch.compile(self._loss_of)
@@ -161,7 +161,7 @@ class Trainer:
         if recipe.grounding.asked:
             found = answer_loss(self.model, inputs, hidden_PLE, self._pad)
             boxes_P4 = batch.boxes_P4.to(self.device)
-            found += self.trained["forecast"].loss(hidden_PLE, inputs.mask_PL, boxes_P4)
+            found += self.forecast.loss(hidden_PLE, inputs.mask_PL, boxes_P4)
             inputs, hidden_PLE = without_answers(inputs, hidden_PLE)
         if grounding_only:
             return found
@@ -264,6 +264,11 @@ def fraction_done(recipe: Recipe, step: int, elapsed_s: float) -> float:
     """How much of a run is done, by steps or minutes, at most 1."""
     by_time = elapsed_s / 60 / (recipe.max_minutes or math.inf)
     return min(max(step / recipe.max_steps, by_time), 1.0)
+
+
+def _of_forecast(key: str) -> str | None:
+    """The name in a forecast of what a run's state calls ``key``; None for all but it."""
+    return key.removeprefix("forecast.") if key.startswith("forecast.") else None
 
 
 def _cosine(progress: float, floor: float) -> float:

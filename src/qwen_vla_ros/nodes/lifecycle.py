@@ -13,6 +13,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.interrupts import interrupts_held_back
 
 from ..resources import embodiments_directory
 
@@ -123,7 +124,8 @@ def run(node_class: type[EmbodimentNode]) -> None:
             executor = SingleThreadedExecutor()
             executor.add_node(node)
             while rclpy.ok():
-                executor.spin_once(timeout_sec=WAKE_S)
+                with interrupts_held_back():
+                    executor.spin_once(timeout_sec=WAKE_S)
     except KeyboardInterrupt:
         pass
     finally:

@@ -17,6 +17,7 @@ from pathlib import Path
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
@@ -26,6 +27,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import EmbodimentError, QwenVlaError
+from qwen_vla_core.interrupts import interrupts_held_back
 
 from ..registry import find_tasks, make_world
 from ..tasks.task import Shift
@@ -35,6 +37,8 @@ from .slate_endpoint import ODOMETRY_PERIOD_S, SlateEndpoint
 from .xs_endpoint import XsEndpoint
 
 LONGEST_CATCH_UP_S = 0.1
+WAKE_S = 0.1
+"""How often a simulator that has nothing to do looks whether it was interrupted."""
 STATUS_PERIOD_S = 0.1
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -241,7 +245,11 @@ def main() -> None:
                 node.trigger_configure() == succeeded and node.trigger_activate() == succeeded
             )
         if started:
-            rclpy.spin(node)
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
+            while rclpy.ok():
+                with interrupts_held_back():
+                    executor.spin_once(timeout_sec=WAKE_S)
     except KeyboardInterrupt:
         pass
     finally:

@@ -3,10 +3,13 @@
 import json
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.stages import load_stages, train
+from qwen_vla_model.training.trainer import Trainer
 
 STEPS = 5
 
@@ -23,6 +26,19 @@ def test_when_stages_are_interrupted_and_resumed_expect_finished_ones_to_stay_an
     assert json.loads((out / "two" / "state" / "progress.json").read_text())["step"] == STEPS
     story = json.loads((out / "two" / "checkpoint" / "training.json").read_text())
     assert story["recipe"]["start_from"] == str(out / "one" / "checkpoint")
+
+
+def test_when_a_stage_between_does_not_point_expect_what_was_learned_of_pointing_to_go_on(
+    recipe, tmp_path
+):
+    pointing = {"steps": STEPS}
+    blind = {"images": False, "frozen": ["vision", "language"], "grounding": {"weight": 0}}
+    stages = [recipe("one", grounding=pointing), recipe("two", **blind), recipe("three")]
+    train(*stages[:2], out=tmp_path)
+    learned = load_file(tmp_path / "one" / "state" / "model.safetensors")["forecast.read.weight"]
+    third = Trainer(load_stages(stages, tmp_path, None)[2])
+    assert torch.equal(third.forecast.read.weight, learned)
+    assert not torch.equal(Trainer(load_recipe(stages[0])).forecast.read.weight, learned)
 
 
 def test_when_there_is_nothing_to_resume_expect_an_error_with_the_folder(recipe):
