@@ -16,8 +16,12 @@ there, always:
 All of it is linear, so that the inverse is exact whatever the network puts out: no rotation is
 composed, a sum of 6-D rotations is that of their differences from the identity. For the small
 rotations of a step this is the rotation since the start to first order, and it neither wraps nor
-degenerates. Per-channel q01/q99 of the result come from the training data and are kept in the
-checkpoint.
+degenerates.
+
+q01/q99 of the result come from the training data and are kept in the checkpoint. What is counted
+from the start grows with the step, so it has quantiles for each: with those of the whole chunk
+the first steps, which are the ones that are carried out, are so small that the loss hardly sees
+them, and were predicted worse than by their mean.
 """
 
 from typing import Literal
@@ -48,19 +52,22 @@ class ActionSpace(BaseModel):
 
     Attributes:
         relations: for each channel, how an action is counted from the chunk's start.
-        q01, q99: quantiles of the result over the training data, mapped to [-1, 1].
+        q01, q99: for each step of a chunk and each channel, quantiles of the result over the
+            training data, mapped to [-1, 1].
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     relations: tuple[Relation, ...]
-    q01: tuple[FiniteFloat, ...]
-    q99: tuple[FiniteFloat, ...]
+    q01: tuple[tuple[FiniteFloat, ...], ...]
+    q99: tuple[tuple[FiniteFloat, ...], ...]
 
     @model_validator(mode="after")
     def _consistent(self) -> "ActionSpace":
-        if not len(self.relations) == len(self.q01) == len(self.q99):
-            raise ValueError("relations, q01 and q99 differ in length")
-        if not all(low < high for low, high in zip(self.q01, self.q99, strict=True)):
+        if len(self.q01) != len(self.q99):
+            raise ValueError("q01 and q99 have different numbers of steps")
+        if any(len(self.relations) != len(channels) for channels in (*self.q01, *self.q99)):
+            raise ValueError("relations, q01 and q99 have different numbers of channels")
+        if not (np.array(self.q01) < np.array(self.q99)).all():
             raise ValueError("q01 is not below q99 everywhere")
         return self
 
@@ -70,23 +77,25 @@ class ActionSpace(BaseModel):
     ) -> "ActionSpace":
         """From all (or many) normalised chunks of the training data, and where they start."""
         relations = relations_of(embodiment)
-        counted = _count(chunks_NHC, still_NC, relations).reshape(-1, len(relations))
-        low, high = np.quantile(counted, (0.01, 0.99), axis=0).astype(float)
+        counted = _count(chunks_NHC, still_NC, relations)
+        each_step = np.quantile(counted, (0.01, 0.99), axis=0)
+        all_steps = np.quantile(counted, (0.01, 0.99), axis=(0, 1))[:, None]
+        low, high = np.where(_are(relations, "absolute"), all_steps, each_step).astype(float)
         still = high - low < STILL_RANGE
         return cls(
             relations=relations,
-            q01=tuple(np.where(still, -1.0, low)),
-            q99=tuple(np.where(still, 1.0, high)),
+            q01=tuple(map(tuple, np.where(still, -1.0, low))),
+            q99=tuple(map(tuple, np.where(still, 1.0, high))),
         )
 
     def encode(self, actions: np.ndarray, still: np.ndarray) -> np.ndarray:
-        """Not clipped: beyond the quantiles lie places that are as good as any other.
+        """Of a chunk's first steps. Not clipped: beyond the quantiles lie places as good as any.
 
         Raises:
             NonFiniteError: an input is NaN or infinite.
         """
         check_finite(actions, still)
-        low, high = np.array(self.q01), np.array(self.q99)
+        low, high = self._quantiles(actions)
         return 2.0 * (_count(actions, still, self.relations) - low) / (high - low) - 1.0
 
     def decode(self, encoded: np.ndarray, still: np.ndarray) -> np.ndarray:
@@ -96,11 +105,15 @@ class ActionSpace(BaseModel):
             NonFiniteError: an input is NaN or infinite.
         """
         check_finite(encoded, still)
-        low, high = np.array(self.q01), np.array(self.q99)
+        low, high = self._quantiles(encoded)
         counted = low + (encoded + 1.0) * 0.5 * (high - low)
         steps = np.diff(counted, axis=-2, prepend=np.zeros_like(counted[..., :1, :]))
         moved = np.where(_are(self.relations, "sum"), steps, counted)
         return np.where(_are(self.relations, "absolute"), moved, moved + still[..., None, :])
+
+    def _quantiles(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        steps = chunks.shape[-2]
+        return np.array(self.q01)[:steps], np.array(self.q99)[:steps]
 
 
 def relations_of(embodiment: Embodiment) -> tuple[Relation, ...]:

@@ -119,6 +119,11 @@ def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
             f"{folder}: the action space counts {', '.join(space.relations)}, "
             f"but {embodiment.name} needs {', '.join(relations_of(embodiment))}"
         )
+    if len(space.q01) != embodiment.horizon:
+        raise CheckpointError(
+            f"{folder}: the action space has {len(space.q01)} steps, but {embodiment.name} plans "
+            f"{embodiment.horizon}"
+        )
     return space
 
 

@@ -8,7 +8,7 @@ import math
 
 import torch
 
-RETURN_STEPS = 2.0
+RETURN_STEPS = 1.5
 """Time constant of the way back from a detour: shorter than what is left of any chunk."""
 
 
@@ -24,10 +24,11 @@ def detours(
     Args:
         length_PD: steps of each draw's prefix; without one there is no detour.
         steps, channels: of a chunk.
-        size: standard deviation at the end of the prefix, normalised units.
+        size: standard deviation during the prefix, normalised units.
     Returns:
-        [P, D, H, K]: evenly away during the prefix and back from there, critically damped, so
-        that neither position nor velocity jumps.
+        [P, D, H, K]: constant during the prefix, which for what is counted from the chunk's start
+        is evenly away, because there the units grow with the step; back from there, critically
+        damped, so that neither position nor velocity jumps.
     """
     P, D = length_PD.shape
     offset_PD1K = size * torch.randn(
@@ -35,11 +36,9 @@ def detours(
     )
     length = length_PD[..., None, None]
     reached = torch.arange(1, steps + 1, device=length.device)[:, None]
-    away = reached / length.clamp(min=1)
-    after = (reached - length).clamp(min=0)
-    back = 1.0 + after * (1.0 / length.clamp(min=1) + 1.0 / RETURN_STEPS)
-    back = back * torch.exp(-after / RETURN_STEPS)
-    return torch.where(length > 0, offset_PD1K * torch.where(reached < length, away, back), 0.0)
+    after = (reached - length).clamp(min=0) / RETURN_STEPS
+    back = (1.0 + after) * torch.exp(-after)
+    return torch.where(length > 0, offset_PD1K * back, 0.0)
 
 
 MAX_GUIDANCE = 5.0

@@ -87,9 +87,9 @@ def _scales(group: Group, step_s: float) -> tuple[np.ndarray, np.ndarray]:
                 np.array([0.05, 0.05, 0.05, 0.1, 0.1, 0.25]),
             )
         case "joint_position":
-            # A twentieth and a third of what the joints may move in a step; they add up.
+            # A twentieth and two thirds of what the joints may move in a step; they add up.
             full = np.array([joint.velocity for joint in group.joints]) * step_s
-            return full / 20.0, full / 3.0
+            return full / 20.0, full / 1.5
         case "base_waypoints":
             # A tenth and all of half the speed limit for the length of a step.
             speed, _, turn = (joint.velocity * step_s / 2.0 for joint in group.joints)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from action_spaces import action_space
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.errors import NonFiniteError
 from qwen_vla_model.action_space import ActionSpace, relations_of
@@ -73,7 +74,7 @@ def test_when_the_robot_stays_expect_the_same_numbers_wherever_it_is(codec, seed
     stays = np.repeat(still[:, None], 16, axis=1)
     moving = np.array(space.relations) != "absolute"
     encoded = space.encode(stays, still)[..., moving]
-    np.testing.assert_allclose(encoded, np.broadcast_to(encoded[:1, :1], encoded.shape), atol=1e-9)
+    np.testing.assert_allclose(encoded, np.broadcast_to(encoded[:1], encoded.shape), atol=1e-9)
 
 
 @every_codec
@@ -92,7 +93,7 @@ def test_when_a_number_is_not_finite_expect_refusal(codec, bad):
 def test_when_deltas_are_encoded_expect_their_sum_and_joints_their_way_from_the_command():
     codec = CODECS["euler"]
     chunks, still, _ = data(codec, 0)
-    space = ActionSpace(relations=relations_of(codec.embodiment), q01=(-1,) * 7, q99=(1,) * 7)
+    space = action_space(codec.embodiment, 1.0)
     encoded = space.encode(chunks, still)
     np.testing.assert_allclose(encoded[:, -1, :6], chunks[:, :, :6].sum(1), atol=1e-9)
     np.testing.assert_allclose(encoded[..., 6], chunks[..., 6], atol=1e-9)
@@ -101,7 +102,7 @@ def test_when_deltas_are_encoded_expect_their_sum_and_joints_their_way_from_the_
     assert relations_of(codec.embodiment) == ("offset", "offset", "absolute") * 2
     commanded_D = np.array([0.3, -0.2, 0.03, -0.3, 0.2, 0.04])
     chunk_HC = codec.normalize_actions(codec.encode(np.stack([commanded_D, commanded_D + 0.01])))
-    space = ActionSpace(relations=relations_of(codec.embodiment), q01=(-1,) * 6, q99=(1,) * 6)
+    space = action_space(codec.embodiment, 1.0)
     encoded = space.encode(chunk_HC, codec.still(commanded_D))
     np.testing.assert_allclose(encoded[0, [0, 1]], [0.01 / 3.0, 0.01 / 1.65], atol=1e-9)
 
@@ -110,7 +111,7 @@ def test_when_zero_is_not_in_the_middle_of_a_channel_expect_a_still_base_not_to_
     codec = EmbodimentCodec(robot(base_text().replace("q01: [-0.2,", "q01: [-0.05,")))
     still_C = codec.still(np.zeros(3))
     assert still_C[0] == pytest.approx(-0.6)  # no step forward, between -0.05 and 0.2 m
-    space = ActionSpace(relations=("sum",) * 3, q01=(-1,) * 3, q99=(1,) * 3)
+    space = action_space(codec.embodiment, 1.0)
     encoded = space.encode(np.tile(still_C, (16, 1)), still_C)
     np.testing.assert_allclose(encoded, 0.0, atol=1e-12)
 
@@ -130,6 +131,17 @@ def test_when_targets_go_all_the_way_to_the_network_and_back_expect_the_same_tar
     np.testing.assert_allclose(again_TD, targets_TD, atol=1e-9)
 
 
+@every_codec
+def test_when_a_space_is_fitted_expect_what_grows_to_fill_its_range_at_every_step(codec):
+    chunks, still, space = data(codec, 0, count=4000)
+    encoded = space.encode(chunks, still)
+    inside = (np.abs(encoded) <= 1.0 + 1e-9).mean(0)
+    np.testing.assert_allclose(inside, 0.98, atol=0.012)
+    absolute = np.array(space.relations) == "absolute"
+    assert (np.ptp(np.array(space.q99), axis=0)[absolute] == 0.0).all()
+    assert (np.ptp(np.array(space.q99), axis=0)[np.array(space.relations) == "sum"] > 0.5).all()
+
+
 def test_when_a_channel_never_moves_expect_finite_codes():
     codec = CODECS["euler"]
     still = codec.still(commands(codec, np.random.default_rng(0), 5))
@@ -140,10 +152,18 @@ def test_when_a_channel_never_moves_expect_finite_codes():
 
 @pytest.mark.parametrize(
     "change",
-    [{"q01": [float("nan")]}, {"q01": [2.0]}, {"q99": []}, {"relations": ["product"]}, {"x": 1}],
+    [
+        {"q01": [[float("nan")]]},
+        {"q01": [[2.0]]},
+        {"q99": []},
+        {"q99": [[]]},
+        {"q99": [[1.0], [1.0]]},
+        {"relations": ["product"]},
+        {"x": 1},
+    ],
 )
 def test_when_a_stored_space_makes_no_sense_expect_refusal(change):
-    stored = {"relations": ["sum"], "q01": [-1.0], "q99": [1.0]}
+    stored = {"relations": ["sum"], "q01": [[-1.0]], "q99": [[1.0]]}
     ActionSpace.model_validate(stored)
     with pytest.raises(ValidationError):
         ActionSpace.model_validate(stored | change)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from action_spaces import action_space
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError, InstructionError, ObservationError
 from qwen_vla_core.types import Observation
-from qwen_vla_model.action_space import ActionSpace, relations_of
 from qwen_vla_model.checkpoint import embodiment_signature, from_pretrained, save_pretrained
 from qwen_vla_model.config import qwen_vla_tiny
 from qwen_vla_model.model import QwenVla
@@ -20,6 +20,7 @@ from qwen_vla_model.tokenizer import IMAGE, train_tokenizer
 from robots import robot, widowx_text
 
 WIDOWX = load_embodiment(Path(__file__).parents[2] / "embodiments" / "widowx.yaml")
+SPACE = action_space(WIDOWX, 1.0).model_dump(mode="json")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def pristine(tmp_path_factory):
     torch.manual_seed(0)
     tokenizer = train_tokenizer()
     model = QwenVla(qwen_vla_tiny(len(tokenizer), tokenizer.convert_tokens_to_ids(IMAGE)))
-    space = ActionSpace(relations=relations_of(WIDOWX), q01=(-1.0,) * 7, q99=(1.0,) * 7)
+    space = action_space(WIDOWX, 1.0)
     known = {"widowx": embodiment_signature(WIDOWX) | {"action_space": space.model_dump()}}
     folder = tmp_path_factory.mktemp("pristine")
     save_pretrained(folder, model, tokenizer, known, {}, dtype=torch.float32)
@@ -159,8 +160,9 @@ def test_when_channels_have_no_canonical_slot_expect_refusal_before_any_weight(
 @pytest.mark.parametrize(
     "space",
     [
-        {"relations": ["offset"] * 7, "q01": [-1.0] * 7, "q99": [1.0] * 7},
-        {"relations": ["sum"] * 6 + ["absolute"], "q01": [float("nan")] * 7, "q99": [1.0] * 7},
+        SPACE | {"relations": ["offset"] * 7},
+        SPACE | {"q01": [[float("nan")] * 7] * 16},
+        {"relations": SPACE["relations"], "q01": SPACE["q01"][:8], "q99": SPACE["q99"][:8]},
         None,
     ],
 )
@@ -220,9 +222,9 @@ def test_when_the_tokenizer_is_anothers_expect_refusal_before_any_weight(folder)
     [
         lambda robots: robots.update(widowx=5),
         lambda robots: robots["widowx"].pop("action_space"),
-        lambda robots: robots["widowx"]["action_space"].update(q01=[float("nan")] * 7),
-        lambda robots: robots["widowx"]["action_space"].update(q01=[0.0], q99=[1.0]),
-        lambda robots: robots["widowx"]["action_space"].update(q01=[1.0] * 7, q99=[-1.0] * 7),
+        lambda robots: robots["widowx"]["action_space"].update(q01=[[float("nan")] * 7]),
+        lambda robots: robots["widowx"]["action_space"].update(q01=[[0.0]], q99=[[1.0]]),
+        lambda robots: robots["widowx"]["action_space"].update(q01=[[1.0] * 7] * 16),
     ],
 )
 def test_when_what_it_knows_of_a_robot_is_damaged_expect_refusal_before_any_weight(folder, spoil):

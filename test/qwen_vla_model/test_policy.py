@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from action_spaces import action_space
 from micro_processor import micro_processor
 from qwen_vla_core.errors import ChunkError, NonFiniteError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.types import Observation
-from qwen_vla_model.action_space import ActionSpace, relations_of
 from qwen_vla_model.policy import QwenVlaPolicy
 from robots import robot, two_arms_text
 
@@ -27,7 +27,7 @@ def policy(fixed_shapes=False, **choices):
     """An untrained policy for both arms, in the canonical layout."""
     canonical = {"channels": 80, "channel_layout": "canonical"}
     model, processor = micro_processor(ARMS, **canonical | choices)
-    space = ActionSpace(relations=relations_of(ARMS), q01=(-0.1,) * 6, q99=(0.1,) * 6)
+    space = action_space(ARMS, 0.1)
     return QwenVlaPolicy(model, processor, space, seed=1, fixed_shapes=fixed_shapes)
 
 
@@ -110,7 +110,7 @@ def test_when_a_robot_plans_fewer_steps_than_the_model_expect_chunks_and_prefixe
 ):
     short = robot(two_arms_text().replace("horizon: 16", "horizon: 8"))
     model, processor = micro_processor(short, prefix_steps=prefix_steps)
-    space = ActionSpace(relations=relations_of(short), q01=(-0.1,) * 6, q99=(0.1,) * 6)
+    space = action_space(short, 0.1)
     seen = observation(images={"front": picture(30)}, history={})
     actions = np.tile(processor.codec.still(COMMANDED_D), (8, 1)).astype(np.float32)
     whole, none_left = (Prefix(actions_NC=actions, committed=n) for n in (2, 8))

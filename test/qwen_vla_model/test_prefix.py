@@ -88,11 +88,12 @@ def test_when_prefixes_stray_expect_detours_of_that_size_that_end_smoothly_where
     assert not strayed[:, 0].any()
     for draw, steps in enumerate(length[0].tolist()[1:], start=1):
         way = torch.cat([torch.zeros(2000, 1, 2), strayed[:, draw]], dim=1)
-        assert way[:, steps].std().item() == pytest.approx(0.1, rel=0.05)
+        assert way[:, 1].std().item() == pytest.approx(0.1, rel=0.05)
+        assert (way[:, 1 : steps + 1] == way[:, 1:2]).all()
         assert way[:, -1].abs().max() < 0.01
-        # No change of velocity is larger than the one the detour begins with, nor its return.
+        # No change of velocity is larger than a third of the detour, from its beginning on.
         bends = way.diff(n=2, dim=1)[:, steps - 1 :].abs().amax(1)
-        assert (bends <= 1.3 * way[:, steps].abs() * max(1.0 / steps, 0.5)).all()
+        assert steps == 1 or (bends <= 0.34 * way[:, steps].abs()).all()
 
 
 def test_when_the_mask_is_soft_expect_ones_then_the_published_exponential_then_zeros():

@@ -86,7 +86,7 @@ class Recipe(_Strict):
         prefix_steps: each draw is given up to so many steps without noise and learns to continue
             them (real-time chunking), 0 for none. As many as the delay between an observation and
             its chunk may ever last.
-        prefix_detour: how far prefixes stray, normalised units (standard deviation at their end);
+        prefix_detour: how far prefixes stray, normalised units (standard deviation);
             what follows leads back. With 0 a network that can see what to do next learns to ignore
             what came before.
         validation_episodes: held out of each robot's, the last ones by name.

@@ -39,6 +39,8 @@ YAW_RAD = 0.4
 _START_NOISE_RAD = np.array([0.06, 0.06, 0.06, 0.0, 0.06, 0.06])
 _OVER_TABLE_RAD = np.array([0.0, 0.15, 0.35, 0.0, 1.0, 0.0])
 _SCATTER_RAD = np.array([0.15, 0.1, 0.1, 0.0, 0.2, 0.4])
+_DRIFTED_RAD = np.array([[-0.24, -0.13, -0.5, -0.3, -0.6, -0.5], [0.24, 0.5, 0.28, 0.3, 0.6, 0.5]])
+"""From the start pose, within what a policy can command (action_normalization of aloha.yaml)."""
 LIFTED_M = 0.05
 """A cube counts as lifted from this rise of its centre on."""
 FROM_THE_SIDE = 0.7
@@ -98,13 +100,18 @@ class _Cubes:
         )
 
     def scatter(self, scene: Scene, rng: np.random.Generator) -> Scene:
-        """Arms between the start pose and the table, one of them farther in; any opening."""
+        """Arms between the start pose and the table, one of them farther in; any opening.
+
+        Or around the start pose, every joint by itself: where an arm that is not needed drifts to.
+        """
         bold = SIDES[rng.integers(len(SIDES))]
         positions = []
         for side in SIDES:
             joints = START_RAD + rng.uniform(0.0, 1.0) * (_OVER_TABLE_RAD - START_RAD)
             joints = joints + rng.uniform(-1.0, 1.0, 6) * _SCATTER_RAD
-            if side == bold:
+            if rng.random() < 0.5:
+                joints = START_RAD + rng.uniform(*_DRIFTED_RAD)
+            elif side == bold:
                 joints[0] -= np.copysign(rng.uniform(0.0, 0.7), BASES_M[side][1])
             positions.append(np.append(joints, rng.uniform(*VX300S.finger_limits_m)))
         return replace(scene, positions_D=np.concatenate(positions))

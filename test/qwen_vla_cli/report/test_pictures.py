@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
+from action_spaces import action_space
 from qwen_vla_cli.report.denoising import chunk_paths, draw_denoising, scene_to_show
 from qwen_vla_cli.report.films import draw_failures, film
 from qwen_vla_cli.report.looking import measure_looking, two_sentences
 from qwen_vla_cli.stage import Candidate, Stage
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_model.action_space import ActionSpace, relations_of
 from qwen_vla_model.checkpoint import embodiment_signature, save_pretrained
 from qwen_vla_model.config import qwen_vla_tiny
 from qwen_vla_model.model import QwenVla
@@ -30,9 +30,7 @@ def untrained(tmp_path_factory):
     model = QwenVla(qwen_vla_tiny(len(tokenizer), tokenizer.convert_tokens_to_ids(IMAGE)))
     known = {}
     for robot in map(embodiment, ROBOTS):
-        ends = {"q01": (-1.0,) * len(robot.action_channels)}
-        ends["q99"] = tuple(-low for low in ends["q01"])
-        space = ActionSpace(relations=relations_of(robot), **ends).model_dump()
+        space = action_space(robot, 1.0).model_dump()
         known[robot.name] = embodiment_signature(robot) | {"action_space": space}
     save_pretrained(folder, model, tokenizer, known, {})
     return folder
