@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embodiment", default="all", help="name in embodiments/, YAML file, or all (all)"
     )
-    parser.add_argument("--episodes", type=positive, default=3, help="episodes of each task (3)")
+    parser.add_argument("--episodes", type=positive, default=3, help="scenes of each task (3)")
     parser.add_argument("--seed", type=not_negative, default=0, help="seed of the first scene (0)")
     parser.add_argument("--instruction", help="what to do; a scene that asks for it is looked for")
     parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")

@@ -30,7 +30,7 @@ class DemoEpisode:
 def each_task(
     embodiment: Embodiment, seed: int, episodes: int, told: Collection[str]
 ) -> list[DemoEpisode]:
-    """Some episodes of every task of a robot, from ``seed`` on.
+    """The first scenes of every task of a robot, from ``seed`` on, in the scenes' own sentences.
 
     Args:
         told: the sentences that the weights were trained on; scenes that ask for something else
@@ -38,12 +38,15 @@ def each_task(
     """
     from qwen_vla_sim.registry import find_tasks
 
-    return [
-        DemoEpisode(task=task.name, seed=s, instruction=task.sample(s).instruction)
-        for task in find_tasks(embodiment, None)
-        for s in range(seed, seed + episodes)
-        if task.sample(s).instruction in told
-    ]
+    shown = []
+    for task in find_tasks(embodiment, None):
+        scenes = map(task.sample, range(seed, seed + SEARCHED))
+        known = (scene for scene in scenes if scene.instruction in told)
+        shown += [
+            DemoEpisode(task=task.name, seed=scene.seed, instruction=scene.instruction)
+            for scene in islice(known, episodes)
+        ]
+    return shown
 
 
 def asking_for(

@@ -22,11 +22,19 @@ def robot(name):
 @pytest.mark.parametrize("name", SENTENCES)
 def test_when_nothing_is_asked_for_expect_every_task_with_its_scenes_own_sentence(name):
     tasks = find_tasks(robot(name), None)
-    told = {task.sample(seed).instruction for task in tasks for seed in (7, 8)}
+    told = {task.sample(seed).instruction for task in tasks for seed in range(7, 20)}
     shown = each_task(robot(name), seed=7, episodes=2, told=told)
     assert [(e.task, e.seed) for e in shown] == [(t.name, s) for t in tasks for s in (7, 8)]
     assert all(e.judged for e in shown)
     assert shown[1].instruction == tasks[0].sample(8).instruction
+
+
+def test_when_weights_were_never_told_a_scenes_sentence_expect_the_next_scenes():
+    (task,) = find_tasks(robot("mobile_base"), "go_to")
+    told = {task.sample(seed).instruction for seed in (3, 9)}
+    shown = each_task(robot("mobile_base"), seed=0, episodes=2, told=told)
+    wanted = [s for s in range(10) if task.sample(s).instruction in told][:2]
+    assert [(e.task, e.seed) for e in shown] == [("go_to", seed) for seed in wanted]
 
 
 def test_when_weights_were_trained_on_one_task_expect_no_scene_of_another():
