@@ -3,21 +3,16 @@
 import atexit
 from collections.abc import Mapping, Sequence
 
+import mujoco
 import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import EmbodimentError
 from qwen_vla_core.observation import render_depth
 
-from ..gl import select_gl
-
-select_gl()
-
-import mujoco  # noqa: E402  (reads MUJOCO_GL when imported)
-
-from ..hardware.slate_base import SlateBase  # noqa: E402
-from ..hardware.xs_arm import XsArm  # noqa: E402
-from ..hardware.xs_models import ARM_JOINTS, FINGER, XsModel  # noqa: E402
+from ..hardware.slate_base import SlateBase
+from ..hardware.xs_arm import XsArm
+from ..hardware.xs_models import ARM_JOINTS, FINGER, XsModel
 
 Placement = tuple[float, float, float, float]
 """Where an object stands: x, y, z m of its centre, yaw rad."""
