@@ -139,7 +139,7 @@ class QwenVla(nn.Module):
         from 0 to that many without noise, and learns to continue them (arXiv 2512.05964).
 
         Args:
-            prefix_detour: size of the ``detours`` that prefixes take.
+            prefix_detour: how often a prefix takes one of the ``detours``.
             hidden_PLE: what ``read`` returned for ``inputs``, where the caller has it already.
             actions_PHK: normalised chunks.
             mask_PHK: bool, true where a step and a channel hold an action to learn from; what is
@@ -155,7 +155,9 @@ class QwenVla(nn.Module):
                 longest + 1, (P, draws), generator=generator, device=generator.device
             )
             prefix_PDH = torch.arange(H, device=length_PD.device) < length_PD[..., None]
-            clean = clean + detours(length_PD, H, K, prefix_detour, generator)
+            strays_PD = torch.rand(P, draws, generator=generator, device=generator.device)
+            strays_PD = strays_PD < prefix_detour
+            clean = clean + detours(actions_PHK, length_PD) * strays_PD[..., None, None]
         clean = torch.where(mask, clean, 0.0)
         noise = torch.randn(P, draws, H, K, generator=generator, device=generator.device)
         noise = torch.where(mask, noise, 0.0)

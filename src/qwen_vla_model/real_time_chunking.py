@@ -12,33 +12,28 @@ RETURN_STEPS = 1.5
 """Time constant of the way back from a detour: shorter than what is left of any chunk."""
 
 
-def detours(
-    length_PD: torch.Tensor, steps: int, channels: int, size: float, generator: torch.Generator
-) -> torch.Tensor:
-    """What to add to chunks so that their prefixes stray and what follows leads back, smoothly.
+def detours(actions_PHK: torch.Tensor, length_PD: torch.Tensor) -> torch.Tensor:
+    """What to add to chunks so that each begins as another one and then leads back, smoothly.
 
-    The prefix is what an older chunk did, who had seen less; where it leads to is not where one
-    would go now. Episodes show nothing of the kind: there a prefix only says again what can be
-    seen, and a network learns to do without it.
+    The prefix is what an older chunk did, who had seen less. In an episode it is what the expert
+    did, who was right: a network that learns from those alone takes every prefix for right, and
+    closes a gripper for the only reason that it has begun to close.
 
     Args:
+        actions_PHK: normalised chunks; each is given the beginning of the one before it.
         length_PD: steps of each draw's prefix; without one there is no detour.
-        steps, channels: of a chunk.
-        size: standard deviation during the prefix, normalised units.
     Returns:
-        [P, D, H, K]: constant during the prefix, which for what is counted from the chunk's start
-        is evenly away, because there the units grow with the step; back from there, critically
-        damped, so that neither position nor velocity jumps.
+        [P, D, H, K]: the difference during the prefix; back from there, critically damped, so
+        that neither position nor velocity jumps.
     """
-    P, D = length_PD.shape
-    offset_PD1K = size * torch.randn(
-        P, D, 1, channels, generator=generator, device=generator.device
-    )
+    away_P1HK = (actions_PHK.roll(1, dims=0) - actions_PHK)[:, None]
     length = length_PD[..., None, None]
-    reached = torch.arange(1, steps + 1, device=length.device)[:, None]
+    last = (length - 1).clamp(min=0).expand(-1, -1, 1, actions_PHK.shape[-1])
+    end_PD1K = away_P1HK.expand(-1, length_PD.shape[1], -1, -1).gather(2, last)
+    reached = torch.arange(1, actions_PHK.shape[1] + 1, device=length.device)[:, None]
     after = (reached - length).clamp(min=0) / RETURN_STEPS
-    back = (1.0 + after) * torch.exp(-after)
-    return torch.where(length > 0, offset_PD1K * back, 0.0)
+    back = end_PD1K * (1.0 + after) * torch.exp(-after)
+    return torch.where(length > 0, torch.where(reached < length, away_P1HK, back), 0.0)
 
 
 MAX_GUIDANCE = 5.0

@@ -82,18 +82,37 @@ def test_when_trained_without_prefixes_expect_no_step_to_be_clean(monkeypatch):
     assert all(clean is None for _, clean in seen)
 
 
-def test_when_prefixes_stray_expect_detours_of_that_size_that_end_smoothly_where_they_began():
-    length = torch.tensor([[0, 1, 2, 4, 6]]).expand(2000, -1)
-    strayed = detours(length, 24, 2, 0.1, generator())
-    assert not strayed[:, 0].any()
+def test_when_prefixes_stray_expect_the_beginning_of_another_chunk_and_a_smooth_way_back():
+    chunks = torch.cumsum(torch.rand(20, 24, 2, generator=generator()), dim=1)  # all lead ahead
+    length = torch.tensor([[0, 1, 2, 4, 6]]).expand(20, -1)
+    strayed = chunks[:, None] + detours(chunks, length)
+    torch.testing.assert_close(strayed[:, 0], chunks)
     for draw, steps in enumerate(length[0].tolist()[1:], start=1):
-        way = torch.cat([torch.zeros(2000, 1, 2), strayed[:, draw]], dim=1)
-        assert way[:, 1].std().item() == pytest.approx(0.1, rel=0.05)
-        assert (way[:, 1 : steps + 1] == way[:, 1:2]).all()
-        assert way[:, -1].abs().max() < 0.01
-        # No change of velocity is larger than a third of the detour, from its beginning on.
-        bends = way.diff(n=2, dim=1)[:, steps - 1 :].abs().amax(1)
-        assert steps == 1 or (bends <= 0.34 * way[:, steps].abs()).all()
+        torch.testing.assert_close(strayed[:, draw, :steps], chunks.roll(1, dims=0)[:, :steps])
+        away = (strayed[:, draw] - chunks).abs()
+        assert (away[:, -1] < 0.01).all()
+        assert (away[:, steps:] <= away[:, steps - 1 : steps]).all()
+        assert (away[:, steps - 1 :].diff(dim=1).abs() <= 0.26 * away[:, steps - 1 : steps]).all()
+
+
+def test_when_prefixes_always_stray_expect_the_loss_to_see_them_and_what_leads_back(monkeypatch):
+    model, inputs = micro_model(prefix_steps=3), micro_inputs()
+    actions, mask = torch.randn(2, 4, 5), torch.ones(2, 4, 5, dtype=torch.bool)
+    seen = []
+    velocity = model.velocity
+    monkeypatch.setattr(
+        model,
+        "velocity",
+        lambda noisy, time, *rest: seen.append((noisy, time)) or velocity(noisy, time, *rest),
+    )
+    for detour, whose in ((0.0, actions), (1.0, actions.roll(1, dims=0))):
+        model.loss(
+            inputs, actions, mask, draws=8, tau=Beta(), generator=generator(), prefix_detour=detour
+        )
+        noisy, time = seen.pop()
+        assert time.clean_PDH.any()
+        given = noisy[time.clean_PDH]
+        torch.testing.assert_close(given, whose[:, None].expand_as(noisy)[time.clean_PDH])
 
 
 def test_when_the_mask_is_soft_expect_ones_then_the_published_exponential_then_zeros():

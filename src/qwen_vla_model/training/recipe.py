@@ -86,9 +86,8 @@ class Recipe(_Strict):
         prefix_steps: each draw is given up to so many steps without noise and learns to continue
             them (real-time chunking), 0 for none. As many as the delay between an observation and
             its chunk may ever last.
-        prefix_detour: how far prefixes stray, normalised units (standard deviation);
-            what follows leads back. With 0 a network that can see what to do next learns to ignore
-            what came before.
+        prefix_detour: how often a prefix is the beginning of another chunk; what follows leads
+            back. Of right ones alone a network learns that whatever was begun is right.
         validation_episodes: held out of each robot's, the last ones by name.
     """
 
@@ -115,7 +114,7 @@ class Recipe(_Strict):
     draws: PositiveInt
     tau: TauDistribution
     prefix_steps: NonNegativeInt = 0
-    prefix_detour: NonNegativeFloat = 0.0
+    prefix_detour: float = Field(default=0.0, ge=0.0, le=1.0)
     grounding: GroundingRecipe = GroundingRecipe()
 
     learning_rates: LearningRates
