@@ -13,7 +13,7 @@ RETURN_STEPS = 1.5
 
 
 def detours(actions_PHK: torch.Tensor, length_PD: torch.Tensor) -> torch.Tensor:
-    """What to add to chunks so that each begins as another one and then leads back, smoothly.
+    """What to add to chunks so that each begins as another one and then leads back.
 
     The prefix is what an older chunk did, who had seen less. In an episode it is what the expert
     did, who was right: a network that learns from those alone takes every prefix for right, and
@@ -23,8 +23,8 @@ def detours(actions_PHK: torch.Tensor, length_PD: torch.Tensor) -> torch.Tensor:
         actions_PHK: normalised chunks; each is given the beginning of the one before it.
         length_PD: steps of each draw's prefix; without one there is no detour.
     Returns:
-        [P, D, H, K]: the difference during the prefix; back from there, critically damped, so
-        that neither position nor velocity jumps.
+        [P, D, H, K]: the difference during the prefix, and what is left of it from there on, which
+        begins to fade slowly: the chunk goes on from where the prefix leads, and does not jump.
     """
     away_P1HK = (actions_PHK.roll(1, dims=0) - actions_PHK)[:, None]
     length = length_PD[..., None, None]

@@ -1,3 +1,5 @@
+"""Signals that wait until compiled code is through."""
+
 import os
 import signal
 import threading
@@ -46,8 +48,13 @@ def test_when_several_arrive_inside_expect_one_interruption():
 
 def test_when_interrupts_are_ignored_expect_them_ignored_still():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with interrupts_held_back():
+    outlived = []
+    for _ in range(2):
+        with interrupts_held_back():
+            os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
+        outlived.append(signal.getsignal(signal.SIGINT))
+    assert outlived == [signal.SIG_IGN] * 2
 
 
 def test_when_something_fails_inside_expect_its_error_and_the_handlers_back():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from micro_qwen_vla import micro_inputs, micro_model
-from qwen_vla_model.flow_matching import Beta
+from qwen_vla_model.flow_matching import Beta, masked_loss
 from qwen_vla_model.real_time_chunking import detours, guided, soft_mask
 
 COMMITTED = torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(2, -1)
@@ -95,24 +95,26 @@ def test_when_prefixes_stray_expect_the_beginning_of_another_chunk_and_a_smooth_
         assert (away[:, steps - 1 :].diff(dim=1).abs() <= 0.26 * away[:, steps - 1 : steps]).all()
 
 
-def test_when_prefixes_always_stray_expect_the_loss_to_see_them_and_what_leads_back(monkeypatch):
+@pytest.mark.parametrize("detour", [0.0, 1.0])
+def test_when_prefixes_stray_or_not_expect_them_given_and_the_loss_on_what_leads_back(
+    detour, monkeypatch
+):
     model, inputs = micro_model(prefix_steps=3), micro_inputs()
     actions, mask = torch.randn(2, 4, 5), torch.ones(2, 4, 5, dtype=torch.bool)
-    seen = []
-    velocity = model.velocity
+    given = spoil(model, monkeypatch, lambda clean: torch.tensor(False))
+    asked = []
     monkeypatch.setattr(
-        model,
-        "velocity",
-        lambda noisy, time, *rest: seen.append((noisy, time)) or velocity(noisy, time, *rest),
+        "qwen_vla_model.model.masked_loss", lambda *told: asked.append(told) or masked_loss(*told)
     )
-    for detour, whose in ((0.0, actions), (1.0, actions.roll(1, dims=0))):
-        model.loss(
-            inputs, actions, mask, draws=8, tau=Beta(), generator=generator(), prefix_detour=detour
-        )
-        noisy, time = seen.pop()
-        assert time.clean_PDH.any()
-        given = noisy[time.clean_PDH]
-        torch.testing.assert_close(given, whose[:, None].expand_as(noisy)[time.clean_PDH])
+    model.loss(
+        inputs, actions, mask, draws=8, tau=Beta(), generator=generator(), prefix_detour=detour
+    )
+    ((noisy, clean),), ((_, target, _, learned),) = given, asked
+    expected = actions[:, None] + detour * detours(actions, clean.sum(-1))
+    torch.testing.assert_close(target, expected)
+    assert clean.any() and not clean.all()
+    torch.testing.assert_close(noisy[clean], expected[clean])
+    assert torch.equal(learned.all(-1), ~clean) and torch.equal(learned.any(-1), ~clean)
 
 
 def test_when_the_mask_is_soft_expect_ones_then_the_published_exponential_then_zeros():
