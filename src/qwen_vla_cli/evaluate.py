@@ -26,7 +26,7 @@ from qwen_vla_ros.resources import embodiments_directory, share_directory, shipp
 
 from .arguments import not_negative, positive
 from .episodes import directly, through_ros
-from .rates import summarize
+from .rates import steps_text, summarize
 from .stage import Candidate
 
 AUTONOMY = "AUTONOMY"
@@ -177,6 +177,6 @@ def report(way: str, summary: dict) -> str:
         f"(95 % interval {low:.0%} to {high:.0%}); chance {summary['chance']:.0%}\n"
         f"mistakes       did something else {summary['did_another']:.0%}, "
         f"nothing {summary['did_nothing']:.0%}\n"
-        f"median length  {summary['median_steps']:.0f} action steps when successful\n"
+        f"median length  {steps_text(summary)} action steps when successful\n"
         f"{by_instruction}"
     )

@@ -32,10 +32,17 @@ def difference_interval(rate: float, n: int, other: float, m: int) -> Interval:
     return rate - other - down, rate - other + up
 
 
+def steps_text(summary: Mapping[str, Any]) -> str:
+    """Median length of the successful episodes in action steps, or "none" without any."""
+    steps = summary["median_steps"]
+    return "none" if steps is None else f"{steps:.0f}"
+
+
 def summarize(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Rates over episodes, as ``stage.episode_result`` describes them."""
     n = len(episodes)
     rate = sum(episode["success"] for episode in episodes) / n
+    steps = [episode["steps"] for episode in episodes if episode["success"]]
     asked = sorted({episode["instruction"] for episode in episodes})
     return {
         "n": n,
@@ -44,7 +51,7 @@ def summarize(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "chance": sum(1.0 / episode["instructions"] for episode in episodes) / n,
         "did_another": sum(e["done"] not in (None, e["instruction"]) for e in episodes) / n,
         "did_nothing": sum(e["done"] is None for e in episodes) / n,
-        "median_steps": float(np.median([e["steps"] for e in episodes if e["success"]] or [0])),
+        "median_steps": float(np.median(steps)) if steps else None,
         "by_instruction": {
             instruction: [
                 sum(e["success"] for e in episodes if e["instruction"] == instruction),

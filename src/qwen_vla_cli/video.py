@@ -39,14 +39,21 @@ class EpisodeVideo:
     ) -> None:
         self._writer.close()
 
-    def add(self, images: Mapping[str, np.ndarray], caption: tuple[str, str]) -> None:
-        """Append one frame, with two lines of text above."""
+    def add(
+        self, images: Mapping[str, np.ndarray], caption: tuple[str, str], times: int = 1
+    ) -> None:
+        """Append one frame, with two lines of text above.
+
+        Args:
+            times: how often the video shows it; the film strip counts it once.
+        """
         frame = _side_by_side([images[name] for name in sorted(images)])
         bar = np.full((CAPTION_PX, frame.shape[1], 3), 32, dtype=np.uint8)
         for i, line in enumerate(caption, 1):
             _write(bar, line, i * LINE_PX)
         frame = np.concatenate([bar, frame])
-        self._writer.append_data(frame)
+        for _ in range(times):
+            self._writer.append_data(frame)
         half = (frame.shape[1] // 2, frame.shape[0] // 2)
         self._episode.append(cv2.resize(frame, half, interpolation=cv2.INTER_AREA))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_vla_cli.rates import difference_interval, summarize, wilson_interval
+from qwen_vla_cli.rates import difference_interval, steps_text, summarize, wilson_interval
 
 counts = st.integers(1, 1000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -28,6 +28,8 @@ def test_when_episodes_are_summarised_expect_mistakes_told_apart_from_chance():
     assert summary["success_rate"] == summary["did_another"] == summary["did_nothing"]
     assert summary["chance"] == pytest.approx((0.5 + 0.5 + 0.25) / 3)
     assert summary["by_instruction"] == {"blue": [0, 1], "red": [1, 2]}
+    assert steps_text(summary) == "20"
+    assert steps_text(summarize([episode("blue", None, 4)])) == "none"
 
 
 @given(counts, counts)

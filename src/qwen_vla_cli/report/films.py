@@ -43,8 +43,7 @@ def film(path: Path, stage: Stage, scenes: Sequence["Scene"], success: bool) -> 
             for i in range(0, len(frames) - 1, every):
                 video.add(frames[i], (scene.instruction, f"{i * step_s:4.1f} s"))
             end = f"{(len(frames) - 1) * step_s:4.1f} s: {_ending(stage, scene, result)}"
-            for _ in range(LAST_FRAMES):
-                video.add(frames[-1], (scene.instruction, end))
+            video.add(frames[-1], (scene.instruction, end), times=LAST_FRAMES)
             video.end_episode()
         video.save_strip(path.with_suffix(".png"))
         return True

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ..bench.tables import Table
+from ..rates import steps_text
 from .bars import Results, Verdict
 from .plan import SENTENCES, Plan, Section
 
@@ -40,7 +41,7 @@ def mistakes_table(results: Results) -> Table:
                     f"{100 * summary[key]:.0f} %"
                     for key in ("chance", "did_another", "did_nothing")
                 ),
-                f"{summary['median_steps']:.0f}",
+                steps_text(summary),
             ]
         )
     return Table(title="Every cell", columns=columns, rows=rows)

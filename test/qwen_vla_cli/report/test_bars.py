@@ -120,7 +120,7 @@ def test_when_tables_are_written_expect_rates_intervals_and_numbers_of_episodes(
     assert "| arm pick | 90 % (79 to 96), n 50 | 60 % (46 to 72), n 50 |" in shifts
     assert "| base go | 100 % (93 to 100), n 50 | 0 % (0 to 7), n 50 |" in shifts
     every = mistakes_table(made_up).markdown()
-    assert "| base go: all, colour | 0 of 50 | 50 % | 0 % | 100 % | 0 |" in every
+    assert "| base go: all, colour | 0 of 50 | 50 % | 0 % | 100 % | none |" in every
     bars = bars_table(verdicts(own=(39, 45, 45), other=(39, 45, 45))).markdown()
     assert "| arm pick at least 80 % | 78 % (65 to 87) | **not met** |" in bars
     assert "| at most 60 MB | 23.0 MB | met |" in bars
