@@ -24,16 +24,26 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
-# Episodes of all robots, and the four stages of config/generalist from them. After an interruption,
-# make generalist ARGS=--resume: what is there already is not made again.
+# Episodes of all robots, three stages of config/generalist from them, episodes of where these weights
+# lead by themselves, and the last stage from both. After an interruption, make generalist
+# ARGS=--resume: what is there already is not made again.
+OWN_MISTAKES := --checkpoint runs/generalist/3_pretraining/checkpoint --first-seed 20000
+
 generalist: setup
-	$(BIN)/python -m qwen_vla_sim.generate --embodiment embodiments/aloha.yaml \
-		--task pick_up_cube --episodes 800 --out runs/aloha/pick_up_cube
-	$(BIN)/python -m qwen_vla_sim.generate --embodiment embodiments/mobile_base.yaml \
-		--task go_to --episodes 800 --out runs/mobile_base/go_to
-	$(BIN)/python -m qwen_vla_sim.generate --embodiment embodiments/widowx.yaml \
-		--task pick_up --episodes 1000 --out runs/widowx/pick_up
-	$(BIN)/qwen-vla train --config config/generalist/*.yaml --out runs/generalist $(ARGS)
+	$(BIN)/qwen-vla generate --embodiment aloha --task pick_up_cube --episodes 800 \
+		--out runs/aloha/pick_up_cube
+	$(BIN)/qwen-vla generate --embodiment mobile_base --task go_to --episodes 800 \
+		--out runs/mobile_base/go_to
+	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 1000 \
+		--out runs/widowx/pick_up
+	$(BIN)/qwen-vla train --config config/generalist/[123]_*.yaml --out runs/generalist $(ARGS)
+	$(BIN)/qwen-vla generate --embodiment aloha --task pick_up_cube --episodes 200 \
+		$(OWN_MISTAKES) --out runs/aloha/own_mistakes
+	$(BIN)/qwen-vla generate --embodiment mobile_base --task go_to --episodes 120 \
+		$(OWN_MISTAKES) --out runs/mobile_base/own_mistakes
+	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 120 \
+		$(OWN_MISTAKES) --out runs/widowx/own_mistakes
+	$(BIN)/qwen-vla train --config config/generalist/*.yaml --out runs/generalist --resume
 
 bench-gpu: setup
 	@! $(BIN)/python -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null \

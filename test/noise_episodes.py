@@ -12,7 +12,10 @@ PATH = Path(__file__).parents[1] / "embodiments" / "widowx.yaml"
 WIDOWX = load_embodiment(PATH)
 
 
-def record(folder, seed, steps=4, robot="widowx", states=7):
+SENTENCES = ("pick up the red block", "pick up the blue block")
+
+
+def record(folder, seed, steps=4, robot="widowx", states=7, instructions=SENTENCES):
     """An episode of noise; what is learned from it does not matter here."""
     rng = np.random.default_rng(seed)
 
@@ -24,7 +27,7 @@ def record(folder, seed, steps=4, robot="widowx", states=7):
         embodiment=robot,
         stride=1,
         seed=seed,
-        instructions=("pick up the red block", "pick up the blue block"),
+        instructions=instructions,
         images={c.name: tuple(picture(c) for _ in range(steps)) for c in WIDOWX.cameras},
         states_TS=rng.uniform(0.1, 0.2, (steps, states)).astype(np.float32),
         commanded_TD=rng.uniform(-0.2, 0.2, (steps, 7)).astype(np.float32),

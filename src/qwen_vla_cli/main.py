@@ -5,13 +5,14 @@ import sys
 
 from qwen_vla_core.errors import QwenVlaError
 
-from . import bench, check, demo, evaluate, train
+from . import bench, check, demo, evaluate, generate, train
 from .arguments import add_command
 
 COMMANDS = {
     "demo": demo,
     "evaluate": evaluate,
     "check": check,
+    "generate": generate,
     "train": train,
     "bench": bench,
 }

@@ -1,9 +1,9 @@
-"""Records the expert's episodes for training, in parallel processes."""
+"""Records episodes for training, with the expert's plans, in parallel processes."""
 
-import argparse
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,11 +14,14 @@ from tqdm import tqdm
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.embodiment.loader import load_embodiment
 from qwen_vla_core.episode import Episode
+from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import resize_view
+from qwen_vla_core.policy import Policy
 
 from .disturbance import Disturbance
 from .registry import find_tasks, make_world
 from .robot_chain import RobotChain
+from .rollout import make_histories, observe
 from .tasks.task import FIRST_TRAINING_SEED, Task
 from .worlds.world import World
 
@@ -28,11 +31,21 @@ RECORDED_HZ = 5.0
 """At most so many action steps in a second are recorded: at 50 Hz neighbours are all alike."""
 
 
-def record_episode(codec: EmbodimentCodec, world: World, task: Task, seed: int) -> Episode:
-    """The expert carries out the scene of ``seed`` under disturbances.
+Driver = Callable[[int], Policy]
+"""Who drives through the scene of a seed."""
+
+
+def record_episode(
+    codec: EmbodimentCodec, world: World, task: Task, seed: int, driver: Driver | None = None
+) -> Episode:
+    """Someone carries out the scene of ``seed``, and the expert says what it would have done.
 
     At each recorded step, the plan for every instruction of the scene is stored: the same images
     with other words.
+
+    Args:
+        driver: a policy, so that its own mistakes are met, and the way out of them is learned
+            (DAgger); None for the expert under disturbances.
     """
     robot = codec.embodiment
     disturbance = Disturbance(seed, robot)
@@ -43,6 +56,8 @@ def record_episode(codec: EmbodimentCodec, world: World, task: Task, seed: int) 
     stride = max(1, round(robot.action_hz / RECORDED_HZ))
     images = {camera.name: [] for camera in robot.cameras}
     states, commanded, actions, valid, boxes = [], [], [], [], []
+    policy, histories = driver and driver(seed), make_histories(robot)
+    replan_steps = max(stride, robot.replan_steps)
     remaining = round(task.time_limit_s * robot.action_hz)
     step = 0
     while remaining:
@@ -60,10 +75,15 @@ def record_episode(codec: EmbodimentCodec, world: World, task: Task, seed: int) 
             actions.append(plans)
             feasible = [expert.feasible(instruction) for instruction in scene.instructions]
             valid.append(np.tile(np.array(feasible)[:, None], robot.horizon))
-            # What goes on for several steps is played as one chunk, as on the robot: new chunks at
-            # every step would only fade into each other and hardly move.
-            played_HC = disturbance.apply(plans[0][: 1 if stride == 1 else None])
-            chain.play(codec.normalize_actions(played_HC))
+            if policy is None:
+                # What goes on for several steps is played as one chunk, as on the robot: new
+                # chunks at every step would only fade into each other and hardly move.
+                played_HC = disturbance.apply(plans[0][: 1 if stride == 1 else None])
+                chain.play(codec.normalize_actions(played_HC))
+        if policy is not None and (histories or step % replan_steps == 0):
+            observation = observe(codec, world, chain, scene.instruction, histories)
+            if step % replan_steps == 0:
+                chain.play(policy.infer(observation))
         chain.advance(robot.action_step_s)
         step += 1
         remaining -= 1
@@ -90,6 +110,7 @@ def generate(
     episodes: int,
     workers: int,
     task: str | None = None,
+    driver: Driver | None = None,
 ) -> None:
     """Record the episodes that ``out`` lacks, one file each; may be interrupted and repeated.
 
@@ -100,14 +121,17 @@ def generate(
         episodes: how many.
         workers: processes.
         task: its name; None for all that the robot can do, seed by seed in turn.
+        driver: see ``record_episode``; it has to be picklable.
 
     Raises:
-        ValueError: ``first_seed`` belongs to the evaluation.
-        EmbodimentError: the robot cannot be simulated, or not do the task.
+        QwenVlaError: ``first_seed`` belongs to the evaluation, or the robot cannot be simulated,
+            or not do the task.
     """
     find_tasks(load_embodiment(embodiment), task)  # refused here in words, not in every worker
     if first_seed < FIRST_TRAINING_SEED:
-        raise ValueError(f"seeds below {FIRST_TRAINING_SEED} are for evaluation; got {first_seed}")
+        raise QwenVlaError(
+            f"seeds below {FIRST_TRAINING_SEED} are for evaluation; got {first_seed}"
+        )
     out.mkdir(parents=True, exist_ok=True)
     paths = {seed: out / f"{seed}.npz" for seed in range(first_seed, first_seed + episodes)}
     missing = [seed for seed, path in paths.items() if not path.exists()]
@@ -115,7 +139,8 @@ def generate(
         ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool,
         tqdm(total=episodes, initial=episodes - len(missing), unit="episode") as progress,
     ):
-        jobs = [pool.submit(_record, embodiment, task, seed, paths[seed]) for seed in missing]
+        record = partial(_record, embodiment, task, driver)
+        jobs = [pool.submit(record, seed, paths[seed]) for seed in missing]
         for job in as_completed(jobs):
             job.result()
             progress.update()
@@ -135,9 +160,11 @@ def _workplace(
     return EmbodimentCodec(robot), make_world(robot), find_tasks(robot, task)
 
 
-def _record(embodiment: Path, task: str | None, seed: int, path: Path) -> None:
+def _record(
+    embodiment: Path, task: str | None, driver: Driver | None, seed: int, path: Path
+) -> None:
     codec, world, tasks = _workplace(embodiment, task)
-    record_episode(codec, world, tasks[seed % len(tasks)], seed).save(path)
+    record_episode(codec, world, tasks[seed % len(tasks)], seed, driver).save(path)
 
 
 def _png(view_HWC: np.ndarray) -> bytes:
@@ -145,31 +172,3 @@ def _png(view_HWC: np.ndarray) -> bytes:
     encoded, png = cv2.imencode(".png", cv2.cvtColor(view_HWC, cv2.COLOR_RGB2BGR))
     assert encoded
     return png.tobytes()
-
-
-def main() -> None:
-    """Entry point of python -m qwen_vla_sim.generate."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="example: python -m qwen_vla_sim.generate --embodiment embodiments/widowx.yaml "
-        "--out episodes --episodes 3000",
-    )
-    parser.add_argument("--embodiment", type=Path, required=True, help="embodiment YAML")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the episodes")
-    parser.add_argument("--task", help="name of a task (all the robot can do, in turn)")
-    parser.add_argument("--episodes", type=int, default=3000)
-    parser.add_argument("--first-seed", type=int, default=FIRST_TRAINING_SEED)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
-    generate(
-        arguments.embodiment,
-        arguments.out,
-        arguments.first_seed,
-        arguments.episodes,
-        arguments.workers,
-        arguments.task,
-    )
-
-
-if __name__ == "__main__":
-    main()

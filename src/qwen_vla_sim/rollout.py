@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from qwen_vla_core.execution import Prefix, prefix_of
 from qwen_vla_core.observation import FrameHistory
@@ -59,11 +60,7 @@ def roll_out(
     step_s = codec.embodiment.action_step_s
     delay_steps = math.ceil(latency_s / step_s)
     replan_steps = max(replan_steps or codec.embodiment.replan_steps, delay_steps)
-    histories = {
-        camera.name: FrameHistory(camera.history_s(codec.embodiment.action_hz), camera.max_age_s)
-        for camera in codec.embodiment.cameras
-        if camera.history_steps
-    }
+    histories = make_histories(codec.embodiment)
     step = held_steps = 0
     due_s = math.inf
     while step < task.time_limit_s / step_s and held_steps < HELD_S / step_s:
@@ -87,6 +84,15 @@ def roll_out(
         outcome = task.judge(world, scene)
         held_steps = held_steps + 1 if outcome.success else 0
     return Rollout(outcome=outcome, steps=step)
+
+
+def make_histories(embodiment: Embodiment) -> dict[str, FrameHistory]:
+    """A history for every camera whose past pictures are shown, by its name."""
+    return {
+        camera.name: FrameHistory(camera.history_s(embodiment.action_hz), camera.max_age_s)
+        for camera in embodiment.cameras
+        if camera.history_steps
+    }
 
 
 def observe(

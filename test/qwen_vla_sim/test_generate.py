@@ -8,6 +8,7 @@ import pytest
 
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.episode import Episode
+from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_sim.generate import generate, record_episode
 from qwen_vla_sim.registry import make_tasks, make_world
 
@@ -68,6 +69,41 @@ def test_when_recording_is_repeated_expect_only_what_is_missing_to_be_done(tmp_p
     assert Episode.load(tmp_path / f"{SEED + 1}.npz").seed == SEED + 1
 
 
+class StandStill:
+    """A policy that stays where it is told to be."""
+
+    def __init__(self, codec):
+        self.codec, self.asked = codec, []
+
+    def infer(self, observation, prefix=None):
+        self.asked.append(observation)
+        still_C = self.codec.still(observation.commanded_D)
+        return np.tile(still_C, (self.codec.embodiment.horizon, 1)).astype(np.float32)
+
+
+def test_when_a_policy_drives_expect_where_it_leads_and_what_the_expert_would_have_done_there(
+    codec, episode
+):
+    world, tasks = make_world(codec.embodiment), make_tasks(codec.embodiment)
+    policy, seeds = StandStill(codec), []
+
+    def driver(seed):
+        seeds.append(seed)
+        return policy
+
+    led = record_episode(codec, world, tasks["pick_up"], SEED, driver)
+    steps = round(tasks["pick_up"].time_limit_s * codec.embodiment.action_hz)
+    assert seeds == [SEED] and len(led.states_TS) == steps  # nothing is ever picked up
+    assert len(policy.asked) == -(-steps // codec.embodiment.replan_steps)
+    assert {asked.instruction for asked in policy.asked} == {led.instructions[0]}
+    np.testing.assert_allclose(
+        led.commanded_TD, np.tile(led.commanded_TD[0], (steps, 1)), atol=1e-3
+    )
+    np.testing.assert_array_equal(led.actions_NTHC[:, 0], episode.actions_NTHC[:, 0])
+    ways = np.linalg.norm(led.actions_NTHC[0, :, :, :3].sum(axis=1), axis=-1)
+    assert (ways > 0.05).all()  # at every step the expert would go
+
+
 def test_when_seeds_of_the_evaluation_are_asked_for_expect_a_refusal(tmp_path):
-    with pytest.raises(ValueError, match="evaluation"):
+    with pytest.raises(QwenVlaError, match="evaluation"):
         generate(WIDOWX, tmp_path, first_seed=0, episodes=1, workers=1)

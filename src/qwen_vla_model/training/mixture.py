@@ -17,10 +17,11 @@ from .recipe import Recipe, Source
 
 
 class Mixture:
-    """The episodes of every robot of a recipe.
+    """The episodes of every source of a recipe.
 
     Attributes:
-        learned, held_out: robot -> its episodes to learn from, and those to validate on.
+        learned, held_out: source -> its episodes to learn from, and those to validate on. A source
+            is called as its robot, and a second one of a robot ``robot:folder``.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class Mixture:
         """Load everything.
 
         Raises:
-            QwenVlaError: a robot is named twice, or has no episodes left to learn from.
+            QwenVlaError: a source is named twice, or has no episodes left to learn from.
         """
         self._recipe = recipe
         self.learned: dict[str, EpisodeDataset] = {}
@@ -39,9 +40,13 @@ class Mixture:
 
     def _load(self, source: Source, config: QwenVlaConfig, tokenizer) -> None:
         recipe, robot = self._recipe, load_embodiment(source.embodiment)
-        if robot.name in self.learned:
-            raise QwenVlaError(f"{source.embodiment}: {robot.name} is in the mixture already")
-        space = None  # fitted to the episodes, unless the weights know this robot's already
+        first, name = self.learned.get(robot.name), robot.name
+        if first is not None:
+            name = f"{robot.name}:{source.episodes.name}"
+        if name in self.learned:
+            raise QwenVlaError(f"{source.episodes}: {name} is in the mixture already")
+        # Fitted to the robot's first source, unless the weights know its space already.
+        space = first and first.space
         if recipe.start_from:
             with suppress(CheckpointError):
                 space = load_action_space(recipe.start_from, robot)
@@ -50,15 +55,15 @@ class Mixture:
             raise QwenVlaError(f"{source.episodes}: {len(paths)} episodes; none is left to learn")
         processor = Processor(config, tokenizer, robot)
         learned = EpisodeDataset(paths[:-held_out], processor, space, recipe.images)
-        self.learned[robot.name] = learned
-        self.held_out[robot.name] = EpisodeDataset(
+        self.learned[name] = learned
+        self.held_out[name] = EpisodeDataset(
             paths[-held_out:], processor, learned.space, recipe.images
         )
 
     def batches(self, start: int) -> Iterator[tuple[str, list[int]]]:
-        """For each step from ``start`` on: a robot, and which observations of it.
+        """For each step from ``start`` on: a source, and which observations of it.
 
-        Robots come as often as their weights say. The same recipe gives the same steps, so that a
+        Sources come as often as their weights say. The same recipe gives the same steps, so that a
         resumed training sees what it would have.
         """
         recipe, names = self._recipe, list(self.learned)
@@ -80,14 +85,16 @@ class Mixture:
 
     def embodiments(self) -> dict[str, dict]:
         """What a checkpoint remembers of each robot."""
-        return {
-            name: {
-                **embodiment_signature(data.processor.embodiment),
+        known: dict[str, dict] = {}
+        for data in self.learned.values():
+            robot = data.processor.embodiment
+            told = known.get(robot.name, {}).get("instructions", [])
+            known[robot.name] = {
+                **embodiment_signature(robot),
                 "action_space": data.space.model_dump(),
-                "instructions": sorted(data.instructions),
+                "instructions": sorted(data.instructions.union(told)),
             }
-            for name, data in self.learned.items()
-        }
+        return known
 
     def __len__(self) -> int:
         """Observations to learn from."""

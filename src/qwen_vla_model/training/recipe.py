@@ -36,12 +36,12 @@ class LearningRates(_Strict):
 
 
 class Source(_Strict):
-    """One robot's part of the mixture: its description, and a folder of ``*.npz`` episodes."""
+    """A part of the mixture: a robot's description, and a folder of its ``*.npz`` episodes."""
 
     embodiment: Path
     episodes: Path
     weight: PositiveFloat = 1.0
-    """How often a step learns from it, against the other robots' weights."""
+    """How often a step learns from it, against the other sources' weights."""
 
 
 class GroundingRecipe(_Strict):
@@ -62,7 +62,8 @@ class Recipe(_Strict):
     """One stage of training on recorded episodes. Relative paths count from the working folder.
 
     Attributes:
-        mixture: whose episodes it learns from; each step from one robot's.
+        mixture: whose episodes it learns from; each step from one source. A robot may have
+            several.
         out: where the run writes, unless the command says where.
         start_from: checkpoint folder to continue from, and, where it is a run's, its forecast of
             boxes (``grounding.py``).
@@ -88,7 +89,7 @@ class Recipe(_Strict):
             its chunk may ever last.
         prefix_detour: how often a prefix is the beginning of another chunk; what follows leads
             back. Of right ones alone a network learns that whatever was begun is right.
-        validation_episodes: held out of each robot's, the last ones by name.
+        validation_episodes: held out of each source, the last ones by name.
     """
 
     mixture: Annotated[tuple[Source, ...], Field(min_length=1)]
@@ -129,6 +130,14 @@ class Recipe(_Strict):
     """Observations of the held-out episodes that are validated on."""
     validate_every_minutes: PositiveFloat = 5.0
     save_every_minutes: PositiveFloat = 5.0
+
+    @model_validator(mode="after")
+    def _each_folder_once(self) -> "Recipe":
+        folders = [source.episodes for source in self.mixture]
+        for folder in folders:
+            if folders.count(folder) > 1:
+                raise ValueError(f"{folder} is in the mixture twice; give it more weight instead")
+        return self
 
     @model_validator(mode="after")
     def _one_start(self) -> "Recipe":

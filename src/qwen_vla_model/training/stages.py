@@ -69,12 +69,14 @@ def only(recipe: Recipe, robot: str, path: Path) -> dict:
     """What changes when a recipe learns from one of its robots, with its share of the steps."""
     names = [load_embodiment(source.embodiment).name for source in recipe.mixture]
     if robot not in names:
-        raise QwenVlaError(f"{path}: the mixture has no {robot}, only {', '.join(names)}")
-    source = recipe.mixture[names.index(robot)]
-    share = source.weight / sum(other.weight for other in recipe.mixture)
+        raise QwenVlaError(
+            f"{path}: the mixture has no {robot}, only {', '.join(dict.fromkeys(names))}"
+        )
+    own = [s for s, name in zip(recipe.mixture, names, strict=True) if name == robot]
+    share = sum(s.weight for s in own) / sum(s.weight for s in recipe.mixture)
     grounding_steps = round(recipe.grounding.steps * share)
     return {
-        "mixture": [source],
+        "mixture": own,
         "max_steps": max(1, round(recipe.max_steps * share)),
         "max_minutes": recipe.max_minutes and recipe.max_minutes * share,
         "grounding": {"steps": grounding_steps, "weight": recipe.grounding.weight},

@@ -116,11 +116,11 @@ class Trainer:
         """Fraction of the run that is done, by steps or minutes."""
         return fraction_done(self.recipe, self.step, self.elapsed_s)
 
-    def _batch(self, step: int, robot: str, indices: list[int]) -> Batch:
-        """What a step learns from: some observations of a robot."""
+    def _batch(self, step: int, source: str, indices: list[int]) -> Batch:
+        """What a step learns from: some observations of a source."""
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, step))
-        return self.mixture.learned[robot].batch(
+        return self.mixture.learned[source].batch(
             indices,
             rng,
             recipe.instructions,
@@ -208,11 +208,11 @@ class Trainer:
     def _validate(self, loss: float) -> None:
         row = {"minutes": self.elapsed_s / 60, "step": self.step, "loss": loss}
         self.model.eval()
-        for robot, data in self.mixture.held_out.items():
+        for source, data in self.mixture.held_out.items():
             steps = np.linspace(0, len(data) - 1, self.recipe.validation_steps).astype(int)
             asked = self.recipe.grounding.asked
             result = validate(self.model, data, np.unique(steps).tolist(), boxes=asked)
-            row |= {f"{key}/{robot}": value for key, value in result.items()}
+            row |= {f"{key}/{source}": value for key, value in result.items()}
         self.model.train()
         append_curve(self.recipe.out / "curve.csv", row)
         tqdm.write(json.dumps({key: round(value, 4) for key, value in row.items()}))

@@ -66,9 +66,12 @@ def test_when_nothing_says_where_to_write_expect_refusal(recipe):
 def test_when_one_robot_is_chosen_expect_its_episodes_and_its_share_of_the_steps(
     recipe, two_robots, tmp_path
 ):
-    path = recipe("run", mixture=two_robots, max_steps=400, max_minutes=8, grounding={"steps": 40})
+    (tmp_path / "more").mkdir()
+    half = two_robots[1] | {"weight": 1.5}
+    halves = [two_robots[0], half, half | {"episodes": str(tmp_path / "more")}]
+    path = recipe("run", mixture=halves, max_steps=400, max_minutes=8, grounding={"steps": 40})
     (only,) = load_stages([path], None, "twin")
-    assert [source.embodiment for source in only.mixture] == [tmp_path / "twin.yaml"]
+    assert [source.embodiment for source in only.mixture] == [tmp_path / "twin.yaml"] * 2
     assert (only.max_steps, only.max_minutes, only.grounding.steps) == (300, 6.0, 30)
     whole = load_recipe(path)
     assert only.learning_rates == whole.learning_rates and only.out == whole.out

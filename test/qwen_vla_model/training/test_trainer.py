@@ -147,7 +147,7 @@ def test_when_robots_are_mixed_expect_each_as_often_as_weighed_and_a_checkpoint_
 ):
     trainer = Trainer(load_recipe(recipe("run", mixture=two_robots, max_steps=400)))
     batches = list(trainer.mixture.batches(0))
-    assert 0.7 < np.mean([robot == "twin" for robot, _ in batches]) < 0.8
+    assert 0.7 < np.mean([source == "twin" for source, _ in batches]) < 0.8
     assert list(trainer.mixture.batches(150)) == batches[150:]
     trainer.learn(next(trainer.batches()))
     trainer.save(tmp_path / "state")
@@ -155,10 +155,37 @@ def test_when_robots_are_mixed_expect_each_as_often_as_weighed_and_a_checkpoint_
     assert set(known) == {"widowx", "twin"}
 
 
-def test_when_a_robot_is_in_the_mixture_twice_expect_refusal(recipe, two_robots):
-    path = recipe("run", mixture=[two_robots[0], two_robots[0]])
-    with pytest.raises(QwenVlaError, match="widowx is in the mixture already"):
-        Trainer(load_recipe(path))
+def test_when_a_robot_has_two_sources_expect_both_with_one_action_space_and_all_sentences(
+    recipe, two_robots, tmp_path
+):
+    more = tmp_path / "more"
+    more.mkdir()
+    for seed in range(20_000, 20_003):
+        record(more, seed, instructions=("go home", "wave"))
+    mixture = [*two_robots, two_robots[0] | {"episodes": str(more), "weight": 4.0}]
+    trainer = Trainer(load_recipe(recipe("run", mixture=mixture, max_steps=400)))
+    assert list(trainer.mixture.learned) == ["widowx", "twin", "widowx:more"]
+    drawn = [source for source, _ in trainer.mixture.batches(0)]
+    assert 0.4 < np.mean([source == "widowx:more" for source in drawn]) < 0.6
+    first, twin, second = trainer.mixture.learned.values()
+    assert first.space == second.space != twin.space
+    known = trainer.mixture.embodiments()
+    assert known["widowx"]["instructions"] == sorted(first.instructions | {"go home", "wave"})
+    assert set(known) == {"widowx", "twin"}
+
+
+def test_when_a_folder_is_in_the_mixture_twice_expect_refusal(recipe, two_robots):
+    with pytest.raises(QwenVlaError, match="/episodes is in the mixture twice"):
+        load_recipe(recipe("run", mixture=[two_robots[0], two_robots[0]]))
+
+
+def test_when_two_sources_of_a_robot_have_one_name_expect_refusal(recipe, two_robots, tmp_path):
+    folders = [tmp_path / "episodes", tmp_path / "a" / "more", tmp_path / "b" / "more"]
+    for folder in folders[1:]:
+        shutil.copytree(folders[0], folder)
+    mixture = [two_robots[0] | {"episodes": str(folder)} for folder in folders]
+    with pytest.raises(QwenVlaError, match="b/more: widowx:more is in the mixture already"):
+        Trainer(load_recipe(recipe("run", mixture=mixture)))
 
 
 def test_when_a_folder_holds_a_run_already_expect_refusal_and_nothing_lost(recipe, tmp_path):
