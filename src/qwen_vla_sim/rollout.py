@@ -8,7 +8,7 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
-from qwen_vla_core.execution import Prefix, prefix_of
+from qwen_vla_core.execution import Prefix, delay_steps, prefix_of
 from qwen_vla_core.observation import FrameHistory
 from qwen_vla_core.policy import Policy
 from qwen_vla_core.types import Observation
@@ -58,8 +58,10 @@ def roll_out(
     scene.lay_out(world)
     chain = RobotChain(codec, world)
     step_s = codec.embodiment.action_step_s
-    delay_steps = math.ceil(latency_s / step_s)
-    replan_steps = max(replan_steps or codec.embodiment.replan_steps, delay_steps)
+    delayed = delay_steps(latency_s, step_s)
+    replan_steps = max(
+        replan_steps or codec.embodiment.replan_steps, math.ceil(latency_s / step_s)
+    )
     histories = make_histories(codec.embodiment)
     step = held_steps = 0
     due_s = math.inf
@@ -71,7 +73,7 @@ def roll_out(
             on_step(observation)
         if replan:
             asked, due_s = observation, chain.now_s + latency_s
-            prefix = prefix_of(chain.chunk, asked, codec, delay_steps)
+            prefix = prefix_of(chain.chunk, asked, codec, delayed)
             actions_HC = policy.infer(asked, prefix)
         if (wait_s := due_s - chain.now_s) <= step_s + 1e-9:
             chain.advance(wait_s)

@@ -1,7 +1,7 @@
 """Playing chunks: by time, spliced, and with an honest estimate of their delay."""
 
 from .control_loop import ControlLoop, Cycle
-from .delay import DelayEstimator
+from .delay import DelayEstimator, delay_steps
 from .prefix import Prefix, prefix_of
 from .timeline import Offer, Sample, Timeline, Verdict
 
@@ -14,5 +14,6 @@ __all__ = [
     "Sample",
     "Timeline",
     "Verdict",
+    "delay_steps",
     "prefix_of",
 ]

@@ -15,6 +15,16 @@ PERCENTILE = 0.95
 """Share of inferences that are ready within the estimate."""
 
 
+def delay_steps(latency_s: float, step_s: float) -> int:
+    """The whole action steps nearest to a latency; half a step is one.
+
+    Not the next higher: a base whose steps last half a second would go on for all of one with what
+    it did before, for an inference of a tenth. What is left of a step the cross-fade covers.
+    """
+    # The small term keeps 4.4999999 steps, which is rounding, from being counted as 4.
+    return math.floor(min(latency_s / step_s, 1e9) + 0.5 + 1e-6)
+
+
 class DelayEstimator:
     """Windowed percentile of the measured latency, in whole action steps, capped."""
 
@@ -53,5 +63,4 @@ class DelayEstimator:
         """The delay to plan for, steps, 0 to the cap; the cap while nothing is known."""
         ordered_s = sorted(self._latencies_s) or [self._expected_s]
         latency_s = ordered_s[math.ceil(PERCENTILE * len(ordered_s)) - 1]
-        # The small term keeps 5.0000001 steps, which is rounding, from being counted as 6.
-        return min(self._cap_steps, math.ceil(min(latency_s / self._step_s, 1e9) - 1e-6))
+        return min(self._cap_steps, delay_steps(latency_s, self._step_s))
