@@ -11,7 +11,7 @@ from launch_ros.actions import Node
 
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment
 from qwen_vla_ros.bringup import describe_bringup
-from qwen_vla_ros.resources import embodiments_directory, share_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
 
 ARGUMENTS = {
     "embodiment": (None, "name in embodiments/ or path of a YAML file"),
@@ -37,7 +37,7 @@ def _nodes(context):
         )
         for node in describe_bringup(
             embodiment=str(path),
-            checkpoint=value["checkpoint"] or str(shipped_checkpoint(name)),
+            checkpoint=value["checkpoint"] or str(SHIPPED_CHECKPOINT),
             instruction=value["instruction"],
             use_sim=value["use_sim"] == "true",
             dry_run=value["dry_run"] == "true",

@@ -26,7 +26,7 @@ from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodimen
 from qwen_vla_core.errors import EmbodimentError, QwenVlaError
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_ros.bringup import describe_bringup
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 from .arguments import not_negative, positive
 from .demo_episodes import DemoEpisode, asking_for, each_task, usual_scenes
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embodiment", default="all", help="name in embodiments/, YAML file, or all (all)"
     )
-    parser.add_argument("--episodes", type=positive, default=3, help="scenes of each task (3)")
+    parser.add_argument("--episodes", type=positive, default=1, help="scenes of each task (1)")
     parser.add_argument("--seed", type=not_negative, default=0, help="seed of the first scene (0)")
     parser.add_argument("--instruction", help="what to do; a scene that asks for it is looked for")
     parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
@@ -88,7 +88,7 @@ def _robots(name: str, checkpoint: Path | None) -> list[tuple[Path, Embodiment, 
         try:
             if embodiment.simulated_world is None:
                 raise EmbodimentError(f"{embodiment.name} has no simulated_world")
-            weights = checkpoint or shipped_checkpoint(embodiment.name)
+            weights = checkpoint or SHIPPED_CHECKPOINT
             load_action_space(weights, embodiment)
             robots.append((path, embodiment, weights))
         except QwenVlaError as error:

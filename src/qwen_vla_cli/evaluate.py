@@ -22,7 +22,7 @@ from pathlib import Path
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_ros.resources import embodiments_directory, share_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
 
 from .arguments import not_negative, positive
 from .episodes import directly, through_ros
@@ -140,7 +140,7 @@ def _checkpoint(folder: Path | None, embodiment: Embodiment, weights: str) -> Pa
     """The weights to use; what does not fit is refused here in words, not in every worker."""
     from qwen_vla_model.policy import QwenVlaPolicy
 
-    folder = folder or shipped_checkpoint(embodiment.name)
+    folder = folder or SHIPPED_CHECKPOINT
     QwenVlaPolicy.load(folder, embodiment, weights=weights)
     return folder
 

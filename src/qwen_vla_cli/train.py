@@ -1,8 +1,8 @@
 """Train a policy from a recipe, or from one for each stage; or continue where it ended.
 
 Example:
-  qwen-vla train --config config/train_widowx.yaml
-  qwen-vla train --config config/train_widowx.yaml --resume
+  qwen-vla train --config config/finetune_widowx.yaml
+  qwen-vla train --config config/finetune_widowx.yaml --resume
   qwen-vla train --config config/generalist/*.yaml --out runs/generalist
   qwen-vla train --config config/generalist/*.yaml --robot aloha --out runs/specialist_aloha
 """

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-from qwen_vla_core.errors import CheckpointError
-
 PACKAGE = "qwen_vla_ros"
+
+SHIPPED_CHECKPOINT = (
+    Path(__file__).resolve().parents[1] / "qwen_vla_model" / "checkpoints" / "generalist"
+)
+"""The folder of the weights that come with the package."""
 
 
 def share_directory() -> Path:
@@ -20,18 +23,3 @@ def share_directory() -> Path:
 def embodiments_directory() -> Path:
     """The folder of embodiment descriptions."""
     return share_directory() / "embodiments"
-
-
-def shipped_checkpoint(embodiment: str) -> Path:
-    """The folder of the weights that come with the package for an embodiment.
-
-    Raises:
-        CheckpointError: none comes with it.
-    """
-    path = Path(__file__).resolve().parents[1] / "qwen_vla_model" / "checkpoints" / embodiment
-    if not path.is_dir():
-        raise CheckpointError(
-            f"no checkpoint is shipped for embodiment '{embodiment}'; train one "
-            "(qwen-vla train --help) and name its folder with --checkpoint"
-        )
-    return path

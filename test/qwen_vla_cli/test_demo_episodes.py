@@ -5,7 +5,7 @@ import pytest
 from qwen_vla_cli.demo_episodes import asking_for, each_task, usual_scenes
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_model.checkpoint import load_instructions
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_sim.registry import find_tasks
 
 SENTENCES = {
@@ -39,7 +39,7 @@ def test_when_weights_were_never_told_a_scenes_sentence_expect_the_next_scenes()
 
 def test_when_weights_were_trained_on_one_task_expect_no_scene_of_another():
     widowx = robot("widowx")
-    told = load_instructions(shipped_checkpoint("widowx"), widowx)
+    told = load_instructions(SHIPPED_CHECKPOINT, widowx)
     shown = each_task(widowx, seed=0, episodes=3, told=told)
     assert [(e.task, e.seed) for e in shown] == [("pick_up", seed) for seed in range(3)]
 

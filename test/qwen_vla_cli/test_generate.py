@@ -8,7 +8,7 @@ import pytest
 from qwen_vla_cli import generate
 from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_ros.resources import shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT
 
 SEED = 20_000
 
@@ -20,7 +20,7 @@ def command(tmp_path):
     def run(robot, first_seed, episodes=1):
         out, parser = tmp_path / f"{first_seed}", ArgumentParser()
         generate.add_arguments(parser)
-        checkpoint = ["--checkpoint", str(shipped_checkpoint("widowx"))]
+        checkpoint = ["--checkpoint", str(SHIPPED_CHECKPOINT)]
         scenes = ["--first-seed", str(first_seed), "--episodes", str(episodes)]
         more = ["--workers", "1", "--out", str(out)]
         generate.run(parser.parse_args(["--embodiment", robot, *checkpoint, *scenes, *more]))
@@ -41,8 +41,8 @@ def test_when_a_policy_drives_expect_episodes_that_their_seed_decides(command):
 def test_when_the_weights_do_not_know_the_robot_expect_refusal_before_anything_is_written(
     command, tmp_path
 ):
-    with pytest.raises(QwenVlaError, match="mobile_base"):
-        command("mobile_base", SEED)
+    with pytest.raises(QwenVlaError, match="not trained for widowx_mobile"):
+        command("widowx_mobile", SEED)
     assert not list(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError
 from qwen_vla_model.hub import find_checkpoint
 from qwen_vla_model.policy import QwenVlaPolicy
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 NAME, COMMIT = "lab/widowx", "0123456789abcdef0123456789abcdef01234567"
 WIDOWX = load_embodiment(embodiments_directory() / "widowx.yaml")
@@ -78,7 +78,7 @@ def _oid(body: bytes) -> str:
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub with the shipped checkpoint and a pickle beside it; nothing is cached yet."""
-    files = {path.name: path.read_bytes() for path in shipped_checkpoint("widowx").iterdir()}
+    files = {path.name: path.read_bytes() for path in SHIPPED_CHECKPOINT.iterdir()}
     hub = Hub(files | {"pytorch_model.bin": b"a pickle", "model.py": b"code", "notes.md": b""})
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
     resolve = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
@@ -97,7 +97,7 @@ def test_when_a_name_is_given_expect_its_policy_and_no_pickle_or_code_fetched(hu
 
 
 def test_when_the_robot_is_another_expect_refusal_before_the_weights_are_fetched(hub):
-    with pytest.raises(CheckpointError, match="not trained for stranger; it knows widowx"):
+    with pytest.raises(CheckpointError, match="not trained for stranger; it knows aloha, "):
         QwenVlaPolicy.load(NAME, WIDOWX.model_copy(update={"name": "stranger"}))
     assert "config.json" in hub.fetched and "model.safetensors" not in hub.fetched
 

@@ -13,7 +13,7 @@ from qwen_vla_model.policy import QwenVlaPolicy
 
 ROOT = Path(__file__).parents[2]
 WIDOWX = load_embodiment(ROOT / "embodiments" / "widowx.yaml")
-CHECKPOINT = ROOT / "src" / "qwen_vla_model" / "checkpoints" / "widowx"
+CHECKPOINT = ROOT / "src" / "qwen_vla_model" / "checkpoints" / "generalist"
 READY_D = np.array([0.0, -0.15, 0.26, 0.0, 1.46, 0.0, 0.037])
 
 

@@ -25,7 +25,7 @@ from qwen_vla_model.precision import (
 )
 from qwen_vla_model.runtime import Runtime
 from qwen_vla_model.weights import load_weights, save_weights
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 CPU = torch.device("cpu")
 SMALLER = [weights for weights in WEIGHTS if weights != "float32"]
@@ -108,7 +108,7 @@ def test_when_the_shipped_model_is_held_smaller_expect_nearly_the_same_chunks(wi
     told = [(seed, None) for seed in range(3)] + [(3, prefix)]
     chunks = []
     for w in ("float32", weights):
-        policy = QwenVlaPolicy.load(shipped_checkpoint("widowx"), widowx, weights=w)
+        policy = QwenVlaPolicy.load(SHIPPED_CHECKPOINT, widowx, weights=w)
         assert policy.runtime.model.config.prefix_steps < prefix.committed  # so it is guided
         chunks.append(np.stack([policy.infer(seen_by(widowx, s), p) for s, p in told]))
     for found, exact in zip(chunks[1], chunks[0], strict=True):
@@ -159,7 +159,7 @@ def test_when_memory_is_short_expect_how_much_and_what_would_fit(monkeypatch, ca
 
 
 def test_when_memory_is_short_expect_refusal_before_any_weight_is_read(tmp_path, monkeypatch):
-    described = shipped_checkpoint("widowx") / "config.json"
+    described = SHIPPED_CHECKPOINT / "config.json"
     (tmp_path / "config.json").write_bytes(described.read_bytes())
     monkeypatch.setattr(precision, "free_bytes", lambda device: 1000)
     with pytest.raises(CheckpointError, match="are missing"):
@@ -169,13 +169,13 @@ def test_when_memory_is_short_expect_refusal_before_any_weight_is_read(tmp_path,
 @pytest.mark.parametrize("device", ["mps", "meta"])
 def test_when_there_is_no_such_device_expect_its_name(device):
     with pytest.raises(CheckpointError, match=device):
-        from_pretrained(shipped_checkpoint("widowx"), device)
+        from_pretrained(SHIPPED_CHECKPOINT, device)
 
 
 def test_when_there_is_no_gpu_expect_that_to_be_said(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(CheckpointError, match="device cuda"):
-        from_pretrained(shipped_checkpoint("widowx"), "cuda")
+        from_pretrained(SHIPPED_CHECKPOINT, "cuda")
 
 
 def test_when_the_machine_is_asked_expect_the_memory_it_says_itself():
@@ -186,9 +186,9 @@ def test_when_the_machine_is_asked_expect_the_memory_it_says_itself():
 
 def test_when_an_unknown_type_is_asked_for_expect_the_known_ones():
     with pytest.raises(CheckpointError, match="weights 'int3': choose one of float32, bfloat16"):
-        from_pretrained(shipped_checkpoint("widowx"), weights="int3")
+        from_pretrained(SHIPPED_CHECKPOINT, weights="int3")
 
 
 def test_when_an_unknown_device_is_asked_for_expect_the_known_ones():
     with pytest.raises(CheckpointError, match="device 'gpu': choose cpu or cuda"):
-        from_pretrained(shipped_checkpoint("widowx"), "gpu")
+        from_pretrained(SHIPPED_CHECKPOINT, "gpu")

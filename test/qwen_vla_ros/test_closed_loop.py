@@ -16,7 +16,7 @@ from qwen_vla_cli.processes import NodeProcesses
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_ros.bringup import describe_bringup
 from qwen_vla_ros.operator import Operator
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 PATH = embodiments_directory() / "widowx.yaml"
 WIDOWX = load_embodiment(PATH)
@@ -33,7 +33,7 @@ class System:
 
     def __init__(self, ros, folder, names=("sim_node", "control_node", "policy_node")):
         nodes = describe_bringup(
-            embodiment=str(PATH), checkpoint=str(shipped_checkpoint("widowx")), use_sim=True
+            embodiment=str(PATH), checkpoint=str(SHIPPED_CHECKPOINT), use_sim=True
         )
         self.processes = NodeProcesses([n for n in nodes if n.name in names], {}, folder)
         self.operator = Operator(WIDOWX)
@@ -227,7 +227,7 @@ def test_when_a_node_is_given_something_unusable_expect_one_clear_error_and_its_
 ):
     robot = tmp_path / "robot.yaml"  # the shipped checkpoint was trained for other channels
     robot.write_text(PATH.read_text().replace("  - name: gripper\n", "  - name: hand\n"))
-    values = {"robot": robot, "shipped": shipped_checkpoint("widowx")}
+    values = {"robot": robot, "shipped": SHIPPED_CHECKPOINT}
     command = [sys.executable, "-m", f"qwen_vla_ros.nodes.{node}", "--ros-args"]
     for key, value in parameters.items():
         command += ["-p", f"{key}:={value.format(**values)}"]

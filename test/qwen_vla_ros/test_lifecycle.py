@@ -6,7 +6,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from qwen_vla_ros.nodes.control_node import ControlNode
 from qwen_vla_ros.nodes.policy_node import PolicyNode
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
@@ -24,7 +24,7 @@ ROBOTS = sorted(path.stem for path in embodiments_directory().glob("*.yaml"))
 def test_when_a_node_is_cycled_twice_expect_the_same_connections_and_silence_when_inactive(
     node_class, robot, ros_domain
 ):
-    parameters = {"embodiment": robot, "checkpoint": shipped_checkpoint("widowx")}
+    parameters = {"embodiment": robot, "checkpoint": SHIPPED_CHECKPOINT}
     arguments = ["--ros-args"]
     for key, value in parameters.items():
         arguments += ["-p", f"{key}:={value}"]
@@ -50,7 +50,7 @@ def test_when_a_node_is_cycled_twice_expect_the_same_connections_and_silence_whe
 def test_when_a_policy_is_asked_for_other_weights_expect_them_or_refusal(
     weights, reached, ros_domain, capfd
 ):
-    parameters = {"embodiment": "widowx", "checkpoint": shipped_checkpoint("widowx")}
+    parameters = {"embodiment": "widowx", "checkpoint": SHIPPED_CHECKPOINT}
     parameters |= {"weights": weights, "autostart": "false"}
     arguments = ["--ros-args"]
     for key, value in parameters.items():

@@ -11,7 +11,7 @@ from qwen_vla_core.types import Observation
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_ros import diagnostics
 from qwen_vla_ros.nodes.policy_node import PolicyNode, status
-from qwen_vla_ros.resources import shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT
 
 EAGER = {"path": "eager", "eager_fallbacks": 0, "why_eager": "no graphs on cpu"}
 SLOW = "install flash-linear-attention"
@@ -20,7 +20,7 @@ SLOW = "install flash-linear-attention"
 @pytest.fixture
 def node(ros_domain):
     """A real one, with the shipped checkpoint."""
-    parameters = ["-p", "embodiment:=widowx", "-p", f"checkpoint:={shipped_checkpoint('widowx')}"]
+    parameters = ["-p", "embodiment:=widowx", "-p", f"checkpoint:={SHIPPED_CHECKPOINT}"]
     rclpy.init(args=["--ros-args", *parameters], domain_id=ros_domain)
     node = PolicyNode()
     yield node

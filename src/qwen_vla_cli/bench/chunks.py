@@ -39,7 +39,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution import Prefix, prefix_of
 from qwen_vla_core.policy import Policy
 from qwen_vla_core.types import ActionChunk, Observation
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 from ..arguments import not_negative, positive
 from .model import write_json
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     robot = load_embodiment(path)
     if not _arm_joints(robot).any():
         raise QwenVlaError(f"{robot.name} has no arm whose jumps could be measured")
-    checkpoint = arguments.checkpoint or shipped_checkpoint(robot.name)
+    checkpoint = arguments.checkpoint or SHIPPED_CHECKPOINT
     jumps = defaultdict(list)
     with ProcessPoolExecutor(
         arguments.workers,

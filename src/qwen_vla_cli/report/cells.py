@@ -11,7 +11,7 @@ from typing import Any
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_model.origin import code_version
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 from ..stage import Candidate
 from .plan import SHIPPED, Plan, Robot, Variant
@@ -125,7 +125,7 @@ def find_labelled(plan: Plan, label: str, robot: str) -> Path:
             raise QwenVlaError(f"checkpoint '{label}': there is none for {robot} in the plan")
         folder = folder[robot]
     try:
-        path = shipped_checkpoint(robot) if folder == SHIPPED else Path(folder)
+        path = SHIPPED_CHECKPOINT if folder == SHIPPED else Path(folder)
         load_action_space(path, load_embodiment(find_embodiment(robot, embodiments_directory())))
     except QwenVlaError as error:
         raise QwenVlaError(f"checkpoint '{label}': {error}") from error

@@ -180,14 +180,21 @@ class AlohaExpert:
         try:
             if request.handed:
                 return self._hand_over(situation, other, request.side, request.cube)
-            return {request.side: self._pick(situation, request.side, request.cube), other: REST}
+            # Without turning the wrist: open fingers are farther apart than a cube's corners, and
+            # turn the cube as they close. From above it is hardly seen how a cube stands.
+            yaw = self._arms[request.side].heading(situation.cubes[request.cube][:3, 3])
+            pick = self._pick(situation, request.side, request.cube, yaw)
+            return {request.side: pick, other: REST}
         except KinematicsError:
             return dict.fromkeys(SIDES, REST)  # a cube was pushed out of reach
 
-    def _pick(self, situation: Situation, side: str, cube: str) -> Goal:
-        """Open above the cube, down, close, up; but not while the other arm is in the way."""
+    def _pick(self, situation: Situation, side: str, cube: str, yaw: float) -> Goal:
+        """Open above the cube, down, close, up; but not while the other arm is in the way.
+
+        Args:
+            yaw: of the gripper, see ``aloha_arm.down``.
+        """
         arm, tool = self._arms[side], situation.tools[side][:3, 3]
-        yaw = _face_yaw(situation.cubes[cube][:3, :3])
         grasped = self.grasped(situation, side, cube)
         if not _aside(situation, SIDES[1 - SIDES.index(side)]):
             return Goal(joints=situation.joints[side], finger_m=CLOSED_M if grasped else OPEN_M)
@@ -225,8 +232,9 @@ class AlohaExpert:
         missing_rad = np.abs(situation.joints[giver] - meet).max()
         high = situation.cubes[cube][2, 3] > CARRIED_Z_M
         if not (high and self.grasped(situation, giver, cube)):
+            square = _face_yaw(situation.cubes[cube][:3, :3])  # the taker needs its other sides
             return {
-                giver: self._pick(situation, giver, cube),
+                giver: self._pick(situation, giver, cube, square),
                 taker: self._retreat(situation, taker, giver),
             }
         if missing_rad > NEAR_RAD:

@@ -10,7 +10,7 @@ from qwen_vla_cli.report.cells import Store, enumerate_cells
 from qwen_vla_cli.report.measure import measure_cells
 from qwen_vla_cli.report.plan import Plan, Variant, load_plan
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_ros.resources import embodiments_directory, share_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
 
 SHIFTS = ["in_distribution", "colour", "instance", "position", "background", "instruction"]
 FULL = {
@@ -73,7 +73,7 @@ def test_when_only_one_thing_varies_expect_it_alone_in_the_names_of_the_columns(
 
 
 def test_when_weights_change_expect_other_keys_and_no_change_for_a_note_on_training(tmp_path):
-    shipped, copy, noted = shipped_checkpoint("widowx"), tmp_path / "copy", tmp_path / "noted"
+    shipped, copy, noted = SHIPPED_CHECKPOINT, tmp_path / "copy", tmp_path / "noted"
     for folder in (copy, noted):
         folder.mkdir()
         for file in shipped.iterdir():
@@ -127,6 +127,8 @@ def test_when_a_plan_contradicts_itself_expect_refusal_with_the_file(tmp_path, c
 def test_when_the_shipped_plan_is_read_expect_everything_in_it_to_exist():
     shipped = load_plan(share_directory() / "config" / "report.yaml")
     assert shipped.episodes >= 50 and enumerate_cells(shipped)
+    compared = load_plan(share_directory() / "config" / "report_comparisons.yaml")
+    assert (compared.episodes, compared.robots) == (shipped.episodes, shipped.robots)
 
 
 def test_when_a_report_was_interrupted_expect_only_what_lacks_to_be_run(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from qwen_vla_cli.report.denoising import chunk_paths
 from qwen_vla_cli.report.looking import Looking, first_observation
 from qwen_vla_cli.report.pictures import Pictures
 from qwen_vla_cli.stage import Candidate, Stage
-from qwen_vla_ros.resources import embodiments_directory, shipped_checkpoint
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_sim.tasks.task import Shift
 from qwen_vla_sim.worlds.tool_paths import tool_paths
 
@@ -35,7 +35,7 @@ PLAN = {
 
 
 def candidate(told=WIDOWX):
-    folder = shipped_checkpoint("widowx")
+    folder = SHIPPED_CHECKPOINT
     return Candidate(embodiment=WIDOWX, task="pick_up", checkpoint=folder, told=told)
 
 
@@ -78,7 +78,7 @@ def test_when_denoising_is_drawn_expect_its_paths_to_end_at_the_chunk_that_is_se
     np.testing.assert_allclose(drawn, sent, atol=1e-3)
     block = stage.world.body_position(stage.task.target(scene, scene.instruction))
     away_m = [np.linalg.norm(path - block, axis=1).min() for (path,) in map(dict.values, steps)]
-    assert away_m[-1] < 0.02 < away_m[0]  # noise leads nowhere, the chunk to the named block
+    assert away_m[-1] < 0.03 < away_m[0]  # noise leads nowhere, the chunk to the named block
 
 
 @pytest.mark.timeout(300)  # two processes that load torch, on a busy machine

@@ -22,7 +22,7 @@ from robots import widowx_text
 from tiny_qwen import save_tiny_qwen
 
 ROOT = Path(__file__).parents[3]
-SHIPPED = ROOT / "src" / "qwen_vla_model" / "checkpoints" / "widowx"
+SHIPPED = ROOT / "src" / "qwen_vla_model" / "checkpoints" / "generalist"
 NOTHING = {"steps": 0, "weight": 0.0}
 
 
@@ -246,7 +246,6 @@ def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recip
 @pytest.mark.parametrize(
     "path",
     [
-        *(ROOT / "config").glob("train_*.yaml"),
         *(ROOT / "config").glob("finetune_*.yaml"),
         *(ROOT / "config").glob("generalist/*.yaml"),
     ],
