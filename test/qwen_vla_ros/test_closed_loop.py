@@ -107,15 +107,18 @@ def test_when_told_to_pick_up_blocks_expect_the_named_ones_to_be_lifted_within_a
     operator, successes = system.operator, 0
     for seed in range(4):
         system.engage(seed)
-        prefix_steps = set()
+        prefixes, delays = set(), set()
 
-        def lifted(prefix_steps=prefix_steps):
-            prefix_steps.add(int(operator.diagnostics["/policy_node"][1]["prefix_steps"]))
+        def lifted(prefixes=prefixes, delays=delays):
+            told = operator.diagnostics["/policy_node"][1]
+            prefixes.add(int(told["prefix_steps"]))
+            delays.add(int(told["delay_steps"]))
             return operator.task_status["success"]
 
         successes += operator.wait(lifted, EPISODE_S)
-        # The arm moved all the while, so each chunk but the first had to continue the one before.
-        assert max(prefix_steps) > 0
+        # The arm moved all the while, so each chunk but the first had to continue the one before
+        # for as long as inference takes here: on a quick machine that is less than half a step.
+        assert max(prefixes) >= min(delays)
         granted, _ = operator.request("hold")
         assert granted
         system.check_commands()
