@@ -29,7 +29,8 @@ def difference_interval(rate: float, n: int, other: float, m: int) -> Interval:
         math.hypot(rate - low, other_high - other),
         math.hypot(high - rate, other - other_low),
     )
-    return rate - other - down, rate - other + up
+    # Rounding would carry it past what a difference of rates can be.
+    return max(-1.0, rate - other - down), min(1.0, rate - other + up)
 
 
 def steps_text(summary: Mapping[str, Any]) -> str:

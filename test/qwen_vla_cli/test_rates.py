@@ -36,10 +36,9 @@ def test_when_episodes_are_summarised_expect_mistakes_told_apart_from_chance():
 def test_when_two_rates_are_compared_expect_an_interval_around_their_difference(one, other):
     (a, n), (b, m) = one, other
     low, high = difference_interval(a / n, n, b / m, m)
-    assert -1.0 - 1e-9 <= low <= a / n - b / m + 1e-9
-    assert a / n - b / m - 1e-9 <= high <= 1.0 + 1e-9
-    swapped = difference_interval(b / m, m, a / n, n)
-    assert swapped == pytest.approx((-high, -low), abs=1e-6)
+    assert -1.0 <= low <= a / n - b / m + 1e-12
+    assert a / n - b / m - 1e-12 <= high <= 1.0
+    assert difference_interval(b / m, m, a / n, n) == pytest.approx((-high, -low))
 
 
 def test_when_two_rates_are_compared_expect_newcombes_published_example():

@@ -12,7 +12,7 @@ WARM_UP = 3
 warm-up for the truth and skipped 21 of 30 actions)."""
 
 PERCENTILE = 0.95
-"""Share of inferences that are ready within the estimate."""
+"""Share of inferences that take no longer than the latency that is rounded to the estimate."""
 
 
 def delay_steps(latency_s: float, step_s: float) -> int:

@@ -13,21 +13,28 @@ import numpy as np
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import KinematicsError
 
-from ..worlds.aloha_mjcf import ARMS, BASES_M, CUBE_HALF_M, SIDES, UNSEEN_CUBE_HALF_M
-from ..worlds.vx300s_mjcf import FINGER_FACE_M, FINGERTIP_M
+from ..worlds.aloha_mjcf import ARMS, BASES_M, SIDES
 from ..worlds.world import World
 from .aloha_arm import START_FINGER_M, START_RAD, AlohaArm
+from .aloha_grasp import (
+    HOVER_M,
+    REACH_M,
+    WIDE_M,
+    Situation,
+    between,
+    grasped,
+    may_approach,
+    may_close,
+    touching_m,
+)
 from .task import Scene
 
-HALF_M = CUBE_HALF_M | UNSEEN_CUBE_HALF_M
 MEETING_M = np.array([0.82, 0.0, 0.22])
 """Where a cube is handed over: between both arms, above what stands on the table."""
 OPEN_M, CLOSED_M = 0.055, 0.021
 """Commanded finger positions; cubes stop the fingers before they are closed."""
-REACH_M = FINGERTIP_M - 0.008
-"""From the tool to the middle of a cube in the hand: the fingertips reach 8 mm beyond it."""
-CLEAR_M, HOVER_M = 0.04, 0.1
-"""So far above a grasp, the fingers clear the cubes, and they come from there."""
+CLEAR_M = 0.04
+"""So far above a grasp, the fingers clear the cubes."""
 LIFT_Z_M = 0.17
 BACK_M, NEAR_RAD, THERE_RAD = 0.1, 0.3, 0.06
 """How far from the cube the taking gripper waits; it comes there when no joint of the giving arm
@@ -46,17 +53,6 @@ BRAKING_RAD_S2 = 3.0
 FINGER_M_S = 0.03
 """Less than the current-limited gripper makes (0.04), so that no plan lifts before it holds."""
 
-_CENTRED_M, _FUNNEL = 0.006, 0.03
-"""How far off a gripper may be sideways, at the cube and for each metre before it."""
-_ALIGNED = 0.985
-"""Cosine of the largest angle between where fingers point and where they should."""
-_ARRIVED_M = 0.004
-_WIDE_M = 0.008
-"""Open fingers are this far from both sides of a cube or more before they pass it."""
-_HELD_MARGIN_M = 0.001
-_AROUND_M = np.array([0.016, 0.012, 0.016])
-"""A cube this near to its place in the hand, along the tool's axes, is between the fingers."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -70,23 +66,6 @@ class Request:
     cube: str
     side: str
     handed: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """What the expert looks at; by side or by cube.
-
-    Attributes:
-        joints: commanded joints of each arm [6], rad.
-        tools: their tools' poses [4, 4] in the world.
-        fingers_m: measured finger positions.
-        cubes: poses [4, 4] in the world.
-    """
-
-    joints: Mapping[str, np.ndarray]
-    tools: Mapping[str, np.ndarray]
-    fingers_m: Mapping[str, float]
-    cubes: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +123,7 @@ class AlohaExpert:
             (cube, side)
             for side in SIDES
             for cube in situation.cubes
-            if self.grasped(situation, side, cube)
+            if grasped(situation, side, cube)
         ]
         return all(
             cube == request.cube
@@ -169,11 +148,6 @@ class AlohaExpert:
             cubes=cubes,
         )
 
-    def grasped(self, situation: Situation, side: str, cube: str) -> bool:
-        """Whether the fingers of an arm have closed onto a cube."""
-        closed_m = self._touching_m(situation, side, cube) + _HELD_MARGIN_M
-        return self._between(situation, side, cube) and situation.fingers_m[side] < closed_m
-
     def goals(self, situation: Situation, request: Request) -> dict[str, Goal]:
         """Where each arm should go now."""
         other = SIDES[1 - SIDES.index(request.side)]
@@ -195,19 +169,19 @@ class AlohaExpert:
             yaw: of the gripper, see ``aloha_arm.down``.
         """
         arm, tool = self._arms[side], situation.tools[side][:3, 3]
-        grasped = self.grasped(situation, side, cube)
+        held = grasped(situation, side, cube)
         if not _aside(situation, SIDES[1 - SIDES.index(side)]):
-            return Goal(joints=situation.joints[side], finger_m=CLOSED_M if grasped else OPEN_M)
-        if grasped:
+            return Goal(joints=situation.joints[side], finger_m=CLOSED_M if held else OPEN_M)
+        if held:
             above = (*np.round(tool[:2], 3), LIFT_Z_M)
             held_yaw = np.arctan2(situation.tools[side][1, 2], situation.tools[side][0, 2])
             joints = arm.joints_down(above, held_yaw)
             return Goal(joints=joints, finger_m=CLOSED_M, speed_rad_s=CAREFUL_RAD_S)
         x, y, z = situation.cubes[cube][:3, 3] + (0.0, 0.0, REACH_M)
         grasp = arm.joints_down((x, y, z), yaw)
-        if self._at(situation, side, cube, _pointing(arm.tool(grasp))):
+        if may_close(situation, side, cube, _pointing(arm.tool(grasp))):
             return Goal(joints=grasp, finger_m=CLOSED_M, speed_rad_s=CAREFUL_RAD_S)
-        if self._in_funnel(situation, side, cube, _pointing(arm.tool(grasp))):
+        if may_approach(situation, side, cube, _pointing(arm.tool(grasp))):
             return Goal(joints=grasp, finger_m=OPEN_M, speed_rad_s=CAREFUL_RAD_S)
         if tool[2] < z + CLEAR_M:
             x, y = np.round(tool[:2], 3)  # low beside the cube: first up
@@ -217,7 +191,7 @@ class AlohaExpert:
         self, situation: Situation, giver: str, taker: str, cube: str
     ) -> dict[str, Goal]:
         """One arm picks the cube up and brings it to the middle, the other takes it there."""
-        if self.grasped(situation, taker, cube):
+        if grasped(situation, taker, cube):
             sideways = _from_the_side(situation.tools[taker])
             return {
                 giver: self._let_go(situation, giver, cube) if sideways else REST,
@@ -231,7 +205,7 @@ class AlohaExpert:
         )
         missing_rad = np.abs(situation.joints[giver] - meet).max()
         high = situation.cubes[cube][2, 3] > CARRIED_Z_M
-        if not (high and self.grasped(situation, giver, cube)):
+        if not (high and grasped(situation, giver, cube)):
             square = _face_yaw(situation.cubes[cube][:3, :3])  # the taker needs its other sides
             return {
                 giver: self._pick(situation, giver, cube, square),
@@ -256,9 +230,9 @@ class AlohaExpert:
             return waiting
         grasp = self._level(taker, situation.cubes[cube][:3, 3], 0.0)
         pointing = _pointing(self._arms[taker].tool(grasp))
-        if self._at(situation, taker, cube, pointing):
+        if may_close(situation, taker, cube, pointing):
             return Goal(joints=grasp, finger_m=CLOSED_M, speed_rad_s=CAREFUL_RAD_S)
-        if self._in_funnel(situation, taker, cube, pointing):
+        if may_approach(situation, taker, cube, pointing):
             return Goal(joints=grasp, finger_m=OPEN_M, speed_rad_s=CAREFUL_RAD_S)
         return waiting
 
@@ -271,9 +245,9 @@ class AlohaExpert:
 
     def _let_go(self, situation: Situation, giver: str, cube: str) -> Goal:
         """Open a little, then up and away."""
-        free_m = self._touching_m(situation, giver, cube) + _WIDE_M
+        free_m = touching_m(situation, giver, cube) + WIDE_M
         tool = situation.tools[giver]
-        if self._between(situation, giver, cube) and situation.fingers_m[giver] < free_m:
+        if between(situation, giver, cube) and situation.fingers_m[giver] < free_m:
             return Goal(joints=situation.joints[giver], finger_m=free_m + 0.004)
         beside = np.hypot(*(tool[:2, 3] - situation.cubes[cube][:2, 3])) < 0.1
         above_m = situation.cubes[cube][2, 3] + RELEASED_M
@@ -291,44 +265,6 @@ class AlohaExpert:
         ahead = np.array([np.cos(heading), np.sin(heading), 0.0])
         return arm.joints_level(place - (REACH_M + back_m) * ahead, heading)
 
-    def _in_hand(self, situation: Situation, side: str, cube: str) -> np.ndarray:
-        """The cube's offset [3] from its place in the hand, along the axes of the tool, m."""
-        tool = situation.tools[side]
-        offset = tool[:3, :3].T @ (situation.cubes[cube][:3, 3] - tool[:3, 3])
-        return offset - (REACH_M, 0.0, 0.0)
-
-    def _between(self, situation: Situation, side: str, cube: str) -> bool:
-        return bool((np.abs(self._in_hand(situation, side, cube)) < _AROUND_M).all())
-
-    def _touching_m(self, situation: Situation, side: str, cube: str) -> float:
-        """Finger position at which the fingers touch the cube, askew or not."""
-        across = situation.cubes[cube][:3, :3].T @ situation.tools[side][:3, 1]
-        return HALF_M[cube] * float(np.abs(across).sum()) + FINGER_FACE_M
-
-    def _at(self, situation: Situation, side: str, cube: str, pointing: np.ndarray) -> bool:
-        """Whether the fingers may close; once they have begun, they may be further off."""
-        ahead, *sideways = self._in_hand(situation, side, cube)
-        closing = situation.fingers_m[side] < self._touching_m(situation, side, cube) + _WIDE_M
-        slack = 2.0 if closing else 1.0
-        aligned = (situation.tools[side][:3, :3] * pointing).sum(axis=0).min() > _ALIGNED
-        return bool(
-            aligned
-            and abs(ahead) < slack * _ARRIVED_M
-            and np.hypot(*sideways) < slack * _CENTRED_M
-        )
-
-    def _in_funnel(self, situation: Situation, side: str, cube: str, pointing: np.ndarray) -> bool:
-        """Whether open fingers may go on towards the cube from before it."""
-        ahead, *sideways = self._in_hand(situation, side, cube)
-        wide = situation.fingers_m[side] > self._touching_m(situation, side, cube) + _WIDE_M
-        aligned = (situation.tools[side][:3, :3] * pointing).sum(axis=0).min() > _ALIGNED
-        return bool(
-            wide
-            and aligned
-            and -_ARRIVED_M < ahead < HOVER_M + 0.03
-            and np.hypot(*sideways) < _CENTRED_M + _FUNNEL * max(ahead, 0.0)
-        )
-
     def _predict(self, situation: Situation, goals: Mapping[str, Goal], cube: str) -> Situation:
         """The situation one step later, as the world would roughly answer."""
         joints = {
@@ -338,11 +274,11 @@ class AlohaExpert:
         fingers_m, cubes = {}, dict(situation.cubes)
         for side in SIDES:
             goal_m, finger_m = goals[side].finger_m, situation.fingers_m[side]
-            if self._between(situation, side, cube):
-                goal_m = max(goal_m, self._touching_m(situation, side, cube))
+            if between(situation, side, cube):
+                goal_m = max(goal_m, touching_m(situation, side, cube))
             most_m = FINGER_M_S * self._step_s
             fingers_m[side] = finger_m + float(np.clip(goal_m - finger_m, -most_m, most_m))
-            if self.grasped(situation, side, cube):
+            if grasped(situation, side, cube):
                 moved = tools[side] @ np.linalg.inv(situation.tools[side])
                 cubes[cube] = moved @ situation.cubes[cube]
         return replace(situation, joints=joints, tools=tools, fingers_m=fingers_m, cubes=cubes)

@@ -76,9 +76,24 @@ def test_when_denoising_is_drawn_expect_its_paths_to_end_at_the_chunk_that_is_se
     (sent,) = tool_paths(stage.world, chunk.positions_TD).values()
     (drawn,) = steps[-1].values()
     np.testing.assert_allclose(drawn, sent, atol=1e-3)
-    block = stage.world.body_position(stage.task.target(scene, scene.instruction))
-    away_m = [np.linalg.norm(path - block, axis=1).min() for (path,) in map(dict.values, steps)]
-    assert away_m[-1] < 0.03 < away_m[0]  # noise leads nowhere, the chunk to the named block
+
+
+def test_when_denoising_is_drawn_expect_noise_to_lead_nowhere_and_chunks_to_the_named_block(stage):
+    def away_m(path, block):
+        return np.linalg.norm(path - stage.world.body_position(block), axis=1).min()
+
+    noise_m, chunk_m = [], []
+    for seed in range(5):
+        scene = stage.task.sample(seed)
+        steps = [
+            path for (path,) in map(dict.values, chunk_paths(stage, scene, scene.instruction))
+        ]
+        named = stage.task.target(scene, scene.instruction)
+        others = {stage.task.target(scene, text) for text in scene.instructions} - {named}
+        noise_m.append(away_m(steps[0], named))
+        chunk_m.append(away_m(steps[-1], named))
+        assert all(away_m(steps[-1], other) > 3.0 * chunk_m[-1] for other in others)
+    assert np.median(chunk_m) < 0.02 < 0.05 < min(noise_m)
 
 
 @pytest.mark.timeout(300)  # two processes that load torch, on a busy machine

@@ -1,0 +1,91 @@
+"""What the ALOHA's expert looks at, and where a cube is in a gripper."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..worlds.aloha_mjcf import CUBE_HALF_M, UNSEEN_CUBE_HALF_M
+from ..worlds.vx300s_mjcf import FINGER_FACE_M, FINGERTIP_M
+
+_HALF_M = CUBE_HALF_M | UNSEEN_CUBE_HALF_M
+REACH_M = FINGERTIP_M - 0.008
+"""From the tool to the middle of a cube in the hand: the fingertips reach 8 mm beyond it."""
+HOVER_M = 0.1
+"""From so far before a cube the fingers come to it."""
+WIDE_M = 0.008
+"""Open fingers are this far from both sides of a cube or more before they pass it."""
+
+_CENTRED_M, _FUNNEL = 0.006, 0.03
+"""How far off a gripper may be sideways, at the cube and for each metre before it."""
+_ALIGNED = 0.985
+"""Cosine of the largest angle between where fingers point and where they should."""
+_ARRIVED_M = 0.004
+_HELD_MARGIN_M = 0.001
+_AROUND_M = np.array([0.016, 0.012, 0.016])
+"""A cube this near to its place in the hand, along the tool's axes, is between the fingers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What the expert looks at; by side or by cube.
+
+    Attributes:
+        joints: commanded joints of each arm [6], rad.
+        tools: their tools' poses [4, 4] in the world.
+        fingers_m: measured finger positions.
+        cubes: poses [4, 4] in the world.
+    """
+
+    joints: Mapping[str, np.ndarray]
+    tools: Mapping[str, np.ndarray]
+    fingers_m: Mapping[str, float]
+    cubes: Mapping[str, np.ndarray]
+
+
+def grasped(situation: Situation, side: str, cube: str) -> bool:
+    """Whether the fingers of an arm have closed onto a cube."""
+    closed_m = touching_m(situation, side, cube) + _HELD_MARGIN_M
+    return between(situation, side, cube) and situation.fingers_m[side] < closed_m
+
+
+def in_hand(situation: Situation, side: str, cube: str) -> np.ndarray:
+    """The cube's offset [3] from its place in the hand, along the axes of the tool, m."""
+    tool = situation.tools[side]
+    offset = tool[:3, :3].T @ (situation.cubes[cube][:3, 3] - tool[:3, 3])
+    return offset - (REACH_M, 0.0, 0.0)
+
+
+def between(situation: Situation, side: str, cube: str) -> bool:
+    """Whether a cube is between the fingers of an arm, touched or not."""
+    return bool((np.abs(in_hand(situation, side, cube)) < _AROUND_M).all())
+
+
+def touching_m(situation: Situation, side: str, cube: str) -> float:
+    """Finger position at which the fingers touch the cube, askew or not."""
+    across = situation.cubes[cube][:3, :3].T @ situation.tools[side][:3, 1]
+    return _HALF_M[cube] * float(np.abs(across).sum()) + FINGER_FACE_M
+
+
+def may_close(situation: Situation, side: str, cube: str, pointing: np.ndarray) -> bool:
+    """Whether the fingers may close; once they have begun, they may be further off."""
+    ahead, *sideways = in_hand(situation, side, cube)
+    closing = situation.fingers_m[side] < touching_m(situation, side, cube) + WIDE_M
+    slack = 2.0 if closing else 1.0
+    aligned = (situation.tools[side][:3, :3] * pointing).sum(axis=0).min() > _ALIGNED
+    return bool(
+        aligned and abs(ahead) < slack * _ARRIVED_M and np.hypot(*sideways) < slack * _CENTRED_M
+    )
+
+
+def may_approach(situation: Situation, side: str, cube: str, pointing: np.ndarray) -> bool:
+    """Whether open fingers may go on towards the cube from before it."""
+    ahead, *sideways = in_hand(situation, side, cube)
+    wide = situation.fingers_m[side] > touching_m(situation, side, cube) + WIDE_M
+    aligned = (situation.tools[side][:3, :3] * pointing).sum(axis=0).min() > _ALIGNED
+    return bool(
+        wide
+        and aligned
+        and -_ARRIVED_M < ahead < HOVER_M + 0.03
+        and np.hypot(*sideways) < _CENTRED_M + _FUNNEL * max(ahead, 0.0)
+    )
