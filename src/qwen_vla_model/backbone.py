@@ -57,8 +57,16 @@ class Backbone(Qwen3_5Model):
                 tuple(t.to(device) for t in interpolation),
                 tower.rotary_pos_emb(patches_NLP, positions),
             )
-        (index, weight), (cos, sin) = self._layouts[key]
+        return self.see(patches_NLP, *self._layouts[key])
 
+    def see(self, patches_NLP: torch.Tensor, interpolation, rotation) -> torch.Tensor:
+        """The vision tower, as ``encode_images`` says; with where its patches are.
+
+        Args:
+            interpolation: indices and weights of the table of positions.
+            rotation: cosines and sines.
+        """
+        tower, (index, weight), (cos, sin) = self.visual, interpolation, rotation
         projection = tower.patch_embed.proj  # a convolution whose stride is its kernel: a linear
         patches = patches_NLP.to(projection.weight.dtype)
         x = F.linear(patches, projection.weight.flatten(1), projection.bias)

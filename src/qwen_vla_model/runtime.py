@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from .model import Inputs, QwenVla
 
@@ -208,20 +209,31 @@ def replayed(run: Callable[[], object], pool=None) -> Callable[[], object]:
     return replay
 
 
-@contextmanager
-def compiled(model: QwenVla, backend: str = "inductor") -> Iterator[None]:
-    """Let torch.compile fuse the parts of a pass, for fixed shapes.
+def compile_passes(model: QwenVla, *, dynamic: bool) -> list[tuple[nn.Module, str]]:
+    """Let torch.compile fuse the arithmetic of a pass. What is drawn and looked up stays outside.
 
     Compiling takes minutes the first time; the result is kept on disk.
+
+    Args:
+        dynamic: one program for all shapes, as training needs; else one for each.
+    Returns:
+        What was replaced, as (owner, name of its method).
     """
-    parts = (
-        (model.backbone, "encode_images"),
-        (model.backbone, "encode"),
+    parts = [
+        (model.backbone, "see"),
+        (model.backbone.language_model, "forward"),
         (model.expert, "prepare"),
         (model.expert, "forward"),
-    )
+    ]
     for owner, name in parts:
-        setattr(owner, name, torch.compile(getattr(owner, name), dynamic=False, backend=backend))
+        setattr(owner, name, torch.compile(getattr(owner, name), dynamic=dynamic))
+    return parts
+
+
+@contextmanager
+def compiled(model: QwenVla) -> Iterator[None]:
+    """``compile_passes`` for fixed shapes, for as long as it lasts."""
+    parts = compile_passes(model, dynamic=False)
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """The pass from fixed buffers is the eager pass; on a GPU it is its replayed graph."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -157,8 +158,11 @@ def test_when_the_full_size_is_run_without_values_expect_a_pass():
     assert model.denoise(inputs, torch.empty(1, 16, 64, device=meta)).shape == (1, 16, 64)
 
 
-def test_when_compiled_expect_the_same_chunk_and_nothing_compiled_again_for_new_contents():
+def test_when_compiled_expect_the_same_chunk_and_nothing_compiled_again_for_new_contents(
+    monkeypatch,
+):
     """Traced as for a real compiler, and then run as it is: that part needs no minutes."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
     runtime, _ = runtimes()
     contents = [
         (
@@ -169,7 +173,7 @@ def test_when_compiled_expect_the_same_chunk_and_nothing_compiled_again_for_new_
         for i, words in enumerate((3, 9, 1))
     ]
     expected = [runtime._denoise(*content) for content in contents]
-    with compiled(runtime.model, backend="eager"):
+    with compiled(runtime.model):
         runtime._denoise(*contents[0])
         with torch.compiler.set_stance("fail_on_recompile"):
             chunks = [runtime._denoise(*content) for content in contents]

@@ -79,7 +79,7 @@ class Recipe(_Strict):
         frozen: parts whose weights stay as they are. The paper's text-to-action stage freezes
             vision and language and trains the expert alone.
         device: by default the GPU where there is one.
-        compile: whether the loss is compiled; by default on a GPU, where it pays.
+        compile: whether the passes are compiled; by default on a GPU, where it pays.
         workers: threads that prepare the next batches.
         precision: what the forward pass computes in; weights and optimiser stay float32.
         observations, instructions, draws: a step learns from that many observations, each with up

@@ -26,6 +26,7 @@ from ..config import QwenVlaConfig, qwen_vla_tiny
 from ..model import QwenVla
 from ..origin import code_version, machine
 from ..pretrained_backbone import from_qwen
+from ..runtime import compile_passes
 from ..tokenizer import IMAGE, PAD, train_tokenizer
 from ..weights import load_weights
 from .dataset import Batch
@@ -79,9 +80,9 @@ class Trainer:
         if recipe.start_from and (state := recipe.start_from.parent / STATE).exists():
             load_weights(self.forecast, state, name_of=_of_forecast)
         self.trained = nn.ModuleDict({"model": self.model, "forecast": self.forecast})
-        self._loss = self._loss_of
         if recipe.compile or (recipe.compile is None and self.device == "cuda"):
-            self._loss = torch.compile(self._loss_of)
+            torch.compiler.reset()  # of the stage before: other weights learned there
+            compile_passes(self.model, dynamic=True)
         self.tokenizer, self._pad = tokenizer, tokenizer.convert_tokens_to_ids(PAD)
         self.mixture = Mixture(recipe, model.config, tokenizer)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=recipe.betas)
@@ -146,7 +147,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * scale
         with torch.autocast(self.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            loss = self._loss(batch, grounding_only)
+            loss = self._loss_of(batch, grounding_only)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.trained.parameters(), recipe.gradient_clip)
         self.optimizer.step()
@@ -211,7 +212,8 @@ class Trainer:
         for source, data in self.mixture.held_out.items():
             steps = np.linspace(0, len(data) - 1, self.recipe.validation_steps).astype(int)
             asked = self.recipe.grounding.asked
-            result = validate(self.model, data, np.unique(steps).tolist(), boxes=asked)
+            with torch.compiler.set_stance("force_eager"):  # too short to be compiled for
+                result = validate(self.model, data, np.unique(steps).tolist(), boxes=asked)
             row |= {f"{key}/{source}": value for key, value in result.items()}
         self.model.train()
         append_curve(self.recipe.out / "curve.csv", row)

@@ -81,14 +81,21 @@ def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_an
     QwenVlaPolicy.load(second, WIDOWX).warm_up()
 
 
-def test_when_the_loss_is_compiled_expect_the_weights_that_come_without(
-    recipe, tmp_path, monkeypatch
+def test_when_passes_are_compiled_expect_a_few_whole_programs_and_the_weights_that_come_without(
+    recipe, two_robots, tmp_path, monkeypatch
 ):
     """Traced as on a GPU; making the kernels would take minutes here and is not ours."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    programs = []
+
+    def backend(program, _):
+        programs.append(program)
+        return program.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend, fullgraph=True))
     for compiled in (False, True):
-        path = recipe(f"{compiled}", compile=compiled, precision="float32", max_steps=3)
-        train(path)
+        stage = {"mixture": two_robots, "precision": "float32", "max_steps": 6, "prefix_steps": 3}
+        train(recipe(f"{compiled}", compile=compiled, **stage))
+    assert 4 <= len(programs) <= 8  # four parts of a pass, not anew for each robot and batch
     plain, compiled = weights(tmp_path, "False"), weights(tmp_path, "True")
     for name, tensor in plain.items():
         torch.testing.assert_close(compiled[name], tensor, rtol=0, atol=1e-4, msg=name)
