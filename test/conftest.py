@@ -3,12 +3,16 @@ demo, or a robot."""
 
 import itertools
 import os
+import signal
 
 import pytest
 
 # Threads of one small product wait for each other: with two of them, as soon as anything else runs
 # on a core, the tests of the model take up to ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a script runs in the background begins with SIGINT ignored, and so would all it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _DOMAINS = itertools.count(os.getpid())
 

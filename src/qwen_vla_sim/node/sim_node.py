@@ -235,7 +235,9 @@ def main() -> None:
     """Entry point of the sim_node executable."""
     # rclpy's own handlers would end communication under whatever is being published.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both by name: what a script started in the background begins with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     node = SimNode()
     succeeded = TransitionCallbackReturn.SUCCESS
     started = True

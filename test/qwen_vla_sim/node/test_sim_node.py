@@ -205,3 +205,13 @@ def test_when_it_is_told_to_end_expect_it_to_end_without_complaint(start, number
     process.send_signal(number)
     complaints = process.communicate(timeout=20)[1]
     assert process.returncode == 0 and "Traceback" not in complaints
+
+
+def test_when_a_script_started_it_in_the_background_expect_it_to_end_when_interrupted(start):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as such a script hands it on
+    try:
+        robot = start()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert "Traceback" not in robot.errors_after_stop()
+    assert robot.process.returncode == 0
