@@ -44,7 +44,11 @@ class SimNodeProcess:
 
     def errors_after_stop(self):
         self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=20)[1]
+        try:
+            return self.process.communicate(timeout=20)[1]
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # or it would outlive the tests
+            raise
 
     def close(self):
         if self.process.poll() is None:

@@ -1,5 +1,6 @@
 """Two arms behind one sim_node: as two drivers show them, with the same names in each."""
 
+import contextlib
 import functools
 from pathlib import Path
 
@@ -19,14 +20,13 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def aloha(ros):
-    robot = SimNodeProcess(ros, ALOHA)
-    robot.messages = {}
-    for arm in (LEFT, RIGHT):
-        heard = functools.partial(robot.messages.__setitem__, arm)
-        robot.node.create_subscription(JointState, f"{arm}/joint_states", heard, 10)
-    assert robot.wait(lambda: len(robot.messages) == 2)
-    yield robot
-    robot.close()
+    with contextlib.closing(SimNodeProcess(ros, ALOHA)) as robot:
+        robot.messages = {}
+        for arm in (LEFT, RIGHT):
+            heard = functools.partial(robot.messages.__setitem__, arm)
+            robot.node.create_subscription(JointState, f"{arm}/joint_states", heard, 10)
+        assert robot.wait(lambda: len(robot.messages) == 2)
+        yield robot
 
 
 def joint(robot, arm, name):
