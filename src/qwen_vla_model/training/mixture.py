@@ -1,4 +1,4 @@
-"""Whose episodes a step learns from: the mixture of robots is data, not code."""
+"""Whose episodes a batch is of: the mixture of robots is data, not code."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -61,15 +61,15 @@ class Mixture:
         )
 
     def batches(self, start: int) -> Iterator[tuple[str, list[int]]]:
-        """For each step from ``start`` on: a source, and which observations of it.
+        """For each batch from the ``start``-th on: a source, and which observations of it.
 
-        Sources come as often as their weights say. The same recipe gives the same steps, so that a
-        resumed training sees what it would have.
+        Sources come as often as their weights say. The same recipe gives the same batches, so that
+        a resumed training sees what it would have.
         """
         recipe, names = self._recipe, list(self.learned)
         weights = np.array([source.weight for source in recipe.mixture])
         choices = np.random.default_rng(recipe.seed).choice(
-            len(names), recipe.max_steps, p=weights / weights.sum()
+            len(names), recipe.max_steps * recipe.batches, p=weights / weights.sum()
         )
         streams = [
             shuffled(

@@ -41,7 +41,7 @@ class Source(_Strict):
     embodiment: Path
     episodes: Path
     weight: PositiveFloat = 1.0
-    """How often a step learns from it, against the other sources' weights."""
+    """How often a batch is of it, against the other sources' weights."""
 
 
 class GroundingRecipe(_Strict):
@@ -62,7 +62,7 @@ class Recipe(_Strict):
     """One stage of training on recorded episodes. Relative paths count from the working folder.
 
     Attributes:
-        mixture: whose episodes it learns from; each step from one source. A robot may have
+        mixture: whose episodes it learns from; each batch from one source. A robot may have
             several.
         out: where the run writes, unless the command says where.
         start_from: checkpoint folder to continue from, and, where it is a run's, its forecast of
@@ -81,9 +81,11 @@ class Recipe(_Strict):
         device: by default the GPU where there is one.
         compile: whether the passes are compiled; by default on a GPU, where it pays.
         workers: threads that prepare the next batches.
+        batches: a step learns from that many, each of one source of its own; on a CPU in as many
+            threads, as far as there are cores. The result does not depend on how many there are.
         precision: what the forward pass computes in; weights and optimiser stay float32.
-        observations, instructions, draws: a step learns from that many observations, each with up
-            to so many of its instructions, each with so many noise draws.
+        observations, instructions, draws: a batch is of that many observations, each with up to so
+            many of its instructions, each with so many noise draws.
         prefix_steps: each draw is given up to so many steps without noise and learns to continue
             them (real-time chunking), 0 for none. As many as the delay between an observation and
             its chunk may ever last.
@@ -99,7 +101,6 @@ class Recipe(_Strict):
     expert: ExpertConfig = PUBLISHED_EXPERT
     channel_layout: ChannelLayout = "native"
     seed: NonNegativeInt = 0
-    threads: PositiveInt | None = None
     device: Literal["cpu", "cuda"] | None = None
     precision: Literal["float32", "bfloat16"] = "bfloat16"
 
@@ -110,6 +111,7 @@ class Recipe(_Strict):
     frozen: tuple[Literal["vision", "language", "expert"], ...] = ()
     max_steps: PositiveInt
     max_minutes: PositiveFloat | None = None
+    batches: PositiveInt = 1
     observations: PositiveInt
     instructions: PositiveInt
     draws: PositiveInt

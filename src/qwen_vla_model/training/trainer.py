@@ -32,6 +32,8 @@ from ..weights import load_weights
 from .dataset import Batch
 from .grounding import Forecast, answer_loss, without_answers
 from .mixture import Mixture
+from .optimizer import Optimizer
+from .passes import Passes
 from .prefetch import prefetched
 from .recipe import Recipe
 from .validation import append_curve, validate
@@ -46,8 +48,8 @@ class Trainer:
     def __init__(self, recipe: Recipe):
         self.recipe = recipe
         self.device = recipe.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if recipe.threads:
-            torch.set_num_threads(recipe.threads)
+        if self.device == "cpu":
+            torch.set_num_threads(1)  # a second one goes to another pass, see passes.py
         torch.manual_seed(recipe.seed)
         self.continues: dict = {}
         if recipe.start_from:
@@ -80,99 +82,104 @@ class Trainer:
         if recipe.start_from and (state := recipe.start_from.parent / STATE).exists():
             load_weights(self.forecast, state, name_of=_of_forecast)
         self.trained = nn.ModuleDict({"model": self.model, "forecast": self.forecast})
-        if recipe.compile or (recipe.compile is None and self.device == "cuda"):
-            torch.compiler.reset()  # of the stage before: other weights learned there
-            compile_passes(self.model, dynamic=True)
         self.tokenizer, self._pad = tokenizer, tokenizer.convert_tokens_to_ids(PAD)
         self.mixture = Mixture(recipe, model.config, tokenizer)
-        self.optimizer = torch.optim.AdamW(self._groups(), betas=recipe.betas)
-        self.generator = torch.Generator(self.device)
+        self.optimizer = Optimizer(self._learning(), recipe.weight_decay, recipe.betas)
+        compiles = recipe.compile or (recipe.compile is None and self.device == "cuda")
+        self._passes = Passes(self.trained, recipe.batches, self.device == "cpu" and not compiles)
+        if compiles:
+            torch.compiler.reset()  # of the stage before: other weights learned there
+            compile_passes(self.model, dynamic=True)
         self.step, self.elapsed_s = 0, 0.0
 
-    def _groups(self) -> list[dict]:
-        """Freeze what stays; group the rest: each part's rate, weight decay on matrices only."""
+    def _learning(self) -> Iterator[tuple[str, nn.Parameter, float]]:
+        """Freeze what stays; the rest, with the rate of the part it belongs to."""
         rates = self.recipe.learning_rates
         parts = {
             "model.backbone.visual.": "vision",
             "model.backbone.language_model.": "language",
             "forecast.": "language",
         }
-        groups = {}
         for name, parameter in self.trained.named_parameters():
             part = next(
                 (part for start, part in parts.items() if name.startswith(start)), "expert"
             )
             if part in self.recipe.frozen:
                 parameter.requires_grad_(False)
-                continue
-            decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((getattr(rates, part), decay), []).append(parameter)
-        return [
-            {"params": parameters, "peak": rate, "weight_decay": decay}
-            for (rate, decay), parameters in groups.items()
-        ]
+            else:
+                yield name, parameter, getattr(rates, part)
 
     @property
     def progress(self) -> float:
         """Fraction of the run that is done, by steps or minutes."""
         return fraction_done(self.recipe, self.step, self.elapsed_s)
 
-    def _batch(self, step: int, source: str, indices: list[int]) -> Batch:
-        """What a step learns from: some observations of a source."""
+    @property
+    def _samples(self) -> int:
+        return self.step * self.recipe.batches * self.recipe.observations
+
+    def _batch(self, number: int, source: str, indices: list[int]) -> Batch:
+        """The batch of that number: some observations of a source."""
         recipe = self.recipe
-        rng = np.random.default_rng((recipe.seed, step))
         return self.mixture.learned[source].batch(
             indices,
-            rng,
+            np.random.default_rng((recipe.seed, number)),
             recipe.instructions,
-            question=step < recipe.grounding.steps,
+            question=number // recipe.batches < recipe.grounding.steps,
             answers=recipe.grounding.asked,
         )
 
-    def batches(self) -> Iterator[Batch]:
-        """Those of all steps from here on."""
-        choices = enumerate(self.mixture.batches(self.step), self.step)
-        calls = ((step, *choice) for step, choice in choices)
-        return prefetched(self._batch, calls, self.recipe.workers)
+    def batches(self) -> Iterator[tuple[Batch, ...]]:
+        """Those of each step from here on."""
+        size = self.recipe.batches
+        first = self.step * size
+        calls = ((n, *choice) for n, choice in enumerate(self.mixture.batches(first), first))
+        ahead = prefetched(self._batch, calls, self.recipe.workers)
+        return zip(*[ahead] * size, strict=True)
 
-    def learn(self, batch: Batch) -> float:
+    def learn(self, batches: tuple[Batch, ...]) -> float:
         """One optimiser step; returns the loss."""
         recipe = self.recipe
-        self.generator.manual_seed(recipe.seed * 1_000_000_007 + self.step)
-        grounding_only = self.step < recipe.grounding.steps
-        since = self.step if grounding_only else self.step - recipe.grounding.steps
-        scale = min(1.0, (since + 1) / recipe.warmup_steps) * _cosine(
-            self.progress, recipe.final_lr_fraction
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * scale
-        with torch.autocast(self.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            loss = self._loss_of(batch, grounding_only)
-        loss.backward()
+        since = self.step
+        if self.step >= recipe.grounding.steps:
+            since -= recipe.grounding.steps
+        loss = self._passes.backward(batches, self._loss_of)
         torch.nn.utils.clip_grad_norm_(self.trained.parameters(), recipe.gradient_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.optimizer.step(
+            min(1.0, (since + 1) / recipe.warmup_steps)
+            * _cosine(self.progress, recipe.final_lr_fraction)
+        )
         self.step += 1
-        return loss.item()
+        return loss
 
-    def _loss_of(self, batch: Batch, grounding_only: bool) -> torch.Tensor:
+    def _loss_of(self, trained: nn.ModuleDict, n: int, batch: Batch) -> torch.Tensor:
+        """Of a network for the n-th batch of this step."""
+        with torch.autocast(
+            self.device, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"
+        ):
+            return self._losses(trained["model"], trained["forecast"], n, batch)
+
+    def _losses(self, model: QwenVla, forecast: Forecast, n: int, batch: Batch) -> torch.Tensor:
         recipe, inputs = self.recipe, batch.inputs.to(self.device)
-        hidden_PLE = self.model.read(inputs)
+        hidden_PLE = model.read(inputs)
         found = 0.0
         if recipe.grounding.asked:
-            found = answer_loss(self.model, inputs, hidden_PLE, self._pad)
+            found = answer_loss(model, inputs, hidden_PLE, self._pad)
             boxes_P4 = batch.boxes_P4.to(self.device)
-            found += self.forecast.loss(hidden_PLE, inputs.mask_PL, boxes_P4)
+            found += forecast.loss(hidden_PLE, inputs.mask_PL, boxes_P4)
             inputs, hidden_PLE = without_answers(inputs, hidden_PLE)
-        if grounding_only:
+        if self.step < recipe.grounding.steps:
             return found
-        return recipe.grounding.weight * found + self.model.loss(
+        number = self.step * recipe.batches + n
+        generator = torch.Generator(self.device)
+        generator.manual_seed(recipe.seed * 1_000_000_007 + number)
+        return recipe.grounding.weight * found + model.loss(
             inputs,
             batch.actions_PHK.to(self.device),
             batch.mask_PHK.to(self.device),
             draws=recipe.draws,
             tau=recipe.tau,
-            generator=self.generator,
+            generator=generator,
             prefix_detour=recipe.prefix_detour,
             hidden_PLE=hidden_PLE,
         )
@@ -194,7 +201,7 @@ class Trainer:
                 losses.append(self.learn(next(batches)))
                 self.elapsed_s += time.monotonic() - begin
                 bar.update()
-                done = f"{100 * self.progress:.0f} % {self.step * recipe.observations} samples"
+                done = f"{100 * self.progress:.0f} % {self._samples} samples"
                 bar.set_postfix_str(f"loss {np.mean(losses[-100:]):.4f} {done}", refresh=False)
                 if self.elapsed_s - validated_s > 60 * recipe.validate_every_minutes:
                     self._validate(float(np.mean(losses)))
@@ -231,7 +238,7 @@ class Trainer:
                 "recipe": recipe.model_dump(mode="json"),
                 "steps": self.step,
                 "minutes": self.elapsed_s / 60,
-                "samples_per_second": self.step * recipe.observations / max(self.elapsed_s, 1e-3),
+                "samples_per_second": self._samples / max(self.elapsed_s, 1e-3),
                 "machine": machine(self.device),
                 "code": code_version(),
                 "observations_in_data": len(self.mixture),
@@ -240,13 +247,7 @@ class Trainer:
         )
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.trained.state_dict(), folder / "model.safetensors")
-        names = {parameter: name for name, parameter in self.trained.named_parameters()}
-        moments = {
-            f"{names[parameter]}/{key}": value
-            for parameter, entries in self.optimizer.state.items()
-            for key, value in entries.items()
-        }
-        save_file(moments, folder / "optimizer.safetensors")
+        save_file(self.optimizer.state(), folder / "optimizer.safetensors")
         progress = {"step": self.step, "elapsed_s": self.elapsed_s}
         (folder / PROGRESS).write_text(json.dumps(progress))
 
@@ -254,10 +255,7 @@ class Trainer:
         """Continue where ``save`` left off."""
         load_weights(self.trained, folder)
         moments = load_file(folder / "optimizer.safetensors", device=self.device)
-        parameters = dict(self.trained.named_parameters())
-        for key, value in moments.items():
-            name, _, kind = key.rpartition("/")
-            self.optimizer.state[parameters[name]][kind] = value
+        self.optimizer.load(moments)
         progress = json.loads((folder / PROGRESS).read_text())
         self.step, self.elapsed_s = progress["step"], progress["elapsed_s"]
 
@@ -283,10 +281,11 @@ def keep_freed_memory() -> None:
     A training step frees and takes hundreds of megabytes; fetching them page by page each time
     more than doubles its duration (measured: elementwise operations 2.8 -> 22 GB/s).
     """
-    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return  # another C library; only speed is lost
     mallopt(M_MMAP_THRESHOLD, 2**30)
     mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(M_ARENA_MAX, 1)  # one for all threads: others give their memory back regardless

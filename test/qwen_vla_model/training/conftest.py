@@ -18,7 +18,6 @@ def recipe(tmp_path):
         values = {
             "mixture": [{"embodiment": str(PATH), "episodes": str(episodes)}],
             "out": str(tmp_path / name),
-            "threads": 1,
             "max_steps": 5,
             "observations": 2,
             "instructions": 2,

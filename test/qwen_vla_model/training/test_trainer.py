@@ -1,6 +1,7 @@
 """A run that is interrupted and resumed ends where an uninterrupted one does."""
 
 import json
+import os
 import shutil
 from functools import partial
 from pathlib import Path
@@ -70,7 +71,7 @@ def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_an
     """The paper's stages: language to action, then with images."""
     stage = {"images": False, "frozen": ["vision", "language"], "max_steps": 2}
     path = recipe("t2a", **stage, grounding=NOTHING)
-    batch = next(Trainer(load_recipe(path)).batches())
+    (batch,) = next(Trainer(load_recipe(path)).batches())
     assert batch.inputs.patches == batch.inputs.grids == batch.inputs.image_at == ()
     first = train(path)
     shutil.rmtree(tmp_path / "t2a" / "state")
@@ -79,6 +80,28 @@ def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_an
     assert story["continues"]["recipe"]["images"] is False
     assert story["samples_per_second"] > 0 and "torch" in story["machine"] and story["code"]
     QwenVlaPolicy.load(second, WIDOWX).warm_up()
+
+
+def test_when_a_step_has_several_batches_expect_the_same_gradients_on_one_core_and_on_several(
+    recipe, two_robots, monkeypatch
+):
+    stage = {"mixture": two_robots, "precision": "float32", "batches": 3, "prefix_steps": 3}
+    gradients = {}
+    for cores in (1, 2, 8):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        trainer = Trainer(load_recipe(recipe("run", **stage, grounding=NOTHING)))
+
+        def keep(scale, trainer=trainer, cores=cores):
+            parameters = trainer.trained.named_parameters()
+            gradients[cores] = {n: p.grad for n, p in parameters if p.grad is not None}
+
+        trainer.optimizer.step = keep
+        batches = next(trainer.batches())
+        assert len(batches) == 3
+        trainer.learn(batches)
+    assert len(gradients[1]) > 50
+    for cores in (2, 8):
+        torch.testing.assert_close(gradients[cores], gradients[1], rtol=1e-3, atol=1e-5)
 
 
 def test_when_passes_are_compiled_expect_a_few_whole_programs_and_the_weights_that_come_without(
@@ -223,11 +246,11 @@ def test_when_parts_are_frozen_expect_gradients_in_the_others_only_and_frozen_bi
     before = {name: p.detach().clone() for name, p in trainer.trained.named_parameters()}
     reached, step = set(), trainer.optimizer.step
 
-    def see():
+    def see(scale):
         reached.update(n for n, p in trainer.trained.named_parameters() if p.grad is not None)
         missed = {n for n in reached if not dict(trainer.trained.named_parameters())[n].grad.any()}
         assert not missed
-        step()
+        step(scale)
 
     trainer.optimizer.step = see
     trainer.learn(next(trainer.batches()))
