@@ -187,6 +187,8 @@ class PickUpCube(_Cubes):
         trained=(
             "pick up the {colour} cube with the {arm} arm",
             "use the {arm} arm to pick up the {colour} cube",
+            "lift the {colour} cube with the {arm} arm",
+            "use the {arm} arm and lift the {colour} cube",
         ),
         unseen=(
             "with the {arm} arm pick up the {colour} cube",

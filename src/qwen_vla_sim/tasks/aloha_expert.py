@@ -23,6 +23,7 @@ from .aloha_grasp import (
     Situation,
     between,
     grasped,
+    height_m,
     may_approach,
     may_close,
     touching_m,
@@ -33,8 +34,8 @@ MEETING_M = np.array([0.82, 0.0, 0.22])
 """Where a cube is handed over: between both arms, above what stands on the table."""
 OPEN_M, CLOSED_M = 0.055, 0.021
 """Commanded finger positions; cubes stop the fingers before they are closed."""
-CLEAR_M = 0.04
-"""So far above a grasp, the fingers clear the cubes."""
+UP_FIRST_M = 0.03
+"""Lower than this below where it should be, a gripper only rises."""
 LIFT_Z_M = 0.17
 BACK_M, NEAR_RAD, THERE_RAD = 0.1, 0.3, 0.06
 """How far from the cube the taking gripper waits; it comes there when no joint of the giving arm
@@ -181,11 +182,15 @@ class AlohaExpert:
         grasp = arm.joints_down((x, y, z), yaw)
         if may_close(situation, side, cube, _pointing(arm.tool(grasp))):
             return Goal(joints=grasp, finger_m=CLOSED_M, speed_rad_s=CAREFUL_RAD_S)
-        if may_approach(situation, side, cube, _pointing(arm.tool(grasp))):
-            return Goal(joints=grasp, finger_m=OPEN_M, speed_rad_s=CAREFUL_RAD_S)
-        if tool[2] < z + CLEAR_M:
-            x, y = np.round(tool[:2], 3)  # low beside the cube: first up
-        return Goal(joints=arm.joints_down((x, y, z + HOVER_M), yaw), finger_m=OPEN_M)
+        height = _stepped(height_m(situation, side, cube, _pointing(arm.tool(grasp))))
+        # Low beside the cube: first up, then sideways.
+        ahead = np.clip(1.0 - (z + height - tool[2]) / UP_FIRST_M, 0.0, 1.0)
+        x, y = np.round(tool[:2] + ahead * (np.array([x, y]) - tool[:2]), 3)
+        return Goal(
+            joints=arm.joints_down((x, y, z + height), yaw),
+            finger_m=OPEN_M,
+            speed_rad_s=CAREFUL_RAD_S if height < HOVER_M else SPEED_RAD_S,
+        )
 
     def _hand_over(
         self, situation: Situation, giver: str, taker: str, cube: str
@@ -308,6 +313,11 @@ def _towards(joints: np.ndarray, goal: Goal, step_s: float) -> np.ndarray:
 def _aside(situation: Situation, side: str) -> bool:
     """Whether an arm keeps to its own side."""
     return abs(situation.tools[side][1, 3] - BASES_M[side][1]) < ASIDE_M
+
+
+def _stepped(height_m: float) -> float:
+    """To the next 5 mm, so that plans ask for the same few poses over and over."""
+    return float(np.ceil(height_m * 200.0) / 200.0)
 
 
 def _from_the_side(tool: np.ndarray) -> bool:

@@ -9,8 +9,9 @@ from ..worlds.aloha_mjcf import CUBE_HALF_M, UNSEEN_CUBE_HALF_M
 from ..worlds.vx300s_mjcf import FINGER_FACE_M, FINGERTIP_M
 
 _HALF_M = CUBE_HALF_M | UNSEEN_CUBE_HALF_M
-REACH_M = FINGERTIP_M - 0.008
-"""From the tool to the middle of a cube in the hand: the fingertips reach 8 mm beyond it."""
+REACH_M = FINGERTIP_M - 0.012
+"""From the tool to the middle of a cube in the hand: the fingertips reach 12 mm beyond it, and are
+8 mm above the table."""
 HOVER_M = 0.1
 """From so far before a cube the fingers come to it."""
 WIDE_M = 0.008
@@ -20,9 +21,11 @@ _CENTRED_M, _FUNNEL = 0.006, 0.03
 """How far off a gripper may be sideways, at the cube and for each metre before it."""
 _ALIGNED = 0.985
 """Cosine of the largest angle between where fingers point and where they should."""
-_ARRIVED_M = 0.004
+_RISE_M, _RISE_COS = 0.025, 0.03
+"""So much farther off than that, sideways or in angle, the fingers stay above the cube."""
+_ARRIVED_M = 0.006
 _HELD_MARGIN_M = 0.001
-_AROUND_M = np.array([0.016, 0.012, 0.016])
+_AROUND_M = np.array([0.020, 0.012, 0.016])
 """A cube this near to its place in the hand, along the tool's axes, is between the fingers."""
 
 
@@ -76,6 +79,19 @@ def may_close(situation: Situation, side: str, cube: str, pointing: np.ndarray) 
     return bool(
         aligned and abs(ahead) < slack * _ARRIVED_M and np.hypot(*sideways) < slack * _CENTRED_M
     )
+
+
+def height_m(situation: Situation, side: str, cube: str, pointing: np.ndarray) -> float:
+    """How far before the cube open fingers should be: the nearer to its axis, the deeper.
+
+    Without a step: a policy that comes to a threshold and is not quite sure waits before it.
+    """
+    _, *sideways = in_hand(situation, side, cube)
+    if situation.fingers_m[side] < touching_m(situation, side, cube) + WIDE_M:
+        return HOVER_M
+    cos = (situation.tools[side][:3, :3] * pointing).sum(axis=0).min()
+    away = max((np.hypot(*sideways) - _CENTRED_M) / _RISE_M, (_ALIGNED - cos) / _RISE_COS)
+    return HOVER_M * float(np.clip(away, 0.0, 1.0))
 
 
 def may_approach(situation: Situation, side: str, cube: str, pointing: np.ndarray) -> bool:
