@@ -23,7 +23,7 @@ from .aloha_grasp import (
     Situation,
     between,
     grasped,
-    height_m,
+    height_above_m,
     may_approach,
     may_close,
     touching_m,
@@ -182,7 +182,7 @@ class AlohaExpert:
         grasp = arm.joints_down((x, y, z), yaw)
         if may_close(situation, side, cube, _pointing(arm.tool(grasp))):
             return Goal(joints=grasp, finger_m=CLOSED_M, speed_rad_s=CAREFUL_RAD_S)
-        height = _stepped(height_m(situation, side, cube, _pointing(arm.tool(grasp))))
+        height = _stepped(height_above_m(situation, side, cube, _pointing(arm.tool(grasp))))
         # Low beside the cube: first up, then sideways.
         ahead = np.clip(1.0 - (z + height - tool[2]) / UP_FIRST_M, 0.0, 1.0)
         x, y = np.round(tool[:2] + ahead * (np.array([x, y]) - tool[:2]), 3)

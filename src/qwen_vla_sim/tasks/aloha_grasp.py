@@ -81,7 +81,7 @@ def may_close(situation: Situation, side: str, cube: str, pointing: np.ndarray) 
     )
 
 
-def height_m(situation: Situation, side: str, cube: str, pointing: np.ndarray) -> float:
+def height_above_m(situation: Situation, side: str, cube: str, pointing: np.ndarray) -> float:
     """How far before the cube open fingers should be: the nearer to its axis, the deeper.
 
     Without a step: a policy that comes to a threshold and is not quite sure waits before it.
