@@ -37,22 +37,29 @@ class Passes:
             self._networks.append(twin)
         self._pool = ThreadPoolExecutor(len(self._networks))
 
-    def backward(self, batches: Sequence[T], loss: Callable[[nn.Module, int, T], torch.Tensor]):
+    def backward(
+        self,
+        batches: Sequence[T],
+        sizes: Sequence[int],
+        loss: Callable[[nn.Module, int, T], torch.Tensor],
+    ) -> float:
         """Leave the gradients of the mean loss in the trained weights, and return that loss.
 
         Args:
+            sizes: of the batches; each thread gets about as much.
             loss: of a network for the n-th batch.
         """
 
-        def run(first: int) -> float:
+        def run(network: nn.Module, share: Sequence[int]) -> float:
             total = 0.0
-            for n in range(first, len(batches), len(self._networks)):
-                one = loss(self._networks[first], n, batches[n]) / len(batches)
+            for n in share:
+                one = loss(network, n, batches[n]) / len(batches)
                 one.backward()
                 total += one.item()
             return total
 
-        total = sum(self._pool.map(run, range(len(self._networks))))
+        shares = balanced(sizes, len(self._networks))
+        total = sum(self._pool.map(run, self._networks, shares))
         trained, *twins = ([*network.parameters()] for network in self._networks)
         for twin in twins:
             for own, gathered in zip(twin, trained, strict=True):
@@ -61,3 +68,11 @@ class Passes:
                 gathered.grad = own.grad if gathered.grad is None else gathered.grad + own.grad
                 own.grad = None
         return total
+
+
+def balanced(sizes: Sequence[int], shares: int) -> list[list[int]]:
+    """Indices of what has these sizes in about equal shares: the largest first, to the smallest."""
+    taken: list[list[int]] = [[] for _ in range(shares)]
+    for n in sorted(range(len(sizes)), key=lambda n: -sizes[n]):
+        min(taken, key=lambda share: sum(sizes[i] for i in share)).append(n)
+    return taken

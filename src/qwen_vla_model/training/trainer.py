@@ -143,7 +143,8 @@ class Trainer:
         since = self.step
         if self.step >= recipe.grounding.steps:
             since -= recipe.grounding.steps
-        loss = self._passes.backward(batches, self._loss_of)
+        tokens = [batch.inputs.input_ids_PL.numel() for batch in batches]
+        loss = self._passes.backward(batches, tokens, self._loss_of)
         torch.nn.utils.clip_grad_norm_(self.trained.parameters(), recipe.gradient_clip)
         self.optimizer.step(
             min(1.0, (since + 1) / recipe.warmup_steps)
