@@ -71,7 +71,10 @@ class Passes:
 
 
 def balanced(sizes: Sequence[int], shares: int) -> list[list[int]]:
-    """Indices of what has these sizes in about equal shares: the largest first, to the smallest."""
+    """Indices of what has these sizes, in about equal shares.
+
+    The largest go first, each to the share that is the smallest by then.
+    """
     taken: list[list[int]] = [[] for _ in range(shares)]
     for n in sorted(range(len(sizes)), key=lambda n: -sizes[n]):
         min(taken, key=lambda share: sum(sizes[i] for i in share)).append(n)
