@@ -282,11 +282,10 @@ def keep_freed_memory() -> None:
     A training step frees and takes hundreds of megabytes; fetching them page by page each time
     more than doubles its duration (measured: elementwise operations 2.8 -> 22 GB/s).
     """
-    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return  # another C library; only speed is lost
     mallopt(M_MMAP_THRESHOLD, 2**30)
     mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    mallopt(M_ARENA_MAX, 1)  # one for all threads: others give their memory back regardless
