@@ -12,7 +12,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
-	@echo "make generalist train one set of weights for three robots: about six hours on two cores"
+	@echo "make generalist train one set of weights for three robots: about two hours on two cores"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
 	@echo "make lint       check format and style"
 	@echo "make clean      remove build outputs and caches (rm -rf $(VENV) for a new set-up)"
@@ -37,11 +37,11 @@ generalist: setup
 	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 1000 \
 		--out runs/widowx/pick_up
 	$(BIN)/qwen-vla train --config config/generalist/[123]_*.yaml --out runs/generalist $(ARGS)
-	$(BIN)/qwen-vla generate --embodiment aloha --task pick_up_cube --episodes 200 \
+	$(BIN)/qwen-vla generate --embodiment aloha --task pick_up_cube --episodes 150 \
 		$(OWN_MISTAKES) --out runs/aloha/own_mistakes
-	$(BIN)/qwen-vla generate --embodiment mobile_base --task go_to --episodes 80 \
+	$(BIN)/qwen-vla generate --embodiment mobile_base --task go_to --episodes 50 \
 		$(OWN_MISTAKES) --out runs/mobile_base/own_mistakes
-	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 100 \
+	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 80 \
 		$(OWN_MISTAKES) --out runs/widowx/own_mistakes
 	$(BIN)/qwen-vla train --config config/generalist/*.yaml --out runs/generalist --resume
 
