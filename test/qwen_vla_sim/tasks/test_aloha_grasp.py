@@ -56,7 +56,7 @@ def test_when_the_gripper_comes_nearer_expect_it_lower_and_without_a_step(one_m,
     assert far - near <= HOVER_M / 0.025 * (far_m - near_m) + 1e-9
 
 
-@given(st.floats(0.008, 0.1), DIRECTION_RAD)
+@given(st.floats(0.013, 0.1), DIRECTION_RAD)
 def test_when_the_gripper_is_beside_the_cube_expect_no_closing(away_m, angle):
     situation = above(away_m * np.cos(angle), away_m * np.sin(angle))
     assert not may_close(situation, "left", "cube_0", down(0.0))
