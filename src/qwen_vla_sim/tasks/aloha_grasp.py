@@ -18,13 +18,15 @@ WIDE_M = 0.008
 """Open fingers are this far from both sides of a cube or more before they pass it."""
 
 _CENTRED_M, _FUNNEL = 0.012, 0.03
-"""How far off a gripper may be sideways, at the cube and for each metre before it. Fingers that
-close 18 mm beside the middle of a cube, or 20 mm before it, still lift it (10 of 10 scenes each)."""
+"""How far off a gripper may be sideways, at the cube and for each metre before it.
+
+Fingers that close 18 mm beside the middle of a cube still lift it (10 of 10 scenes)."""
 _ALIGNED = 0.985
 """Cosine of the largest angle between where fingers point and where they should."""
 _RISE_M, _RISE_COS = 0.025, 0.03
 """So much farther off than that, sideways or in angle, the fingers stay above the cube."""
 _ARRIVED_M = 0.012
+"""From so far before its place in the hand the fingers close; 20 mm would do as well."""
 _CLOSING_SLACK = 1.5
 """Once they have begun to close, they may be so many times further off."""
 _HELD_MARGIN_M = 0.001
