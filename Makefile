@@ -12,7 +12,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
-	@echo "make generalist train one set of weights for three robots: about two hours on two cores"
+	@echo "make generalist train one set of weights for three robots: about two and a half hours on two cores"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
 	@echo "make lint       check format and style"
 	@echo "make clean      remove build outputs and caches (rm -rf $(VENV) for a new set-up)"
