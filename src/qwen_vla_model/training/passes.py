@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Passes:
-    """Computes the gradients of a step; on a CPU in as many threads as there are batches.
+    """Computes the gradients of a step, on a CPU in as many threads as there are cores.
 
     Threads and not processes, so that the recordings are in memory once. Each thread has a network
     of its own with the same weights, because gradients are kept beside those.

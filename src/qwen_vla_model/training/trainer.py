@@ -2,7 +2,8 @@
 
 A run's folder holds ``checkpoint/`` (what a policy loads), ``state/`` (what ``--resume`` needs:
 float32 weights, optimiser moments, progress), ``curve.csv`` and ``curve.png``. Every step draws
-its samples and noise from (seed, step) alone, so a resumed run repeats what it would have done.
+its samples and noise from (seed, step) alone, so a resumed run repeats what it would have done;
+bit for bit on one core, but for rounding on several.
 """
 
 import ctypes

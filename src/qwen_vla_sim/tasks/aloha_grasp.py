@@ -20,7 +20,8 @@ WIDE_M = 0.008
 _CENTRED_M, _FUNNEL = 0.012, 0.03
 """How far off a gripper may be sideways, at the cube and for each metre before it.
 
-Fingers that close 18 mm beside the middle of a cube still lift it (10 of 10 scenes)."""
+Fingers that close 18 mm beside the middle of a cube still lift it (10 of 10 scenes).
+"""
 _ALIGNED = 0.985
 """Cosine of the largest angle between where fingers point and where they should."""
 _RISE_M, _RISE_COS = 0.025, 0.03

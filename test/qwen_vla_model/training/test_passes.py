@@ -7,7 +7,7 @@ from qwen_vla_model.training.passes import balanced
 
 
 @given(st.lists(st.integers(1, 10_000), min_size=1, max_size=16), st.integers(1, 8))
-def test_when_batches_are_shared_out_expect_each_once_and_no_share_larger_by_more_than_one(
+def test_when_batches_are_shared_out_expect_each_once_and_no_share_larger_by_more_than_one_batch(
     sizes, shares
 ):
     taken = balanced(sizes, shares)

@@ -31,10 +31,14 @@ def weights(tmp_path, name):
     return load_file(tmp_path / name / "state" / "model.safetensors")
 
 
+@pytest.mark.parametrize("batches", [1, 3])
 def test_when_a_run_is_interrupted_and_resumed_expect_the_weights_of_an_uninterrupted_one(
-    recipe, two_robots, tmp_path, monkeypatch
+    recipe, two_robots, tmp_path, monkeypatch, batches
 ):
-    train(recipe("whole", mixture=two_robots))
+    """On one core: several do the same but for rounding."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    stage = {"mixture": two_robots, "batches": batches}
+    train(recipe("whole", **stage))
 
     learn = Trainer.learn
 
@@ -45,9 +49,9 @@ def test_when_a_run_is_interrupted_and_resumed_expect_the_weights_of_an_uninterr
 
     monkeypatch.setattr(Trainer, "learn", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(recipe("parts", mixture=two_robots))
+        train(recipe("parts", **stage))
     monkeypatch.setattr(Trainer, "learn", learn)
-    train(recipe("parts", mixture=two_robots), resume=True)
+    train(recipe("parts", **stage), resume=True)
 
     whole, parts = weights(tmp_path, "whole"), weights(tmp_path, "parts")
     assert whole.keys() == parts.keys()
@@ -102,6 +106,18 @@ def test_when_a_step_has_several_batches_expect_the_same_gradients_on_one_core_a
     assert len(gradients[1]) > 50
     for cores in (2, 8):
         torch.testing.assert_close(gradients[cores], gradients[1], rtol=1e-3, atol=1e-5)
+
+
+def test_when_a_run_is_resumed_on_several_cores_expect_every_pass_to_have_its_weights(
+    recipe, monkeypatch
+):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    train(recipe("run", batches=3))
+    trainer = Trainer(load_recipe(recipe("run", batches=3, max_steps=6)))
+    trainer.load_state(trainer.recipe.out / "state")
+    trainer.learn(next(trainer.batches()))
+    first, second = (list(network.parameters()) for network in trainer._passes._networks)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_when_passes_are_compiled_expect_a_few_whole_programs_and_the_weights_that_come_without(
