@@ -7,7 +7,8 @@ Example:
 
 The scripted expert drives, under disturbances. With --checkpoint a policy drives, and the expert
 says at every step what it would have done there: the way out of the policy's own mistakes. What
-the folder has already is not recorded again, so an interrupted command is simply repeated.
+the folder has already is not recorded again, so an interrupted command is simply repeated; a
+folder with episodes of another robot, task or checkpoint is refused.
 """
 
 import argparse
@@ -46,12 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED
 
     embodiment = find_embodiment(arguments.embodiment, embodiments_directory())
-    driver = None
+    driver, driver_name = None, "expert"
     if arguments.checkpoint is not None:
-        from qwen_vla_model.checkpoint import load_action_space
+        from qwen_vla_model.checkpoint import checkpoint_digest, load_action_space
 
         load_action_space(arguments.checkpoint, load_embodiment(embodiment))  # or says why not
         driver = partial(_drive, arguments.checkpoint, embodiment)
+        driver_name = f"checkpoint {checkpoint_digest(arguments.checkpoint)}"
     generate(
         embodiment,
         arguments.out,
@@ -60,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.workers,
         arguments.task,
         driver,
+        driver_name,
     )
     return 0
 

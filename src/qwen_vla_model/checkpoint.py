@@ -8,8 +8,10 @@ embodiments.json     for each robot it was trained on: horizon, channels, q01/q9
 training.json        how it was trained; for people, never read back
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,16 @@ def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
             f"{embodiment.horizon}"
         )
     return space
+
+
+@cache
+def checkpoint_digest(folder: Path) -> str:
+    """A hash of all files of a checkpoint but training.json, which is for people."""
+    digest = hashlib.sha256()
+    for file in sorted(find_checkpoint(folder, weights=True).iterdir()):
+        if file.is_file() and file.name != TRAINING:
+            digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def save_pretrained(

@@ -1,11 +1,13 @@
 """Records episodes for training, with the expert's plans, in parallel processes."""
 
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +31,8 @@ STEPS_AFTER_SUCCESS = 4
 """Recorded after it, so that staying there is learned too."""
 RECORDED_HZ = 5.0
 """At most so many action steps in a second are recorded: at 50 Hz neighbours are all alike."""
-
+ORIGIN = "origin.json"
+"""In a folder of episodes: the robot, the task and who drove."""
 
 Driver = Callable[[int], Policy]
 """Who drives through the scene of a seed."""
@@ -111,6 +114,7 @@ def generate(
     workers: int,
     task: str | None = None,
     driver: Driver | None = None,
+    driver_name: str = "expert",
 ) -> None:
     """Record the episodes that ``out`` lacks, one file each; may be interrupted and repeated.
 
@@ -122,17 +126,22 @@ def generate(
         workers: processes.
         task: its name; None for all that the robot can do, seed by seed in turn.
         driver: see ``record_episode``; it has to be picklable.
+        driver_name: tells it from any other.
 
     Raises:
         QwenVlaError: ``first_seed`` belongs to the evaluation, or the robot cannot be simulated,
-            or not do the task.
+            or not do the task, or ``out`` has episodes of another robot, task or driver.
     """
-    find_tasks(load_embodiment(embodiment), task)  # refused here in words, not in every worker
+    robot = load_embodiment(embodiment)
+    find_tasks(robot, task)  # refused here in words, not in every worker
     if first_seed < FIRST_TRAINING_SEED:
         raise QwenVlaError(
             f"seeds below {FIRST_TRAINING_SEED} are for evaluation; got {first_seed}"
         )
-    out.mkdir(parents=True, exist_ok=True)
+    _claim(
+        out,
+        {"embodiment": robot.model_dump(mode="json"), "task": task, "driver": driver_name},
+    )
     paths = {seed: out / f"{seed}.npz" for seed in range(first_seed, first_seed + episodes)}
     missing = [seed for seed, path in paths.items() if not path.exists()]
     with (
@@ -144,6 +153,21 @@ def generate(
         for job in as_completed(jobs):
             job.result()
             progress.update()
+
+
+def _claim(out: Path, origin: dict[str, Any]) -> None:
+    """Make the folder; refuse one of another origin, whose episodes would pass for these."""
+    path = out / ORIGIN
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    if before or any(out.glob("*.npz")):
+        if differs := [key for key in origin if key not in before or before[key] != origin[key]]:
+            raise QwenVlaError(
+                f"{out} has episodes of another {' and '.join(differs)} (see {ORIGIN} there); "
+                "choose another folder, or remove this one"
+            )
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(origin, indent=1))
 
 
 def _start_worker() -> None:

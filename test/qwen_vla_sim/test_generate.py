@@ -60,13 +60,40 @@ def test_when_images_are_stored_expect_the_model_s_size(codec, episode):
             assert shape == (camera.height, camera.width, 3)
 
 
-def test_when_recording_is_repeated_expect_only_what_is_missing_to_be_done(tmp_path, episode):
+def test_when_recording_is_repeated_expect_only_what_is_missing_to_be_done(tmp_path):
+    generate(WIDOWX, tmp_path, first_seed=SEED, episodes=1, workers=1)
     kept = tmp_path / f"{SEED}.npz"
-    episode.save(kept)
     before = kept.stat().st_mtime_ns
     generate(WIDOWX, tmp_path, first_seed=SEED, episodes=2, workers=1)
     assert kept.stat().st_mtime_ns == before
     assert Episode.load(tmp_path / f"{SEED + 1}.npz").seed == SEED + 1
+
+
+@pytest.fixture
+def another_robot(tmp_path):
+    file = tmp_path / "widowx.yaml"
+    file.write_text(WIDOWX.read_text().replace("width: 96", "width: 144"))
+    return file
+
+
+def test_when_the_folder_is_of_another_robot_task_or_driver_expect_refusal_and_nothing_lost(
+    tmp_path, episode, another_robot
+):
+    out = tmp_path / "episodes"
+    generate(WIDOWX, out, SEED, episodes=1, workers=1, task="pick_up")
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    again = {"out": out, "first_seed": SEED, "episodes": 2, "workers": 1}
+    with pytest.raises(QwenVlaError, match="episodes has episodes of another embodiment .see"):
+        generate(another_robot, task="pick_up", **again)
+    with pytest.raises(QwenVlaError, match="of another task and driver"):
+        generate(WIDOWX, task=None, driver_name="checkpoint 1", **again)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+def test_when_episodes_are_there_and_nothing_says_of_what_expect_refusal(tmp_path, episode):
+    episode.save(tmp_path / f"{SEED}.npz")
+    with pytest.raises(QwenVlaError, match="another embodiment and task and driver"):
+        generate(WIDOWX, tmp_path, first_seed=SEED, episodes=1, workers=1)
 
 
 class StandStill:

@@ -38,6 +38,8 @@ class Cell:
     @property
     def key(self) -> str:
         """A hash of everything that decides an episode, beside its seed and this code."""
+        from qwen_vla_model.checkpoint import checkpoint_digest
+
         candidate = self.candidate
         decides = [
             _digest(candidate.embodiment),
@@ -168,12 +170,3 @@ class Store:
 @cache
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@cache
-def checkpoint_digest(folder: Path) -> str:
-    """A hash of all files of a checkpoint but training.json, which is for people."""
-    from qwen_vla_model.checkpoint import TRAINING
-
-    files = sorted(f for f in folder.iterdir() if f.is_file() and f.name != TRAINING)
-    return hashlib.sha256("".join(f.name + _digest(f) for f in files).encode()).hexdigest()
