@@ -37,7 +37,7 @@ generalist: setup
 	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 1000 \
 		--out runs/widowx/pick_up
 	$(BIN)/qwen-vla train --config config/generalist/[123]_*.yaml --out runs/generalist $(ARGS)
-	$(BIN)/qwen-vla generate --embodiment aloha --task pick_up_cube --episodes 200 \
+	$(BIN)/qwen-vla generate --embodiment aloha --task pick_up_cube --episodes 300 \
 		$(OWN_MISTAKES) --out runs/aloha/own_mistakes
 	$(BIN)/qwen-vla generate --embodiment mobile_base --task go_to --episodes 60 \
 		$(OWN_MISTAKES) --out runs/mobile_base/own_mistakes

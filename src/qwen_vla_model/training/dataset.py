@@ -19,6 +19,8 @@ from ..model import Inputs
 from ..processor import Processor
 from .grounding import answer
 
+FOLLOWED = 0
+"""Which instruction of an episode was carried out while it was recorded."""
 LEFT_OUT = 0.2
 """How often an optional view is left out, so that the robot can do without it."""
 
@@ -139,6 +141,8 @@ class EpisodeDataset:
     ) -> Batch:
         """Steps ``indices``, each with up to ``per_image`` of its instructions.
 
+        The one that was followed comes first where actions are learned, because where a robot gets
+        depends on what it was told: precision near an object is only ever needed for that one.
         With ``answers`` each prompt is followed by where its first view shows what is named. A
         ``question`` is that view and the bare instruction; there is no robot in it.
 
@@ -150,7 +154,10 @@ class EpisodeDataset:
         for o, index in enumerate(indices):
             episode, _, t = self.steps[index]
             usable = np.flatnonzero(episode.valid_NTH[:, t].any(-1))
-            for n in rng.permutation(usable)[:per_image]:
+            order = rng.permutation(usable)
+            if not question:
+                order = sorted(order, key=lambda n: n != FOLLOWED)
+            for n in order[:per_image]:
                 observation_P.append(o)
                 instructions.append(episode.instructions[n])
                 states.append(episode.states_TS[t])

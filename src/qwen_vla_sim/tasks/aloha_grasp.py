@@ -26,6 +26,11 @@ _ALIGNED = 0.985
 """Cosine of the largest angle between where fingers point and where they should."""
 _RISE_M, _RISE_COS = 0.025, 0.03
 """So much farther off than that, sideways or in angle, the fingers stay above the cube."""
+_ALONG = 3.0
+"""Open fingers pass a cube on both sides: along them they may be so many times farther off as they
+come down, 36 mm (the next cube begins 57 mm from the middle of this one). They slide the rest,
+where the wrist's camera sees best how far it is.
+"""
 _ARRIVED_M = 0.012
 """From so far before its place in the hand the fingers close; 20 mm would do as well."""
 _CLOSING_SLACK = 1.5
@@ -92,11 +97,12 @@ def height_above_m(situation: Situation, side: str, cube: str, pointing: np.ndar
 
     Without a step: a policy that comes to a threshold and is not quite sure waits before it.
     """
-    _, *sideways = in_hand(situation, side, cube)
+    _, across, along = in_hand(situation, side, cube)
     if situation.fingers_m[side] < touching_m(situation, side, cube) + WIDE_M:
         return HOVER_M
     cos = (situation.tools[side][:3, :3] * pointing).sum(axis=0).min()
-    away = max((np.hypot(*sideways) - _CENTRED_M) / _RISE_M, (_ALIGNED - cos) / _RISE_COS)
+    off_m = np.hypot(across, along / _ALONG)
+    away = max((off_m - _CENTRED_M) / _RISE_M, (_ALIGNED - cos) / _RISE_COS)
     return HOVER_M * float(np.clip(away, 0.0, 1.0))
 
 

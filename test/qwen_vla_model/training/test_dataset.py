@@ -110,6 +110,18 @@ def test_when_a_part_of_a_chunk_is_invalid_expect_it_neither_learned_nor_in_the_
     assert torch.equal(cut.actions_PHK[:, :10], all_of_it.actions_PHK[:, :10])
 
 
+def test_when_fewer_sentences_are_told_expect_the_followed_one_among_them_but_not_in_a_question(
+    path,
+):
+    data, rng = EpisodeDataset([path], micro_processor(ARMS)[1]), np.random.default_rng(0)
+    acted = {data.batch([t], rng, 1).instructions for t in range(STEPS)}
+    asked = {
+        data.batch([t], rng, 1, question=True).instructions for t in range(STEPS) for _ in "ab"
+    }
+    assert acted == {("wave up",)}
+    assert asked == {("wave up",), ("wave down",)}
+
+
 def test_when_a_network_learns_canonical_channels_expect_the_motion_it_was_told(path):
     model, processor = micro_processor(ARMS, **CANONICAL)
     data = EpisodeDataset([path], processor)

@@ -42,9 +42,16 @@ def test_when_the_gripper_is_over_the_cube_expect_it_to_come_all_the_way_down_an
 
 
 def test_when_the_gripper_is_far_beside_closed_or_askew_expect_it_to_stay_above():
-    assert height(above(x_m=0.05)) == HOVER_M
+    assert height(above(y_m=0.05)) == HOVER_M
+    assert height(above(x_m=0.12)) == HOVER_M
     assert height(above(height_m=0.1, finger_m=CLOSED_M)) == HOVER_M
     assert height_above_m(above(height_m=0.1), "left", "cube_0", down(0.4)) == HOVER_M
+
+
+def test_when_the_open_fingers_pass_the_cube_on_both_sides_expect_them_to_slide_low():
+    assert height(above(x_m=0.03)) == 0.0
+    assert not may_close(above(x_m=0.03), "left", "cube_0", down(0.0))
+    assert height(above(y_m=0.03)) > 0.5 * HOVER_M
 
 
 @given(AWAY_M, AWAY_M, DIRECTION_RAD)
