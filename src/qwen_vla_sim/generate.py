@@ -158,7 +158,12 @@ def generate(
 def _claim(out: Path, origin: dict[str, Any]) -> None:
     """Make the folder; refuse one of another origin, whose episodes would pass for these."""
     path = out / ORIGIN
-    before = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        before = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise QwenVlaError(
+            f"{path}: {error}; whose episodes these are is not known, so choose another folder"
+        ) from error
     if before or any(out.glob("*.npz")):
         if differs := [key for key in origin if key not in before or before[key] != origin[key]]:
             raise QwenVlaError(

@@ -96,6 +96,12 @@ def test_when_episodes_are_there_and_nothing_says_of_what_expect_refusal(tmp_pat
         generate(WIDOWX, tmp_path, first_seed=SEED, episodes=1, workers=1)
 
 
+def test_when_what_says_whose_episodes_these_are_is_damaged_expect_the_file_named(tmp_path):
+    (tmp_path / "origin.json").write_text('{"task": "pick')
+    with pytest.raises(QwenVlaError, match=r"origin\.json: .*choose another folder"):
+        generate(WIDOWX, tmp_path, first_seed=SEED, episodes=1, workers=1)
+
+
 class StandStill:
     """A policy that stays where it is told to be."""
 
