@@ -6,6 +6,7 @@ out in every control period, zero included.
 
 import numpy as np
 from geometry_msgs.msg import Twist, TwistStamped
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 from qwen_vla_core.embodiment import Group
@@ -13,6 +14,9 @@ from qwen_vla_core.embodiment import Group
 from ..qos import RELIABLE
 
 ODOMETRY_TYPE = "nav_msgs/msg/Odometry"
+HEARD_S = 0.1
+"""So long a last word waits at most for the base to have it: a publisher that is destroyed at once
+takes what was not delivered with it. Less than the base's own time-out."""
 
 
 class TwistDriver:
@@ -45,6 +49,7 @@ class TwistDriver:
     def stop(self) -> None:
         """Zero, rather than leave the last velocity to the base's time-out."""
         self.send(np.zeros(3), np.zeros(3), np.zeros(3))
+        self._publisher.wait_for_all_acked(Duration(seconds=HEARD_S))
 
     def _listener_problem(self) -> str | None:
         topic = self._publisher.topic_name
