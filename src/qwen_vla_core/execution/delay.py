@@ -12,17 +12,19 @@ WARM_UP = 3
 warm-up for the truth and skipped 21 of 30 actions)."""
 
 PERCENTILE = 0.95
-"""Share of inferences that take no longer than the latency that is rounded to the estimate."""
+"""Share of inferences that take no longer than the latency whose whole steps are the estimate."""
 
 
 def delay_steps(latency_s: float, step_s: float) -> int:
-    """The whole action steps nearest to a latency; half a step is one.
+    """The whole action steps that are over when a latency is (real-time chunking, 2506.07339: d).
 
     Not the next higher: a base whose steps last half a second would go on for all of one with what
-    it did before, for an inference of a tenth. What is left of a step the cross-fade covers.
+    it did before, for an inference of a tenth. Nor the nearest: a gripper that began to close in
+    half of a step would be taken for one that has closed. What has begun of a step the cross-fade
+    covers.
     """
-    # The small term keeps 4.4999999 steps, which is rounding, from being counted as 4.
-    return math.floor(min(latency_s / step_s, 1e9) + 0.5 + 1e-6)
+    # The small term keeps 4.9999999 steps, which is rounding, from being counted as 4.
+    return math.floor(min(latency_s / step_s, 1e9) + 1e-6)
 
 
 class DelayEstimator:

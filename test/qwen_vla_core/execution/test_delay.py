@@ -41,9 +41,9 @@ def test_when_inference_became_fast_again_expect_the_slow_spell_forgotten():
     assert estimate([0.1] * 3 + [0.2] * 60 + [0.1] * 50) == 5
 
 
-def test_when_a_latency_lies_between_steps_expect_the_nearest_and_half_of_one_to_count():
-    assert [estimate([0.0] * 3 + [latency_s]) for latency_s in (0.0, 0.009, 0.01)] == [0, 0, 1]
-    assert [estimate([0.0] * 3 + [latency_s]) for latency_s in (0.1001, 0.1099, 0.11)] == [5, 5, 6]
+def test_when_a_latency_lies_between_steps_expect_only_whole_ones_counted():
+    assert [estimate([0.0] * 3 + [latency_s]) for latency_s in (0.0, 0.0199, 0.02)] == [0, 0, 1]
+    assert [estimate([0.0] * 3 + [latency_s]) for latency_s in (0.1, 0.1199, 0.12)] == [5, 5, 6]
 
 
 @pytest.mark.parametrize("latency_s", [-0.1, math.nan])
@@ -64,5 +64,5 @@ def test_when_latencies_are_anything_expect_whole_steps_between_them_and_the_cap
     assert isinstance(steps, int) and 0 <= steps <= cap
     counted = latencies[3:][-50:]
     if counted:
-        assert (steps + 0.5) * STEP_S >= min(cap * STEP_S, min(counted)) - 1e-6
-        assert (steps - 0.5) * STEP_S <= max(counted) + 1e-6
+        assert (steps + 1) * STEP_S >= min((cap + 1) * STEP_S, min(counted)) - 1e-6
+        assert steps * STEP_S <= max(counted) + 1e-6
