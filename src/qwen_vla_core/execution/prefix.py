@@ -55,8 +55,8 @@ def prefix_of(
     Args:
         chunk: what the robot is doing and will go on doing until the answer is there, if anything.
         observation: what the policy is about to be asked.
-        delay_steps: action steps until the answer is there; all but one step of a chunk at most
-            are committed, so that something is left to predict.
+        delay_steps: whole action steps until the answer is there; all but one step of a chunk at
+            most are committed, so that something is left to predict.
     Returns:
         None where no chunk leads on from the observation: there is none, it was observed later,
         it is at its end, or the command is farther from it than ``jump_limit``, so that the robot
