@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"see {arguments.out / 'report.md'}")
         return 0
     from qwen_vla_sim.registry import find_tasks
-    from qwen_vla_sim.tasks.task import Shift
+    from qwen_vla_sim.tasks.shifts import Shift
 
     path = find_embodiment(arguments.embodiment, embodiments_directory())
     embodiment = load_embodiment(path)

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Record; shows progress."""
     from qwen_vla_sim.generate import generate
-    from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED
+    from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED
 
     embodiment = find_embodiment(arguments.embodiment, embodiments_directory())
     driver, driver_name = None, "expert"

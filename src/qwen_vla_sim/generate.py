@@ -24,7 +24,8 @@ from .disturbance import Disturbance
 from .registry import find_tasks, make_world
 from .robot_chain import RobotChain
 from .rollout import make_histories, observe
-from .tasks.task import FIRST_TRAINING_SEED, Task
+from .tasks.shifts import FIRST_TRAINING_SEED
+from .tasks.task import Task
 from .worlds.world import World
 
 STEPS_AFTER_SUCCESS = 4

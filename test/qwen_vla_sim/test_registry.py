@@ -8,7 +8,7 @@ import pytest
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import EmbodimentError, InstructionError
 from qwen_vla_sim.registry import WORLDS, find_tasks, make_tasks, make_world
-from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED, Shift
+from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED, Shift
 
 FOLDER = Path(__file__).parents[2] / "embodiments"
 ROBOTS = [

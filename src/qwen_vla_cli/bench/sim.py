@@ -157,7 +157,7 @@ def _record(path: Path, task: str, worker: int, seconds: float) -> tuple[int, fl
     from qwen_vla_core.embodiment import EmbodimentCodec
     from qwen_vla_sim.generate import record_episode
     from qwen_vla_sim.registry import find_tasks, make_world
-    from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED
+    from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED
 
     os.environ["LP_NUM_THREADS"] = "1"  # workers that each render on all cores fight for them
     robot = load_embodiment(path)

@@ -93,7 +93,7 @@ def _cell(plan: Plan, name: str, robot: Robot, task: str, variant: Variant) -> C
 
 
 def _check_seeds(plan: Plan) -> None:
-    from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED
+    from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED
 
     last = plan.seed + max(plan.episodes, plan.scenes) - 1
     if last >= FIRST_TRAINING_SEED:
@@ -103,7 +103,7 @@ def _check_seeds(plan: Plan) -> None:
 def _check(name: str, robot: Robot, variants: Mapping[Variant, str]) -> None:
     """Refuse what does not exist before anything runs."""
     from qwen_vla_sim.registry import find_tasks
-    from qwen_vla_sim.tasks.task import Shift
+    from qwen_vla_sim.tasks.shifts import Shift
 
     embodiment = load_embodiment(find_embodiment(name, embodiments_directory()))
     for task in robot.tasks:

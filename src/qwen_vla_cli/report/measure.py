@@ -100,7 +100,7 @@ def _estimate(missing: dict, done: dict[Cell, dict], store: Store, workers: int)
 
 
 def _scene(cell: Cell, seed: int) -> "Scene":
-    from qwen_vla_sim.tasks.task import Shift
+    from qwen_vla_sim.tasks.shifts import Shift
 
     task = _task(cell.candidate.embodiment, cell.task)
     return task.sample(seed, Shift(cell.variant.shift))

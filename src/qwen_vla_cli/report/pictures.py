@@ -66,7 +66,7 @@ def _scenes(
     stage: Stage, shown: Mapping[str, tuple[Cell, Mapping[str, Any]]], success: bool
 ) -> list["Scene"]:
     """Scenes that ended so: all in distribution, then of the shifts by turns."""
-    from qwen_vla_sim.tasks.task import Shift
+    from qwen_vla_sim.tasks.shifts import Shift
 
     by_shift = {
         shift: [

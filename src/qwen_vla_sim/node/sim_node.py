@@ -30,7 +30,7 @@ from qwen_vla_core.errors import EmbodimentError, QwenVlaError
 from qwen_vla_core.interrupts import interrupts_held_back
 
 from ..registry import find_tasks, make_world
-from ..tasks.task import Shift
+from ..tasks.shifts import Shift
 from .expert_endpoint import POLL_S as EXPERT_POLL_S
 from .expert_endpoint import ExpertEndpoint
 from .slate_endpoint import ODOMETRY_PERIOD_S, SlateEndpoint

@@ -17,8 +17,8 @@ from ..worlds.aloha_mjcf import ARMS, BASES_M, CUBE_HALF_M, SIDES, UNSEEN_CUBE_H
 from ..worlds.world import Colour, World
 from .aloha_arm import START_FINGER_M, START_RAD
 from .aloha_expert import AlohaExpert, Request
-from .shifts import background, check_shift
-from .task import Outcome, Scene, Shift
+from .shifts import Shift, background, check_shift
+from .task import Outcome, Scene
 from .wording import Wording
 
 COLOURS: dict[str, Colour] = {

@@ -14,8 +14,9 @@ from ..worlds.widowx_mobile_mjcf import BENCH_Z_M
 from ..worlds.world import World
 from .fetch_expert import FetchExpert
 from .pick_up import PickUp
+from .shifts import Shift
 from .tabletop import start_pose
-from .task import Scene, Shift
+from .task import Scene
 from .wording import Wording
 
 _ROW_M, _UNSEEN_ROW_M = (0.05, 0.10), (0.11, 0.14)

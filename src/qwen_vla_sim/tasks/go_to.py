@@ -16,8 +16,8 @@ from qwen_vla_core.embodiment import Embodiment
 from ..worlds.mobile_base_mjcf import RADIUS_M, SHAPES, body_name
 from ..worlds.world import Colour, World
 from .driving import base_pose, drive, polar, stands
-from .shifts import background, check_shift
-from .task import Outcome, Scene, Shift
+from .shifts import Shift, background, check_shift
+from .task import Outcome, Scene
 from .wording import Wording
 
 COLOURS: Mapping[str, Colour] = {

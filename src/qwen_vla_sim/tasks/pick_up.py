@@ -10,7 +10,7 @@ from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from ..worlds.objects_mjcf import BLOCKS, BRICKS
 from ..worlds.world import World
 from .pick_up_expert import PickUpExpert
-from .shifts import background, check_shift
+from .shifts import Shift, background, check_shift
 from .tabletop import (
     BLOCK_COLOURS,
     FINGERS,
@@ -21,7 +21,7 @@ from .tabletop import (
     start_pose,
     wild_pose,
 )
-from .task import Outcome, Scene, Shift
+from .task import Outcome, Scene
 from .wording import Wording
 
 BLOCK_AREA_M = ((0.20, 0.34), (-0.12, 0.12))

@@ -11,7 +11,7 @@ from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from ..worlds.objects_mjcf import BLOCKS, BRICKS, HALF_M, PLATES, TRAYS
 from ..worlds.world import World
 from .put_on_plate_expert import ON_PLATE_M, PutOnPlateExpert
-from .shifts import background, check_shift
+from .shifts import Shift, background, check_shift
 from .tabletop import (
     BLOCK_COLOURS,
     FINGERS,
@@ -22,7 +22,7 @@ from .tabletop import (
     start_pose,
     wild_pose,
 )
-from .task import Outcome, Scene, Shift
+from .task import Outcome, Scene
 from .wording import Wording
 
 AREA_M = ((0.20, 0.35), (-0.14, 0.12))

@@ -1,9 +1,33 @@
-"""What the shifts of all tasks have in common."""
+"""Seeds of training and evaluation, and what an evaluation may show that is new."""
+
+from enum import Enum
 
 import numpy as np
 
 from ..worlds.world import Colour
-from .task import FIRST_TRAINING_SEED, Shift
+
+FIRST_TRAINING_SEED = 10_000
+"""Seeds below are for evaluation and never recorded."""
+
+
+class Shift(str, Enum):
+    """What is new in an evaluation against all that was trained on, as in the paper's ALOHA table.
+
+    It is nothing, or one thing; the scene of a seed is otherwise the same.
+    """
+
+    NONE = "in_distribution"
+    COLOUR = "colour"
+    """Objects in colours that only other objects have in training."""
+    INSTANCE = "instance"
+    """Objects of another size or shape."""
+    POSITION = "position"
+    """Objects outside the trained area, in reach and in sight."""
+    BACKGROUND = "background"
+    """Another table or floor, in another light."""
+    INSTRUCTION = "instruction"
+    """Another wording, of words that training uses elsewhere."""
+
 
 _UNSEEN_GROUNDS: tuple[Colour, ...] = (
     (0.36, 0.26, 0.18, 1.0),  # dark wood

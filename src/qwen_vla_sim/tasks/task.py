@@ -6,39 +6,15 @@ has other sentences (``instructions``) with other right actions.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from qwen_vla_core.errors import InstructionError
 
 from ..worlds.world import Colour, Placement, World
-
-if TYPE_CHECKING:
-    from .wording import Wording
-
-FIRST_TRAINING_SEED = 10_000
-"""Seeds below are for evaluation and never recorded."""
-
-
-class Shift(str, Enum):
-    """What is new in an evaluation against all that was trained on, as in the paper's ALOHA table.
-
-    It is nothing, or one thing; the scene of a seed is otherwise the same.
-    """
-
-    NONE = "in_distribution"
-    COLOUR = "colour"
-    """Objects in colours that only other objects have in training."""
-    INSTANCE = "instance"
-    """Objects of another size or shape."""
-    POSITION = "position"
-    """Objects outside the trained area, in reach and in sight."""
-    BACKGROUND = "background"
-    """Another table or floor, in another light."""
-    INSTRUCTION = "instruction"
-    """Another wording, of words that training uses elsewhere."""
+from .shifts import Shift
+from .wording import Wording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +102,7 @@ class Task(Protocol):
 
     name: str
     time_limit_s: float
-    wording: "Wording"
+    wording: Wording
 
     def sample(self, seed: int, shift: Shift = Shift.NONE) -> Scene:
         """The scene of a seed. Needs no world; the same seed gives the same scene.

@@ -9,7 +9,7 @@ import numpy as np
 
 from qwen_vla_core.errors import InstructionError
 
-from .task import FIRST_TRAINING_SEED, Shift
+from .shifts import FIRST_TRAINING_SEED, Shift
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from qwen_vla_cli.report.looking import Looking, first_observation
 from qwen_vla_cli.report.pictures import Pictures
 from qwen_vla_cli.stage import Candidate, Stage
 from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
-from qwen_vla_sim.tasks.task import Shift
+from qwen_vla_sim.tasks.shifts import Shift
 from qwen_vla_sim.worlds.tool_paths import tool_paths
 
 WIDOWX = embodiments_directory() / "widowx.yaml"

@@ -10,7 +10,7 @@ from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.errors import InstructionError
 from qwen_vla_sim.registry import make_tasks, make_world
 from qwen_vla_sim.rollout import ExpertPolicy, roll_out
-from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED, Shift
+from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED, Shift
 
 ALOHA = load_embodiment(Path(__file__).parents[3] / "embodiments" / "aloha.yaml")
 CODEC = EmbodimentCodec(ALOHA)

@@ -8,7 +8,7 @@ from qwen_vla_ros.resources import embodiments_directory
 from qwen_vla_sim.registry import find_tasks, make_world
 from qwen_vla_sim.rollout import ExpertPolicy, roll_out
 from qwen_vla_sim.tasks.driving import base_pose
-from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED, Shift
+from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED, Shift
 from qwen_vla_sim.worlds.widowx_mobile_mjcf import ARM_X_M
 
 SHIFTED = [shift for shift in Shift if shift is not Shift.NONE]

@@ -12,7 +12,7 @@ from qwen_vla_sim.registry import find_tasks, make_world
 from qwen_vla_sim.rollout import ExpertPolicy, roll_out
 from qwen_vla_sim.tasks.driving import polar
 from qwen_vla_sim.tasks.go_to import COLOURS, UNSEEN_COLOUR
-from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED, Shift
+from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED, Shift
 
 TASKS = ("go_to", "go_to_side")
 SHIFTED = [shift for shift in Shift if shift is not Shift.NONE]

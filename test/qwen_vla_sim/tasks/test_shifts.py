@@ -8,7 +8,7 @@ import pytest
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_sim.registry import make_tasks, make_world
 from qwen_vla_sim.rollout import ExpertPolicy, roll_out
-from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED, Shift
+from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED, Shift
 
 PATH = Path(__file__).parents[3] / "embodiments" / "widowx.yaml"
 WIDOWX = load_embodiment(PATH)

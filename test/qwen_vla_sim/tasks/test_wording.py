@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_vla_core.errors import InstructionError
-from qwen_vla_sim.tasks.task import FIRST_TRAINING_SEED, Shift
+from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED, Shift
 from qwen_vla_sim.tasks.wording import Wording
 
 WORDING = Wording(
