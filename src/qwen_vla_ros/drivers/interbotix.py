@@ -114,7 +114,9 @@ class InterbotixGroupDriver(InterbotixDriver):
             JointGroupCommand, f"{spec.namespace}/commands/joint_group", RELIABLE
         )
 
-    def send(self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray) -> None:
+    def send(
+        self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray | None
+    ) -> None:
         """Command the arm's joints [G], rad, embodiment order."""
         order = [self._names.index(name) for name in self._check.joint_names]
         self._publisher.publish(JointGroupCommand(name=self._group, cmd=command_G[order].tolist()))
@@ -135,7 +137,9 @@ class InterbotixPwmGripperDriver(InterbotixDriver):
             JointSingleCommand, f"{spec.namespace}/commands/joint_single", RELIABLE
         )
 
-    def send(self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray) -> None:
+    def send(
+        self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray | None
+    ) -> None:
         """Move the finger from measured [1] towards the command [1], m."""
         effort = pwm_for(command_G[0] - measured_G[0], self._spec.gain_per_m, self._spec.pwm_limit)
         self._publisher.publish(JointSingleCommand(name=self._spec.motor, cmd=effort))
@@ -161,7 +165,9 @@ class InterbotixPositionGripperDriver(InterbotixDriver):
         )
         self.stop()
 
-    def send(self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray) -> None:
+    def send(
+        self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray | None
+    ) -> None:
         """Command the motor for the finger's position [1], m."""
         finger_m = float(command_G[0])
         if self._began_at_m is None:

@@ -35,7 +35,9 @@ class TwistDriver:
             self._listener_problem() or self._rival_problem() or self._odometry_problem()
         )
 
-    def send(self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray) -> None:
+    def send(
+        self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray | None
+    ) -> None:
         """Drive at the velocities [3] ahead, m/s, (to the left: none) and turning, rad/s."""
         message = Twist()
         message.linear.x, message.angular.z = float(velocity_G[0]), float(velocity_G[2])
