@@ -1,0 +1,82 @@
+"""Who publishes a topic: node, message type, quality of service; and whether that is as it should.
+
+Reads what discovery has found so far; nothing is sent and nothing waited for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+
+NO_NAME = "_NODE_NAME_UNKNOWN_"
+"""What the middleware calls the node of a publisher that does not say it (plain DDS, bridges)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publisher:
+    """One publisher of a topic.
+
+    Attributes:
+        node: full name, like ``/robot/control_node``.
+        type: like ``sensor_msgs/msg/Image``.
+        reliable, latched: what it offers; latched is transient local.
+    """
+
+    node: str
+    type: str
+    reliable: bool
+    latched: bool
+
+
+def publishers_of(node: Node, topic: str) -> tuple[Publisher, ...]:
+    """All publishers of a topic that discovery has found, the node's own among them.
+
+    Args:
+        topic: as the node names it; namespace and remappings apply.
+    """
+    infos = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
+    return tuple(
+        Publisher(
+            node=_full_name(info.node_namespace, info.node_name),
+            type=info.topic_type,
+            reliable=info.qos_profile.reliability == ReliabilityPolicy.RELIABLE,
+            latched=info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+        )
+        for info in infos
+    )
+
+
+def rivals(node: Node, topic: str) -> tuple[str, ...]:
+    """Names of the nodes that publish ``topic`` beside this node, which has one publisher of it.
+
+    Publishers are counted, not names: another node of the same name is a rival.
+    """
+    names = [publisher.node for publisher in publishers_of(node, topic)]
+    own = node.get_fully_qualified_name()
+    if own in names:
+        names.remove(own)
+    return tuple(f"another {own}" if name == own else name for name in names)
+
+
+def type_name(message_type: type) -> str:
+    """A message class as the graph names it: ``sensor_msgs/msg/Image``."""
+    package, _, _ = message_type.__module__.partition(".")
+    return f"{package}/msg/{message_type.__name__}"
+
+
+def type_problem(topic: str, publishers: Sequence[Publisher], message_type: type) -> str:
+    """What is published on ``topic`` as another type, in one sentence; empty if nothing is."""
+    expected = type_name(message_type)
+    wrong = [publisher for publisher in publishers if publisher.type != expected]
+    if not wrong:
+        return ""
+    types = " and ".join(sorted({publisher.type for publisher in wrong}))
+    nodes = ", ".join(sorted({publisher.node for publisher in wrong}))
+    return f"{topic} is published as {types} by {nodes}; the embodiment expects {expected}"
+
+
+def _full_name(namespace: str, name: str) -> str:
+    if NO_NAME in name:
+        return "a publisher without a node name"
+    return f"{namespace.rstrip('/')}/{name}"
