@@ -25,13 +25,12 @@ from qwen_vla_core.errors import CheckpointError
 
 from .action_space import ActionSpace, relations_of
 from .config import QwenVlaConfig
-from .hub import find_checkpoint
+from .hub import CONFIG, EMBODIMENTS, TOKENIZER, find_checkpoint
 from .model import QwenVla
 from .precision import WEIGHTS, Weights, require_memory
 from .weights import load_weights, read_json, save_weights
 
-CONFIG, TRAINING = "config.json", "training.json"
-TOKENIZER, EMBODIMENTS = "tokenizer.json", "embodiments.json"
+TRAINING = "training.json"
 
 
 def embodiment_signature(embodiment: Embodiment) -> dict[str, Any]:
@@ -71,12 +70,15 @@ def _convention(embodiment: Embodiment, group: Group) -> str:
     return f"{action.convention} {action.rotation} {tags.get(action.frame_name, 'base')}"
 
 
-def load_instructions(folder: Path, embodiment: Embodiment) -> frozenset[str]:
+def load_instructions(name: Path | str, embodiment: Embodiment) -> frozenset[str]:
     """Every sentence that a robot was told in training; reads no weight.
 
+    Args:
+        name: a folder, or ``owner/model`` on the hub.
     Raises:
         CheckpointError: the robot is unknown, or the checkpoint does not say.
     """
+    folder = find_checkpoint(name)
     instructions = _known(folder, embodiment).get("instructions")
     if not isinstance(instructions, list) or not all(isinstance(i, str) for i in instructions):
         raise CheckpointError(
@@ -99,12 +101,15 @@ def _known(folder: Path, embodiment: Embodiment) -> dict[str, Any]:
     return trained
 
 
-def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
+def load_action_space(name: Path | str, embodiment: Embodiment) -> ActionSpace:
     """How the checkpoint encodes the actions of a robot; reads no weight.
 
+    Args:
+        name: a folder, or ``owner/model`` on the hub.
     Raises:
         CheckpointError: the robot is unknown, or something about it differs from training.
     """
+    folder = find_checkpoint(name)
     trained = _known(folder, embodiment)
     for key, value in embodiment_signature(embodiment).items():
         if trained.get(key) != value:
@@ -130,10 +135,10 @@ def load_action_space(folder: Path, embodiment: Embodiment) -> ActionSpace:
 
 
 @cache
-def checkpoint_digest(folder: Path) -> str:
+def checkpoint_digest(name: Path | str) -> str:
     """A hash of all files of a checkpoint but training.json, which is for people."""
     digest = hashlib.sha256()
-    for file in sorted(find_checkpoint(folder, weights=True).iterdir()):
+    for file in sorted(find_checkpoint(name, weights=True).iterdir()):
         if file.is_file() and file.name != TRAINING:
             digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

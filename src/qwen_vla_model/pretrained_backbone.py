@@ -16,9 +16,9 @@ from qwen_vla_core.errors import CheckpointError
 
 from .action_expert import ActionExpert
 from .channel_layout import ChannelLayout
-from .checkpoint import CONFIG, build_empty, load_tokenizer
+from .checkpoint import build_empty, load_tokenizer
 from .config import PUBLISHED_EXPERT, ExpertConfig, QwenVlaConfig, qwen_vla
-from .hub import find_checkpoint
+from .hub import CONFIG, find_folder
 from .model import QwenVla
 from .precision import require_memory
 from .tokenizer import TAG_TOKENS, VIEW_TAGS, check_tokens
@@ -50,7 +50,7 @@ def from_qwen(
         CheckpointError: it is no Qwen3.5 checkpoint, a file is missing or damaged, memory is
             short, or tensors are missing, left over or of another shape; each is named.
     """
-    folder = find_checkpoint(name)
+    folder = find_folder(name, weights=False)
     config = _config_around(folder, expert, horizon, channel_layout)
     tokenizer = load_tokenizer(folder)
     pieces = [tokenizer(tag, add_special_tokens=False)["input_ids"] for tag in TAG_TOKENS]
@@ -59,7 +59,7 @@ def from_qwen(
 
     model = build_empty(config, folder)
     require_memory(model, "float32", torch.device("cpu"))
-    load_weights(model.backbone, find_checkpoint(name, weights=True), name_of=_backbone_name)
+    load_weights(model.backbone, find_folder(name, weights=True), name_of=_backbone_name)
     model.expert = ActionExpert(config)
     embedding = model.backbone.language_model.embed_tokens.weight
     with torch.no_grad():  # a tag begins as the mean of the pieces it was until now

@@ -13,9 +13,9 @@ from torch import nn
 
 from qwen_vla_core.errors import CheckpointError
 
+from .hub import INDEX, SINGLE
 from .precision import Weights, compute_dtype, is_quantised, quantise
 
-SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = ("F64", "F32", "F16", "BF16")
 
 

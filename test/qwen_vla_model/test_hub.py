@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +12,7 @@ from huggingface_hub import constants
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError
+from qwen_vla_model.checkpoint import load_action_space, load_instructions
 from qwen_vla_model.hub import find_checkpoint
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
@@ -143,5 +145,36 @@ def test_when_it_is_neither_a_folder_nor_a_name_expect_that_said(name):
 
 def test_when_a_folder_has_the_name_expect_the_folder(hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path(NAME).mkdir(parents=True)
-    assert find_checkpoint(NAME) == Path(NAME) and not hub.fetched
+    shutil.copytree(SHIPPED_CHECKPOINT, NAME)
+    assert find_checkpoint(NAME, weights=True) == Path(NAME) and not hub.fetched
+
+
+def test_when_nothing_is_named_expect_the_shipped_checkpoint():
+    assert find_checkpoint() == SHIPPED_CHECKPOINT
+
+
+def test_when_a_folder_is_no_checkpoint_expect_what_it_lacks_and_where_runs_keep_theirs(tmp_path):
+    with pytest.raises(CheckpointError) as refused:
+        find_checkpoint(tmp_path, weights=True)
+    assert str(refused.value) == (
+        f"{tmp_path} is no checkpoint: it has no config.json, no embodiments.json, "
+        "no tokenizer.json, no model.safetensors; a training run keeps its own in checkpoint/"
+    )
+    run = tmp_path / "run"
+    shutil.copytree(SHIPPED_CHECKPOINT, run / "checkpoint")
+    with pytest.raises(CheckpointError, match=f"no tokenizer.json; use {run / 'checkpoint'}"):
+        find_checkpoint(run)
+    (run / "checkpoint" / "model.safetensors").unlink()
+    assert find_checkpoint(run / "checkpoint") == run / "checkpoint"
+    with pytest.raises(CheckpointError, match="it has no model.safetensors; "):
+        find_checkpoint(run / "checkpoint", weights=True)
+
+
+@pytest.mark.parametrize("read", [load_action_space, load_instructions])
+def test_when_a_part_of_a_checkpoint_is_read_by_its_name_on_the_hub_expect_no_weights_fetched(
+    hub, read
+):
+    assert read(NAME, WIDOWX) == read(SHIPPED_CHECKPOINT, WIDOWX)
+    assert hub.fetched and "model.safetensors" not in hub.fetched
+    with pytest.raises(CheckpointError, match="is no checkpoint: it has no config.json"):
+        read(Path(__file__).parent, WIDOWX)

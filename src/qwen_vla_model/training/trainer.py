@@ -24,12 +24,13 @@ from qwen_vla_core.errors import QwenVlaError
 
 from ..checkpoint import TRAINING, from_pretrained, load_tokenizer, save_pretrained
 from ..config import QwenVlaConfig, qwen_vla_tiny
+from ..hub import find_checkpoint
 from ..model import QwenVla
 from ..origin import code_version, machine
 from ..pretrained_backbone import from_qwen
 from ..runtime import compile_passes
 from ..tokenizer import IMAGE, PAD, train_tokenizer
-from ..weights import load_weights
+from ..weights import load_weights, read_json
 from .dataset import Batch
 from .grounding import Forecast, answer_loss, without_answers
 from .mixture import Mixture
@@ -54,11 +55,11 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.continues: dict = {}
         if recipe.start_from:
-            before = recipe.start_from / TRAINING
-            if before.exists():
-                self.continues = {"continues": json.loads(before.read_text())}
-            tokenizer = load_tokenizer(recipe.start_from)
-            model = from_pretrained(recipe.start_from)
+            start = find_checkpoint(recipe.start_from, weights=True)
+            if (start / TRAINING).is_file():
+                self.continues = {"continues": read_json(start / TRAINING)}
+            tokenizer = load_tokenizer(start)
+            model = from_pretrained(start)
         elif recipe.backbone:
             horizon = max(load_embodiment(s.embodiment).horizon for s in recipe.mixture)
             model, tokenizer = from_qwen(
