@@ -21,8 +21,9 @@ help:
 demo: setup
 	$(BIN)/qwen-vla demo $(ARGS)
 
+# Two workers; loadgroup keeps the tests marked "alone" together (test/workers.py).
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 # Episodes of all robots, three stages of config/generalist from them, episodes of where these weights
 # lead by themselves, and the last stage from both. After an interruption, make generalist

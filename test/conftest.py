@@ -6,6 +6,13 @@ import os
 import signal
 
 import pytest
+from domain_coordinator import domain_id
+
+from workers import (  # noqa: F401  pytest finds its hooks here
+    pytest_collection_modifyitems,
+    pytest_runtest_protocol,
+    pytest_xdist_make_scheduler,
+)
 
 # Threads of one small product wait for each other: with two of them, as soon as anything else runs
 # on a core, the tests of the model take up to ten times as long.
@@ -14,17 +21,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What a script runs in the background begins with SIGINT ignored, and so would all it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_DOMAINS = itertools.count(os.getpid())
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+# Workers walk half a circle apart, so that none takes a domain that another has just left.
+_DOMAINS = itertools.count(50 * _WORKER + os.getpid())
 
 
 @pytest.fixture(autouse=True)
 def ros_domain(monkeypatch):
-    """The domain of this test; child processes inherit it through the environment."""
-    # Domains up to 101 leave their ports outside the range the kernel hands out itself.
-    domain = next(_DOMAINS) % 101 + 1
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    return domain
+    """The domain of this test, 1 to 100; child processes inherit it through the environment.
+
+    No other test, nor another run of the tests, has it at the same time: domain_coordinator
+    reserves it by binding a port.
+    """
+    with domain_id(lambda: next(_DOMAINS) % 100 + 1) as domain:
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        yield domain
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A simulated robot with its real nodes, as processes over DDS, and a person at its side."""
 
+import functools
+import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -7,6 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from domain_coordinator import domain_id
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
@@ -21,13 +25,22 @@ START_TIMEOUT_S = 90.0
 """Loading torch and the model on a busy two-core machine takes about 20 s."""
 ENGAGE_TIMEOUT_S = 15.0
 
+_RESERVED = ExitStack()
+
+
+@functools.cache
+def _reserved_domain() -> int:
+    """A domain that no other simulation on this machine has until this process ends."""
+    candidates = itertools.count(os.getpid())
+    # Domains up to 101 leave their ports outside the ephemeral range.
+    return _RESERVED.enter_context(domain_id(lambda: next(candidates) % 100 + 1))
+
 
 def isolated_environment() -> dict[str, str]:
     """ROS settings that keep a simulation on this machine and apart from others."""
     humble = os.environ.get("ROS_DISTRO") == "humble"
     return {
-        # Domains up to 101 leave their ports outside the ephemeral range.
-        "ROS_DOMAIN_ID": str(os.getpid() % 100 + 1),
+        "ROS_DOMAIN_ID": str(_reserved_domain()),
         **(
             {"ROS_LOCALHOST_ONLY": "1"}
             if humble

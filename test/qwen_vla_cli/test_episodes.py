@@ -35,6 +35,7 @@ def scenes(candidate, count):
     return [task.sample(seed) for seed in range(count)]
 
 
+@pytest.mark.alone
 def test_when_an_expert_drives_a_robot_through_every_node_expect_it_to_succeed(candidate):
     episodes = []
     for episode in through_ros(candidate, scenes(candidate, TRIES)):

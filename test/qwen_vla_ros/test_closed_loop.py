@@ -25,7 +25,7 @@ START_S, EPISODE_S = 60.0, 25.0
 MOVING_RAD = 0.05
 """The arm has plainly begun to move."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
 
 
 class System:
