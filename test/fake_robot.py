@@ -1,5 +1,6 @@
 """Robots as their drivers show them over ROS, without physics: they are where they were sent."""
 
+import math
 import time
 
 from geometry_msgs.msg import Twist, TwistStamped
@@ -7,52 +8,115 @@ from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from interbotix_xs_msgs.srv import RobotInfo
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
+from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
 PERIOD_S = 0.02
 ARM = ("waist", "elbow")
+SERVO_RAD_S = 3.14
+"""Firmware velocity limit of an X-series arm (interbotix motor configurations: 131)."""
+FALL_RAD_S = 0.5
+HORN_M, ROD_M = 0.022, 0.036
+"""Linkage of the vx300s gripper (interbotix_xsarm_control/config/vx300s.yaml)."""
+NOWHERE = (-math.inf, math.inf)
+
+
+def motor_rad(finger_m):
+    """Where the gripper's motor is with a finger at ``finger_m``, from the law of cosines."""
+    return math.asin((HORN_M**2 + finger_m**2 - ROD_M**2) / (2.0 * HORN_M * finger_m))
+
+
+def finger_m(motor_angle_rad):
+    """Where the finger is: the horn's tip, and the rod from there to the finger's rail."""
+    across, along = HORN_M * math.cos(motor_angle_rad), HORN_M * math.sin(motor_angle_rad)
+    return along + math.sqrt(ROD_M**2 - across**2)
 
 
 class FakeArm:
-    """One xs_sdk driver with two joints and a gripper.
+    """One xs_sdk driver with two joints and a gripper. Its faults are attributes to be set.
 
     Attributes:
-        positions: by joint name, as in its joint_states.
-        group, single: the commands it heard.
+        positions: where it truly is, by joint name; ``gripper`` is the motor, rad.
+        goals: what its servos are told, by joint name; like real ones they keep it without torque.
+        group, single: the commands it received.
         alive: whether it publishes.
+        torque: whether the arm's servos hold; without it the arm falls, elbow first.
+        obstacles: joint -> (lowest, highest) position that something in the way allows.
+        false: joint -> what its joint states say instead of the truth.
+        modes: motor -> operating mode; ``group_mode``: what it believes of the group.
+        silent: whether questions to get_robot_info are taken and never answered.
+        asked: (cmd_type, name) of every question.
     """
 
     def __init__(self, node, namespace, positions, gripper_mode="current_based_position"):
         self.positions = dict(zip((*ARM, "gripper", "left_finger"), positions, strict=True))
-        self.group, self.single, self.alive = [], [], True
-        self._node, self._gripper_mode = node, gripper_mode
-        self._states = node.create_publisher(JointState, f"{namespace}/joint_states", 10)
-        topic = f"{namespace}/commands/joint"
-        node.create_subscription(JointGroupCommand, f"{topic}_group", self._on_group, 10)
-        node.create_subscription(JointSingleCommand, f"{topic}_single", self._on_single, 10)
-        node.create_service(RobotInfo, f"{namespace}/get_robot_info", self._answer)
+        self.positions["gripper"] = motor_rad(self.positions["left_finger"])
+        self.goals = {name: self.positions[name] for name in ARM}
+        self.group, self.single, self.asked = [], [], []
+        self.alive, self.torque, self.silent = True, True, False
+        self.obstacles, self.false = {}, {}
+        self._node, self._namespace = node, namespace
+        self.start(gripper_mode)
+
+    def start(self, gripper_mode="current_based_position"):
+        """The driver comes up with the modes of its configuration."""
+        self.modes = dict.fromkeys(ARM, "position") | {"gripper": gripper_mode}
+        self.group_mode = "position"
+        node, topic = self._node, f"{self._namespace}/commands/joint"
+        self._states = node.create_publisher(JointState, f"{self._namespace}/joint_states", 10)
+        self._subscriptions = [
+            node.create_subscription(JointGroupCommand, f"{topic}_group", self._on_group, 10),
+            node.create_subscription(JointSingleCommand, f"{topic}_single", self._on_single, 10),
+        ]
+        self._service = node.create_service(
+            RobotInfo, f"{self._namespace}/get_robot_info", self._answer
+        )
+
+    def die(self):
+        """The driver's process ends; the servos keep their goals."""
+        self._node.destroy_publisher(self._states)
+        self._states = None
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._node.destroy_service(self._service)
 
     def publish(self):
-        if self.alive:
+        self._move()
+        if self.alive and self._states is not None:
+            told = self.positions | self.false
             message = JointState(
-                name=[*self.positions, "right_finger"],
-                position=[*self.positions.values(), -self.positions["left_finger"]],
+                name=[*told, "right_finger"], position=[*told.values(), -told["left_finger"]]
             )
             message.header.stamp = self._node.get_clock().now().to_msg()
             self._states.publish(message)
 
+    def _move(self):
+        reach = SERVO_RAD_S * PERIOD_S
+        for joint in ARM:
+            step = min(max(self.goals[joint] - self.positions[joint], -reach), reach)
+            if not self.torque:
+                step = FALL_RAD_S * PERIOD_S if joint == "elbow" else 0.0
+            lowest, highest = self.obstacles.get(joint, NOWHERE)
+            self.positions[joint] = min(max(self.positions[joint] + step, lowest), highest)
+
     def _on_group(self, message):
         self.group.append(list(message.cmd))
-        self.positions.update(zip(ARM, message.cmd, strict=True))
+        self.goals.update(zip(ARM, message.cmd, strict=True))
 
     def _on_single(self, message):
         self.single.append((message.name, message.cmd))
-        self.positions["gripper"] = message.cmd
+        if self.modes["gripper"] == "current_based_position":
+            self.positions["gripper"] = message.cmd
+            self.positions["left_finger"] = finger_m(message.cmd)
 
-    def _answer(self, request, response):
+    async def _answer(self, request, response):
+        self.asked.append((request.cmd_type, request.name))
+        if self.silent:
+            await Future()  # which nobody ever completes
         arm = request.cmd_type == "group"
-        response.mode = "position" if arm else self._gripper_mode
-        response.joint_names = list(ARM) if arm else ["left_finger"]
+        response.mode = self.group_mode if arm else self.modes[request.name]
+        single = "left_finger" if request.name == "gripper" else request.name
+        response.joint_names = list(ARM) if arm else [single]
         return response
 
 
