@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-import test_embodiments as shipped
 from qwen_vla_cli.episodes import through_ros
 from qwen_vla_cli.stage import Candidate
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_sim.registry import find_tasks
+from robot_checks import check_normalisation, check_prompt, check_scripted_policy
 
 ROOT = Path(__file__).parents[1]
 SECTION = (ROOT / "README.md").read_text().partition("## Your own robot")[2].partition("\n## ")[0]
@@ -72,13 +72,9 @@ def test_when_a_robot_is_described_as_the_guide_says_expect_it_checked_and_kept_
     checked = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert checked.returncode == 0 and sentence in checked.stdout, checked.stderr
     embodiment = load_embodiment(path)
-    shipped.test_when_a_robot_is_described_expect_the_models_sentence_about_it(embodiment)
-    shipped.test_when_actions_and_states_are_normalised_and_back_expect_the_same_numbers(
-        embodiment
-    )
-    shipped.test_when_a_scripted_policy_moves_the_robot_expect_every_command_within_its_limits(
-        embodiment
-    )
+    check_prompt(embodiment)
+    check_normalisation(embodiment)
+    check_scripted_policy(embodiment)
 
 
 @pytest.mark.alone

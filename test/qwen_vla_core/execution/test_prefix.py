@@ -63,17 +63,23 @@ def seen(stamp_s, commanded_D):
 
 
 @pytest.mark.parametrize("name", CODECS)
-@given(seed=st.integers(0, 2**16), steps=st.floats(0.0, 15.0), delay=st.integers(0, 20))
+@given(
+    seed=st.integers(0, 2**16),
+    begun=st.integers(0, 15),
+    ahead=st.just(0.0) | st.floats(0.01, 0.99),
+    delay=st.integers(0, 20),
+)
 @settings(max_examples=25, deadline=None)
 def test_when_a_robot_follows_a_chunk_expect_its_targets_again_however_many_are_left(
-    name, seed, steps, delay
+    name, seed, begun, ahead, delay
 ):
+    """``begun`` steps were begun, and of the last of them the share ``ahead`` is still to come."""
     codec = CODECS[name]
     robot, chunk = codec.embodiment, moving(codec, seed)
-    now_s = STAMP_S + steps * chunk.step_s
+    now_s = STAMP_S + max(begun - ahead, 0.0) * chunk.step_s
     commanded_D = planned(chunk, [now_s])[0]
     prefix = prefix_of(chunk, seen(now_s, commanded_D), codec, delay)
-    left = int(robot.horizon - steps + 1e-6)
+    left = robot.horizon - begun
     assert prefix.actions_NC.shape == (left, len(robot.action_channels))
     assert prefix.actions_NC.dtype == np.float32 and np.abs(prefix.actions_NC).max() <= 1.0
     assert prefix.committed == min(delay, left, robot.horizon - 1)

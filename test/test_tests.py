@@ -1,0 +1,97 @@
+"""The tests themselves: each can fail, has a sentence for its name, and none sleeps."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+TEST = Path(__file__).parent
+SLEEPS = {}
+"""path below test/ -> why it sleeps: a device or process that is slow on purpose."""
+
+
+def called(node):
+    """The names of all functions that are called below a node, those of methods included."""
+    calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+    return {getattr(f, "attr", getattr(f, "id", None)) for f in calls} - {None}
+
+
+def functions(tree):
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+
+
+def checks(function):
+    """Whether a function can fail by itself: assert, raise, pytest.raises, assert_allclose..."""
+    if any(isinstance(n, ast.Assert | ast.Raise) for n in ast.walk(function)):
+        return True
+    return any(n == "raises" or n.startswith("assert_") for n in called(function))
+
+
+def trees(folder):
+    paths = sorted(folder.rglob("*.py"))
+    return {p.relative_to(folder).as_posix(): ast.parse(p.read_text("utf-8")) for p in paths}
+
+
+def without_assertion(folder):
+    """file::test of every test that neither checks something nor calls a helper that does."""
+    parsed = trees(folder)
+    everything = [f for tree in parsed.values() for f in functions(tree)]
+    helpers = {f.name for f in everything if checks(f) and not f.name.startswith("test_")}
+    while more := {f.name for f in everything if called(f) & helpers} - helpers:
+        helpers |= more
+    return [
+        f"{file}::{f.name}"
+        for file, tree in parsed.items()
+        for f in functions(tree)
+        if f.name.startswith("test_") and not checks(f) and not called(f) & helpers
+    ]
+
+
+def sleeping(folder):
+    return [file for file, tree in trees(folder).items() if "sleep" in called(tree)]
+
+
+def test_when_the_tests_are_read_expect_an_assertion_in_each():
+    assert without_assertion(TEST) == []
+
+
+def test_when_the_tests_are_read_expect_none_to_sleep_without_a_reason():
+    assert sleeping(TEST) == sorted(SLEEPS)
+
+
+def test_when_the_tests_are_read_expect_a_sentence_for_each_name():
+    names = [
+        f.name
+        for file, tree in trees(TEST).items()
+        if Path(file).name.startswith("test_")
+        for f in functions(tree)
+    ]
+    tests = [name for name in names if name.startswith("test_")]
+    odd = [n for n in tests if not n.startswith("test_when_") or "_expect_" not in n]
+    assert len(tests) > 700 and odd == []
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("print(1)", True),
+        ("helper()", True),
+        ("robot.run(1)", True),
+        ("assert 1", False),
+        ("np.testing.assert_allclose(1, 1)", False),
+        ("with pytest.raises(ValueError): helper()", False),
+        ("check()", False),
+        ("system.checked_by_another()", False),
+    ],
+)
+def test_when_a_test_cannot_fail_expect_it_found(tmp_path, body, found):
+    helpers = "def helper(): pass\ndef check(): assert 1\ndef checked_by_another(): check()\n"
+    (tmp_path / "helpers.py").write_text(helpers)
+    (tmp_path / "test_x.py").write_text(f"def test_when_a_expect_b():\n    {body}\n")
+    assert without_assertion(tmp_path) == ["test_x.py::test_when_a_expect_b"] * found
+
+
+@pytest.mark.parametrize("body", ["time.sleep(1)", "if x:\n        sleep(1)"])
+def test_when_a_test_or_helper_sleeps_expect_it_found(tmp_path, body):
+    (tmp_path / "x.py").write_text(f"def helper():\n    {body}\n")
+    assert sleeping(tmp_path) == ["x.py"]
