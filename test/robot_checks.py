@@ -45,6 +45,18 @@ def check_normalisation(embodiment):
     assert (np.abs(codec.normalize_state(state_S)) <= 1.0).all()
 
 
+def check_start(embodiment):
+    """The start pose is a state within [-1, 1], and a chunk that sets out from it is accepted."""
+    codec, start_D = EmbodimentCodec(embodiment), np.array(embodiment.start_D)
+    assert (start_D[np.array(embodiment.base_D)] == 0.0).all()
+    assert (np.abs(codec.normalize_state(codec.state(start_D))) <= 1.0).all()
+    robot = LoopedRobot(embodiment, start_D).run(0.1)
+    chunk = codec.decode(scripted(codec, start_D, 0), start_D, robot.ros_s)
+    np.testing.assert_allclose(chunk.positions_TD[0], start_D, atol=1e-6)
+    offer = robot.loop.on_chunk(chunk, robot.ros_s, robot.now_s)
+    assert offer.verdict is Verdict.ACCEPTED, offer
+
+
 def check_scripted_policy(embodiment):
     """A policy moves every group, and all commands are within limits, as an observer sees it."""
     codec = EmbodimentCodec(embodiment)

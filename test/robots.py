@@ -17,8 +17,8 @@ horizon: 16
 jump_limit: 0.9
 cameras:
   - {{name: front, topic: /front/image_raw, tag: ego, width: 32, height: 32, max_age_s: 0.5}}
-watchdogs: {{joint_states_s: 0.2, camera_skew_s: 0.2, frozen_camera_s: 2.0, teleop_s: 0.2,
-            policy_s: 2.0}}
+watchdogs: {{{measured}, camera_skew_s: 0.2, frozen_camera_s: 2.0, teleop_s: 0.2,
+            observation_s: {observation_s}, policy_s: 2.0}}
 groups:
 """
 
@@ -33,7 +33,7 @@ _ARM = """
     action: {{convention: joint_position}}
     action_normalization: {{q01: [-3.0, -1.7], q99: [3.0, 1.6], source: test}}
     state_normalization: {{q01: [-3.0, -1.7], q99: [3.0, 1.6], source: test}}
-    rest: [0.0, 0.0]
+    start: [0.0, 0.0]
     tracking_limit: 0.5
     driver: {{type: interbotix_group, namespace: follower_{side}, group: arm}}
   - name: {side}_gripper
@@ -44,7 +44,7 @@ _ARM = """
     action: {{convention: gripper}}
     action_normalization: {{q01: [0.0], q99: [1.0], source: test}}
     state_normalization: {{q01: [0.0], q99: [1.0], source: test}}
-    rest: [0.02]
+    start: [0.02]
     tracking_limit: null
     driver: {{type: interbotix_position_gripper, namespace: follower_{side}, motor: gripper,
              preset: aloha_original}}
@@ -61,17 +61,28 @@ _BASE = """
          velocity: 1.0, acceleration: 2.0, source: test}}
     action: {{convention: {convention}}}
     action_normalization: {{q01: {q01}, q99: {q99}, source: test}}
-    rest: [0.0, 0.0, 0.0]
     tracking_limit: null
     driver: {{type: twist, topic: mobile_base/cmd_vel, stamped: {stamped},
              odometry_topic: mobile_base/odom, estop_in_covariance: true}}
 """
 
 
+def _head(name: str, arms: str, action_hz: int, base: bool = False) -> str:
+    silence_s = {"joint_states_s": 0.2} if arms != "none" else {}
+    silence_s |= {"odometry_s": 0.2} if base else {}
+    return _HEAD.format(
+        name=name,
+        arms=arms,
+        mobile=str(base).lower(),
+        action_hz=action_hz,
+        measured=", ".join(f"{key}: {value}" for key, value in silence_s.items()),
+        observation_s=min(1.0, 16 / action_hz),
+    )
+
+
 def two_arms_text() -> str:
     """Two arms with identical hardware names, and grippers in position mode, like an ALOHA's."""
-    head = _HEAD.format(name="two_arms", arms="dual", mobile="false", action_hz=50)
-    return head + _ARM.format(side="left") + _ARM.format(side="right")
+    return _head("two_arms", "dual", 50) + _ARM.format(side="left") + _ARM.format(side="right")
 
 
 def base_text(stamped: bool = False) -> str:
@@ -82,7 +93,7 @@ def base_text(stamped: bool = False) -> str:
         q99=[0.2, 0.2, 0.3],
         stamped=str(stamped).lower(),
     )
-    return _HEAD.format(name="cart", arms="none", mobile="true", action_hz=5) + base
+    return _head("cart", "none", 5, base=True) + base
 
 
 def arm_on_base_text() -> str:
@@ -90,8 +101,7 @@ def arm_on_base_text() -> str:
     base = _BASE.format(
         convention="base_velocity", q01=[-0.5, -1.0], q99=[0.5, 1.0], stamped="false"
     )
-    head = _HEAD.format(name="arm_on_base", arms="single", mobile="true", action_hz=5)
-    return head + base + _ARM.format(side="left")
+    return _head("arm_on_base", "single", 5, base=True) + base + _ARM.format(side="left")
 
 
 def widowx_text(

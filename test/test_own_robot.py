@@ -12,7 +12,7 @@ from qwen_vla_cli.episodes import through_ros
 from qwen_vla_cli.stage import Candidate
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_sim.registry import find_tasks
-from robot_checks import check_normalisation, check_prompt, check_scripted_policy
+from robot_checks import check_normalisation, check_prompt, check_scripted_policy, check_start
 
 ROOT = Path(__file__).parents[1]
 SECTION = (ROOT / "README.md").read_text().partition("## Your own robot")[2].partition("\n## ")[0]
@@ -74,6 +74,7 @@ def test_when_a_robot_is_described_as_the_guide_says_expect_it_checked_and_kept_
     embodiment = load_embodiment(path)
     check_prompt(embodiment)
     check_normalisation(embodiment)
+    check_start(embodiment)
     check_scripted_policy(embodiment)
 
 

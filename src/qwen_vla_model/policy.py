@@ -101,13 +101,13 @@ class QwenVlaPolicy:
             How long one inference takes now, s.
         """
         robot = self.processor.embodiment
-        rest_D = np.concatenate([group.rest for group in robot.groups])
+        start_D = np.array(robot.start_D)
         scene = Observation(
             stamp_s=0.0,
             images={c.name: BLACK for c in robot.cameras},
             history={c.name: (BLACK,) * len(c.history_steps) for c in robot.cameras},
-            positions_D=rest_D,
-            commanded_D=rest_D,
+            positions_D=start_D,
+            commanded_D=start_D,
             instruction="pick up the red block",
         )
         longest = self.runtime.model.config.prefix_steps + 1  # one more step is guided
@@ -117,7 +117,7 @@ class QwenVlaPolicy:
             prefixes.append(Prefix(actions_NC=still_NC, committed=longest))
         for prefix in prefixes:
             if self._fixed:
-                still_C = self.processor.codec.still(rest_D)
+                still_C = self.processor.codec.still(start_D)
                 self.runtime.fix(self.look([scene]), self._held(prefix, still_C))
             self.infer(scene, prefix)
         begin_s = time.monotonic()

@@ -56,7 +56,7 @@ def test_when_an_arm_has_more_joints_than_slots_expect_refusal():
     )
     for old, new in (("[-3.0, -1.7]", [-3.0] * 8), ("[3.0, 1.6]", [3.0] * 8)):
         text = text.replace(old, str(new))
-    text = text.replace("rest: [0.0, 0.0]\n", f"rest: {[0.0] * 8}\n")
+    text = text.replace("start: [0.0, 0.0]\n", f"start: {[0.0] * 8}\n")
     with pytest.raises(CheckpointError, match="7 joints in the canonical layout, not 8"):
         canonical(text)
 

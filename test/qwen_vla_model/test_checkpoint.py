@@ -45,12 +45,12 @@ def folder(pristine, tmp_path):
 
 
 def observation(**over):
-    rest = np.concatenate([group.rest for group in WIDOWX.groups])
+    start_D = np.array(WIDOWX.start_D)
     fields = {
         "stamp_s": 0.0,
         "images": {c.name: np.full((480, 640, 3), 99, np.uint8) for c in WIDOWX.cameras},
-        "positions_D": rest,
-        "commanded_D": rest,
+        "positions_D": start_D,
+        "commanded_D": start_D,
         "instruction": "pick up the red block",
     }
     return Observation(**fields | over)
@@ -121,7 +121,7 @@ DEPTH = "tag: ego_depth\n    depth_range_m: [0.2, 2]"
 @pytest.mark.parametrize(
     ("robot_text", "key"),
     [
-        (widowx_text().replace("horizon: 16", "horizon: 8"), "horizon"),
+        (widowx_text().replace("horizon: 16", "horizon: 12"), "horizon"),
         (widowx_text().replace("tag: cam_left_wrist", "tag: cam_right_wrist"), "cameras"),
         (widowx_text().replace("tag: ego\n", "tag: ego\n    history_steps: [1]\n"), "cameras"),
         (widowx_text().replace("tag: ego\n", f"{DEPTH}\n"), "cameras"),

@@ -108,7 +108,8 @@ def test_when_a_prefix_is_committed_expect_the_chunk_to_begin_with_it(prefix_ste
 def test_when_a_robot_plans_fewer_steps_than_the_model_expect_chunks_and_prefixes_of_its_own(
     prefix_steps,
 ):
-    short = robot(two_arms_text().replace("horizon: 16", "horizon: 8"))
+    text = two_arms_text().replace("horizon: 16", "horizon: 8")
+    short = robot(text.replace("observation_s: 0.32", "observation_s: 0.16"))
     model, processor = micro_processor(short, prefix_steps=prefix_steps)
     space = action_space(short, 0.1)
     seen = observation(images={"front": picture(30)}, history={})

@@ -91,12 +91,12 @@ def widowx():
 
 def seen_by(robot, seed: int) -> Observation:
     rng = np.random.default_rng(seed)
-    rest_D = np.concatenate([group.rest for group in robot.groups])
+    start_D = np.array(robot.start_D)
     return Observation(
         stamp_s=0.0,
         images={c.name: rng.integers(0, 255, (120, 160, 3), np.uint8) for c in robot.cameras},
-        positions_D=rest_D,
-        commanded_D=rest_D,
+        positions_D=start_D,
+        commanded_D=start_D,
         instruction="pick up the red block",
     )
 

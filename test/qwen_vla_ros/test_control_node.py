@@ -48,7 +48,11 @@ class System:
         self.embodiment = robot(text)
         path = folder / "robot.yaml"
         # A thread shared with a loaded machine may stand still for longer than a driver would.
-        path.write_text(text.replace("joint_states_s: 0.2", "joint_states_s: 0.5"))
+        path.write_text(
+            text.replace("states_s: 0.2", "states_s: 0.5").replace(
+                "odometry_s: 0.2", "odometry_s: 0.5"
+            )
+        )
         parameters = ["--ros-args", "-p", f"embodiment:={path}", "-p", f"dry_run:={dry}"]
         rclpy.init(args=parameters, domain_id=domain)
         self.operator = Operator(self.embodiment)

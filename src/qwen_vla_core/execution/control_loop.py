@@ -78,7 +78,8 @@ class ControlLoop:
         self._odometry_topic = None if base is None else base.driver.odometry_topic
         self._rows = {stream.topic: list(stream.rows) for stream in joint_streams(embodiment)}
         self._watchdog = Watchdog(
-            dict.fromkeys(self._topics, watchdogs.joint_states_s)
+            dict.fromkeys(self._rows, watchdogs.joint_states_s)
+            | ({} if base is None else {self._odometry_topic: watchdogs.odometry_s})
             | {TELEOP: watchdogs.teleop_s, POLICY: watchdogs.policy_s}
         )
         self._tracking_limit_D = _tracking_limits(embodiment)

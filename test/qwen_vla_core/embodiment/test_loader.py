@@ -15,6 +15,7 @@ from robots import base_text, two_arms_text
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
 TEXT = (EMBODIMENTS / "widowx.yaml").read_text()
+WIDOWX = parse_embodiment(TEXT, "widowx.yaml")
 
 
 def changed(old: str, new: str) -> str:
@@ -57,10 +58,10 @@ def test_when_a_shipped_description_is_loaded_expect_it_to_be_valid(path):
         ("tag: ego", "tag: forehead", "tag"),
         ("topic: /blue/image_raw", "topic: 'no topic'", "topic"),
         ("max_age_s: 0.5", "max_age_s: 0", "max_age_s"),
-        ("joint_states_s: 0.2", "joint_states_s: 0", "joint_states_s"),
+        ("joint_states_s: 0.1", "joint_states_s: 0", "joint_states_s"),
         ("closed: 0.015, open: 0.037", "closed: 0.015, open: 0.015", "groups.1"),
         ("convention: ee_delta", "convention: telekinesis", "action"),
-        ("rest: [0.015]", "rest: [0.015, 0.0]", "rest"),
+        ("start: [0.037]", "start: [0.037, 0.0]", "start"),
         ("q01: [-0.05, -0.05,", "q01: [-0.05,", "q01"),
         ("{joint: elbow,", "{joint: knee,", "knee"),
         ("pwm_limit: 350.0", "pwm_limit: 3500.0", "pwm_limit"),
@@ -98,6 +99,47 @@ def test_when_motors_or_drivers_do_not_fit_expect_the_culprit_to_be_named(text, 
     assert old in text
     message = refusal(text.replace(old, new))
     assert message.startswith("robot.yaml:") and words in message
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "words"),
+    [
+        (TEXT, "start: [0.037]", "start: [0.2]", "left_finger at 0.2 m is outside its limits"),
+        (TEXT, "start: [0.037]", "", "start is missing"),
+        (TEXT, "observation_s: 2.0", "observation_s: 3.3", "at most a chunk, 3.2 s"),
+        (TEXT, "observation_s: 2.0", "observation_s: 0.2", "no longer than an action step, 0.2 s"),
+        (TEXT, "  observation_s: 2.0", "  # none", "observation_s"),
+        (TEXT, "joint_states_s: 0.1", "odometry_s: 0.1", "joint_states_s is missing"),
+        (TEXT, "watchdogs:", "watchdogs:\n  odometry_s: 0.2", "odometry_s is of something"),
+        (TEXT, "watchdogs:", "watchdogs:\n  estop_heartbeat_s: 0", "estop_heartbeat_s"),
+        (base_text(), "odometry_s: 0.2, ", "", "odometry_s is missing"),
+        (base_text(), "observation_s: 1.0", "observation_s: 1.1", "at most 1 s with a base"),
+        (base_text(), "    tracking_limit", "    start: [0, 0, 0]\n    tracking_limit", "stands"),
+    ],
+)
+def test_when_a_start_pose_or_a_watchdog_does_not_fit_expect_the_reason(text, old, new, words):
+    assert old in text
+    message = refusal(text.replace(old, new))
+    assert message.startswith("robot.yaml:") and words in message
+
+
+@given(st.sampled_from(WIDOWX.joints), st.floats(-4.0, 4.0))
+@settings(deadline=None)
+def test_when_any_start_pose_is_written_expect_it_taken_within_the_limits_alone(joint, position):
+    start = list(WIDOWX.start_D)
+    start[WIDOWX.joint_names.index(joint.name)] = position
+    text = changed(f"start: {list(WIDOWX.start_D[:-1])}", f"start: {start[:-1]}")
+    text = text.replace("start: [0.037]", f"start: {start[-1:]}")
+    if joint.lower <= position <= joint.upper:
+        assert parse_embodiment(text, "robot.yaml").start_D == tuple(start)
+    else:
+        assert f"{joint.name} at" in refusal(text)
+
+
+def test_when_an_estop_sends_a_heartbeat_expect_its_period():
+    assert WIDOWX.watchdogs.estop_heartbeat_s is None
+    text = changed("watchdogs:", "watchdogs:\n  estop_heartbeat_s: 0.5")
+    assert parse_embodiment(text, "robot.yaml").watchdogs.estop_heartbeat_s == 0.5
 
 
 def test_when_a_robot_has_two_bases_expect_refusal():

@@ -34,7 +34,7 @@ def moving(codec, seed, size=0.3):
         [np.interp(np.linspace(0, 2, robot.horizon), range(3), channel) for channel in knots.T],
         axis=1,
     )
-    start_D = READY_D if codec is WIDOWX else np.concatenate([g.rest for g in robot.groups])
+    start_D = READY_D if codec is WIDOWX else np.array(robot.start_D)
     return codec.decode(actions_HC, start_D, STAMP_S)
 
 

@@ -24,7 +24,7 @@ def seen(request):
     """A world with one box in it, and the name of the box."""
     robot = load_embodiment(embodiments_directory() / f"{request.param}.yaml")
     world, (body, place) = make_world(robot), ROBOTS[request.param]
-    positions_D = np.concatenate([group.rest for group in robot.groups])
+    positions_D = np.array(robot.start_D)
     world.reset(positions_D, {body: place}, base_pose=(0.1, -0.2, 0.15))
     yield world, body
     world.close()

@@ -19,15 +19,15 @@ ARM_BASES_M = {
 
 def world_of(name):
     robot = load_embodiment(embodiments_directory() / f"{name}.yaml")
-    world, rest_D = make_world(robot), np.concatenate([group.rest for group in robot.groups])
-    world.reset(rest_D, {}, base_pose=BASE_POSE)
-    return world, rest_D
+    world, start_D = make_world(robot), np.array(robot.start_D)
+    world.reset(start_D, {}, base_pose=BASE_POSE)
+    return world, start_D
 
 
 @pytest.mark.parametrize("name", ["widowx", "aloha"])
 def test_when_joints_move_expect_each_tool_where_its_kinematics_have_it(name):
-    world, rest_D = world_of(name)
-    positions_TD = rest_D + np.linspace(0.0, 0.3, 5)[:, None] * np.cos(np.arange(len(rest_D)))
+    world, start_D = world_of(name)
+    positions_TD = start_D + np.linspace(0.0, 0.3, 5)[:, None] * np.cos(np.arange(len(start_D)))
     before = world.data.qpos.copy()
     paths = tool_paths(world, positions_TD)
     arms = [g for g in world.embodiment.groups if getattr(g.action, "kinematics", None)]
@@ -44,9 +44,9 @@ def test_when_joints_move_expect_each_tool_where_its_kinematics_have_it(name):
 
 @pytest.mark.parametrize("name", ["mobile_base", "widowx_mobile"])
 def test_when_a_base_drives_expect_its_path_from_where_it_stands_and_its_arm_with_it(name):
-    world, rest_D = world_of(name)
+    world, start_D = world_of(name)
     x, y, yaw = BASE_POSE
-    positions_TD = np.tile(rest_D, (3, 1))
+    positions_TD = np.tile(start_D, (3, 1))
     row = world.embodiment.group_slice(world.embodiment.base.name).start
     positions_TD[1, row] = 1.0  # a metre ahead
     positions_TD[2, row + 2] = np.pi / 2  # a quarter turn to the left

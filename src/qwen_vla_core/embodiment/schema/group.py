@@ -32,8 +32,10 @@ class Group(Strict):
     action_normalization: Quantiles
     state_normalization: Quantiles | None = None
     """None for a base, whose position is counted from each observation and so is no state."""
-    rest: tuple[FiniteFloat, ...]
-    """A safe pose to leave the robot in, joint units."""
+    start: tuple[FiniteFloat, ...] | None = None
+    """Where a motion to the start pose takes the joints before a policy is engaged: where the
+    episodes begin that policies of this robot learn from, joint units, within the limits. Not the
+    sleep pose, in which an arm is switched off. None for a base, which does not move for it."""
     side: Literal["left", "right"] = "left"
     """Which arm it belongs to, for the canonical channel layout; of no account for a base."""
     tracking_limit: Positive | None
@@ -121,8 +123,6 @@ class Group(Strict):
                 raise ValueError(
                     f"{what} has {count} channels; this group has {', '.join(channels) or 'none'}"
                 )
-        if len(self.rest) != len(names):
-            raise ValueError(f"rest has {len(self.rest)} values for {len(names)} joints")
         if isinstance(self.action, EeDelta | JointPosition) and self.action.kinematics is not None:
             chain = [link.joint for link in self.action.kinematics.links]
             if chain != names:
@@ -137,6 +137,10 @@ class Group(Strict):
                 raise ValueError(f"a base has the joints {', '.join(BASE_JOINTS)}, not {names}")
             if self.tracking_limit is not None:
                 raise ValueError("a base has no commanded position; its tracking_limit is null")
+            if self.start is not None:
+                raise ValueError("a base starts where it stands; remove start")
+        else:
+            self._check_start()
         grippers = InterbotixPwmGripper | InterbotixPositionGripper
         if self.is_base != isinstance(self.driver, TwistBase) or (
             isinstance(self.driver, grippers) and not isinstance(self.action, Gripper)
@@ -151,3 +155,15 @@ class Group(Strict):
                     f"of its driver, {low}..{high}; narrow lower and upper"
                 )
         return self
+
+    def _check_start(self) -> None:
+        if self.start is None:
+            raise ValueError("start is missing: the pose from which policies set out")
+        if len(self.start) != len(self.joints):
+            raise ValueError(f"start has {len(self.start)} values for {len(self.joints)} joints")
+        for joint, position in zip(self.joints, self.start, strict=True):
+            if not joint.lower <= position <= joint.upper:
+                raise ValueError(
+                    f"start: {joint.name} at {position:g} {joint.unit} is outside its limits, "
+                    f"{joint.lower:g}..{joint.upper:g}"
+                )

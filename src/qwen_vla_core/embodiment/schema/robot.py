@@ -11,6 +11,8 @@ from .group import Group
 from .joint import Joint
 from .values import Name, Positive, Strict
 
+LONGEST_BASE_OBSERVATION_S = 1.0
+"""A base drives on for that long at most after what it saw; at 0.5 m/s that is half a metre."""
 LOWEST_BASE_HZ = 5.0
 """A SLATE stops when it hears nothing for 300 ms (interbotix slate_base), diff_drive_controller
 after 500 ms."""
@@ -34,16 +36,25 @@ class PromptWords(Strict):
 class Watchdogs(Strict):
     """How long each part may be silent, s. Zero does not exist: silence is always a fault."""
 
-    joint_states_s: Positive
+    joint_states_s: Positive | None = None
+    """Of every joint state topic; None for a robot that is a base alone."""
+    odometry_s: Positive | None = None
+    """Of the base's odometry; None for a robot without a base."""
     camera_skew_s: Positive
     """Largest time between the views of one observation."""
     frozen_camera_s: Positive | None
     """New stamps with identical pixels for this long count as a frozen camera; null in simulation,
     where a still scene really is identical."""
     teleop_s: Positive
+    observation_s: Positive
+    """Longest age of the observation whose chunk is being followed, from its stamp on; older, the
+    robot holds. At most a chunk, and at most ``LONGEST_BASE_OBSERVATION_S`` with a base."""
     policy_s: Positive
     """How old the last chunk may be when a person engages, and how long autonomy waits, holding,
     for a chunk that continues; then a person must engage again."""
+    estop_heartbeat_s: Positive | None = None
+    """Each publisher of ``estop`` repeats itself at least that often; one that falls silent for
+    longer counts as pressed. None: it speaks only when it is pressed or released."""
 
 
 class Embodiment(Strict):
@@ -107,6 +118,30 @@ class Embodiment(Strict):
         return self
 
     @model_validator(mode="after")
+    def _watchdogs_fit(self) -> "Embodiment":
+        for key, measured in (
+            ("joint_states_s", not all(self.base_D)),
+            ("odometry_s", self.base is not None),
+        ):
+            if (getattr(self.watchdogs, key) is not None) != measured:
+                what = "missing" if measured else "of something that this robot has not; remove it"
+                raise ValueError(f"watchdogs: {key} is {what}")
+        chunk_s = self.horizon * self.action_step_s
+        longest_s = chunk_s if self.base is None else min(chunk_s, LONGEST_BASE_OBSERVATION_S)
+        observation_s = self.watchdogs.observation_s
+        if observation_s > longest_s + 1e-9:
+            raise ValueError(
+                f"watchdogs: observation_s {observation_s:g} is above {longest_s:g}: at most a "
+                f"chunk, {chunk_s:g} s, and at most {LONGEST_BASE_OBSERVATION_S:g} s with a base"
+            )
+        if observation_s <= self.action_step_s:
+            raise ValueError(
+                f"watchdogs: observation_s {observation_s:g} is no longer than an action step, "
+                f"{self.action_step_s:g} s; no chunk would be followed to the next one"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _each_motor_once(self) -> "Embodiment":
         carried: dict[tuple[str, str], str] = {}
         for group in self.groups:
@@ -158,6 +193,15 @@ class Embodiment(Strict):
         return tuple(joint.name for joint in self.joints)
 
     @property
+    def start_D(self) -> tuple[float, ...]:
+        """The start pose of all joints, joint units; 0 for those of a base, which stays."""
+        return tuple(
+            position
+            for group in self.groups
+            for position in group.start or (0.0,) * len(group.joints)
+        )
+
+    @property
     def action_channels(self) -> tuple[str, ...]:
         return tuple(channel for group in self.groups for channel in group.action_channels)
 
@@ -171,8 +215,13 @@ class Embodiment(Strict):
 
     @property
     def replan_steps(self) -> int:
-        """Action steps from one observation to the next: a quarter of a chunk."""
-        return max(1, self.horizon // 4)
+        """Action steps from one observation to the next: a quarter of a chunk, or fewer.
+
+        At most half the time that an observation may be acted on, so that the next chunk is there
+        before that ends.
+        """
+        within = int(self.watchdogs.observation_s / 2.0 * self.action_hz + 1e-9)
+        return max(1, min(self.horizon // 4, within))
 
     def group_slice(self, name: str) -> slice:
         """Where the joints of group ``name`` stand among ``joint_names``."""
