@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qwen_vla_cli.episodes import through_ros
-from qwen_vla_cli.stage import Candidate
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_eval.episodes import through_ros
+from qwen_vla_eval.runner import EvaluationCase
 from qwen_vla_sim.registry import find_tasks
 from robot_checks import check_normalisation, check_prompt, check_scripted_policy, check_start
 
@@ -83,9 +83,9 @@ def test_when_a_robot_is_described_as_the_guide_says_expect_it_checked_and_kept_
 def test_when_the_new_base_is_driven_through_every_node_expect_it_to_arrive(base):
     embodiment = load_embodiment(base)
     task = find_tasks(embodiment, None)[0]
-    candidate = Candidate(embodiment=base, task=task.name, checkpoint=None, told=base)
+    case = EvaluationCase(embodiment=base, task=task.name, checkpoint=None, prompt_embodiment=base)
     scenes = [task.sample(seed) for seed in range(3)]
-    assert any(episode["success"] for episode in through_ros(candidate, scenes))
+    assert any(episode["success"] for episode in through_ros(case, scenes))
 
 
 def test_when_the_guide_names_an_option_or_argument_expect_the_programs_to_have_it():

@@ -13,31 +13,12 @@ in scenes of the robot's usual task: then it is shown what was done, and nobody 
 """
 
 import argparse
-import dataclasses
-import json
 import os
-import platform
-import sys
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
-from qwen_vla_core.errors import EmbodimentError, QwenVlaError
 from qwen_vla_core.instruction import check_instruction
-from qwen_vla_ros.bringup import describe_bringup
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 from .arguments import not_negative, positive
-from .demo_episodes import DemoEpisode, asking_for, each_task, usual_scenes
-from .simulated_robot import SimulatedRobot, isolated_environment
-
-EPISODE_TIMEOUT_S = 25.0
-"""A successful episode takes about 8 s of real time; later nothing changes any more."""
-SUCCESS_HELD_S = 1.0
-"""How long success must last, so that a block flicked up does not count."""
-FRAME_PERIOD_S = 0.1
-PROGRESS_PERIOD_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,10 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo for each embodiment and print where the results are."""
+    from qwen_vla_eval.demo import choose_episodes, find_robots, run_embodiment
+    from qwen_vla_eval.simulated_robot import isolated_environment
+
     if arguments.instruction is not None:
         check_instruction(arguments.instruction)
-    robots = _robots(arguments.embodiment, arguments.checkpoint)
-    episodes = _episodes(arguments, robots)
+    robots = find_robots(arguments.embodiment, arguments.checkpoint)
+    episodes = choose_episodes(robots, arguments.instruction, arguments.seed, arguments.episodes)
     environment = isolated_environment()
     os.environ.update(environment)
     print(f"watch it with: ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']} ros2 topic list")
@@ -69,137 +53,3 @@ def run(arguments: argparse.Namespace) -> int:
     judged = [outcome["success"] for outcome in outcomes if outcome["success"] is not None]
     print(f"{sum(judged)} of {len(judged)} judged episodes succeeded; see {arguments.out}")
     return 0 if 2 * sum(judged) >= len(judged) else 1
-
-
-def _robots(name: str, checkpoint: Path | None) -> list[tuple[Path, Embodiment, Path]]:
-    """The robots to run, each with its YAML file and weights.
-
-    Raises:
-        QwenVlaError: there is no such robot, or it has no simulated world, or no weights that know
-            it. Of all robots, those are left out, and it is said which and why.
-    """
-    from qwen_vla_model.checkpoint import load_action_space
-
-    folder = embodiments_directory()
-    paths = sorted(folder.glob("*.yaml")) if name == "all" else [find_embodiment(name, folder)]
-    robots = []
-    for path in paths:
-        embodiment = load_embodiment(path)
-        try:
-            if embodiment.simulated_world is None:
-                raise EmbodimentError(f"{embodiment.name} has no simulated_world")
-            weights = checkpoint or SHIPPED_CHECKPOINT
-            load_action_space(weights, embodiment)
-            robots.append((path, embodiment, weights))
-        except QwenVlaError as error:
-            if name != "all":
-                raise
-            print(f"left out: {error}")
-    if not robots:
-        raise EmbodimentError(f"none of the robots in {folder} can be demonstrated")
-    return robots
-
-
-def _episodes(
-    arguments: argparse.Namespace, known: Sequence[tuple[Path, Embodiment, Path]]
-) -> dict[str, list[DemoEpisode]]:
-    """What each robot does; nothing, where only others have words for the instruction."""
-    sentence, count = arguments.instruction, (arguments.seed, arguments.episodes)
-    if sentence is None:
-        from qwen_vla_model.checkpoint import load_instructions
-
-        return {
-            robot.name: each_task(robot, *count, told=load_instructions(weights, robot))
-            for _, robot, weights in known
-        }
-    robots = [robot for _, robot, _ in known]
-    found = {robot.name: asking_for(robot, sentence, *count) for robot in robots}
-    if any(found.values()):
-        return found
-    print(f"no scene asks for '{sentence}' in words of a task: nobody will judge it")
-    return {robot.name: usual_scenes(robot, sentence, *count) for robot in robots}
-
-
-def run_embodiment(
-    path: Path,
-    embodiment: Embodiment,
-    checkpoint: Path,
-    episodes: Sequence[DemoEpisode],
-    out: Path,
-) -> list[dict]:
-    """All episodes of one robot; the results land in ``out``."""
-    from .command_picture import CommandPicture
-    from .video import EpisodeVideo
-
-    out.mkdir(parents=True, exist_ok=True)
-    print(f"{embodiment.name}, {checkpoint}")
-    nodes = describe_bringup(embodiment=str(path), checkpoint=str(checkpoint), use_sim=True)
-    picture = CommandPicture(embodiment)
-    outcomes = []
-    with (
-        SimulatedRobot(embodiment, nodes, out / "log", _Progress()) as robot,
-        EpisodeVideo(out / "demo.mp4", 1.0 / FRAME_PERIOD_S) as video,
-    ):
-        for episode in episodes:
-            robot.place(episode.seed, episode.task)
-            outcome = robot.carry_out(
-                episode.instruction,
-                time_limit_s=EPISODE_TIMEOUT_S,
-                held_s=SUCCESS_HELD_S,
-                watch=_film(robot.operator, video, episode.instruction),
-            )
-            outcome["success"] = outcome["success"] if episode.judged else None
-            outcomes.append({**dataclasses.asdict(episode), **outcome})
-            picture.add(robot.operator.commands, robot.operator.velocities, episode.instruction)
-            video.end_episode()
-            print(_line(episode, outcome))
-        video.save_strip(out / "demo.png")
-        diagnostics = robot.operator.diagnostics
-    picture.save(out / "commands.png")
-    summary = {
-        "embodiment": embodiment.name,
-        "checkpoint": str(checkpoint),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "episodes": outcomes,
-        "diagnostics": {name: values for name, (_, values) in diagnostics.items()},
-    }
-    (out / "summary.json").write_text(json.dumps(summary, indent=1))
-    return outcomes
-
-
-def _line(episode: DemoEpisode, outcome: dict) -> str:
-    """An episode for a person."""
-    ending = {True: "success", False: "failure", None: "not judged"}[outcome["success"]]
-    return (
-        f"  {episode.task}, seed {episode.seed}: {episode.instruction}: {ending} after "
-        f"{outcome['duration_s']:.1f} s (done: {outcome['done'] or 'nothing'})"
-    )
-
-
-def _film(operator, video, instruction: str) -> Callable[[float], None]:
-    """What adds a frame now and then while an episode goes on."""
-    next_frame_s = 0.0
-
-    def film(elapsed_s: float) -> None:
-        nonlocal next_frame_s
-        if elapsed_s >= next_frame_s:
-            next_frame_s = elapsed_s + FRAME_PERIOD_S
-            mode = operator.mode.partition(":")[0]
-            video.add(operator.images, (instruction, f"{mode}  {elapsed_s:4.1f} s"))
-
-    return film
-
-
-class _Progress:
-    """One line that is written over and over; where nobody watches, a line now and then."""
-
-    def __init__(self) -> None:
-        self._told_s = -PROGRESS_PERIOD_S
-
-    def __call__(self, text: str) -> None:
-        """Say ``text``; "" ends it."""
-        if sys.stderr.isatty():
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-        elif text and time.monotonic() - self._told_s > PROGRESS_PERIOD_S:
-            self._told_s = time.monotonic()
-            print(text, file=sys.stderr, flush=True)

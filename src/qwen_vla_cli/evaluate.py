@@ -15,22 +15,13 @@ where it was interrupted.
 """
 
 import argparse
-import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
-from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
-from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.embodiment import find_embodiment
 from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
 
 from .arguments import not_negative, positive
-from .episodes import directly, through_ros
-from .rates import steps_text, summarize
-from .stage import Candidate
-
-AUTONOMY = "AUTONOMY"
-"""Mode of a robot that nothing stopped."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,98 +76,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the episodes and print success, chance and mistakes; or make a report."""
     if arguments.report is not None:
-        from .report import make_report
+        from qwen_vla_eval.report import make_report
 
         shipped = share_directory() / "config" / "report.yaml"
         make_report(Path(arguments.report or shipped), arguments.out, arguments.workers)
         print(f"see {arguments.out / 'report.md'}")
         return 0
-    from qwen_vla_sim.registry import find_tasks
-    from qwen_vla_sim.tasks.shifts import Shift
+    from qwen_vla_eval.evaluation import evaluate
+    from qwen_vla_eval.tables import write_json
 
-    path = find_embodiment(arguments.embodiment, embodiments_directory())
-    embodiment = load_embodiment(path)
-    task = find_tasks(embodiment, arguments.task)[0]
-    if arguments.shift not in (shifts := [shift.value for shift in Shift]):
-        raise QwenVlaError(f"--shift {arguments.shift}: choose one of {', '.join(shifts)}")
-    checkpoint = None
-    if not arguments.expert:
-        checkpoint = _checkpoint(arguments.checkpoint, embodiment, arguments.weights)
-    candidate = Candidate(
-        embodiment=path,
-        task=task.name,
-        checkpoint=checkpoint,
-        told=path,
+    summary = evaluate(
+        find_embodiment(arguments.embodiment, embodiments_directory()),
+        None if arguments.expert else arguments.checkpoint or SHIPPED_CHECKPOINT,
+        range(arguments.seed, arguments.seed + arguments.episodes),
+        task=arguments.task,
+        shift=arguments.shift,
         weights=arguments.weights,
+        replan_steps=arguments.replan_steps,
+        workers=arguments.workers,
+        ros=arguments.ros,
     )
-    seeds = range(arguments.seed, arguments.seed + arguments.episodes)
-    scenes = [task.sample(seed, Shift(arguments.shift)) for seed in seeds]
-
-    summary = {
-        "embodiment": embodiment.name,
-        "policy": f"{checkpoint} as {arguments.weights}" if checkpoint else "scripted expert",
-        "task": task.name,
-        "shift": arguments.shift,
-    }
-    print(", ".join(summary.values()))
-    summary |= _measured(
-        "directly",
-        directly(
-            candidate, scenes, workers=arguments.workers, replan_steps=arguments.replan_steps
-        ),
-        len(scenes),
-    )
-    if arguments.ros:
-        summary["through_ros"] = _measured(
-            "through ROS", through_ros(candidate, scenes), len(scenes)
-        )
     if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(summary, indent=1))
+        write_json(arguments.json, summary)
     return 0
-
-
-def _checkpoint(folder: Path | None, embodiment: Embodiment, weights: str) -> Path:
-    """The weights to use; what does not fit is refused here in words, not in every worker."""
-    from qwen_vla_model.policy import QwenVlaPolicy
-
-    folder = folder or SHIPPED_CHECKPOINT
-    QwenVlaPolicy.load(folder, embodiment, weights=weights)
-    return folder
-
-
-def _measured(way: str, episodes: Iterable[dict], n: int) -> dict:
-    """Run the episodes, show how they go, and print and return what came of them."""
-    from tqdm import tqdm
-
-    results = []
-    with tqdm(total=n, unit="episode", desc=way) as progress:
-        for episode in episodes:
-            results.append(episode)
-            successes = sum(episode["success"] for episode in results)
-            progress.set_postfix_str(f"success {successes}/{len(results)}")
-            progress.update()
-    summary = summarize(results)
-    print(report(way, summary))
-    for episode in results:
-        if not (mode := episode.get("mode", AUTONOMY)).startswith(AUTONOMY):
-            print(f"  seed {episode['seed']} was stopped, {mode}")
-    return {**summary, "episodes": results}
-
-
-def report(way: str, summary: dict) -> str:
-    """The summary in lines for a person."""
-    low, high = summary["success_interval_95"]
-    by_instruction = "\n".join(
-        f"  {successes}/{n} {instruction}"
-        for instruction, (successes, n) in summary["by_instruction"].items()
-    )
-    return (
-        f"{way}\n"
-        f"success        {summary['success_rate']:.0%} of {summary['n']} episodes "
-        f"(95 % interval {low:.0%} to {high:.0%}); chance {summary['chance']:.0%}\n"
-        f"mistakes       did something else {summary['did_another']:.0%}, "
-        f"nothing {summary['did_nothing']:.0%}\n"
-        f"median length  {steps_text(summary)} action steps when successful\n"
-        f"{by_instruction}"
-    )

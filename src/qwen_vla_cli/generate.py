@@ -13,17 +13,12 @@ folder with episodes of another robot, task or checkpoint is refused.
 
 import argparse
 import os
-from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from qwen_vla_core.embodiment import find_embodiment, load_embodiment
+from qwen_vla_core.embodiment import find_embodiment
 from qwen_vla_ros.resources import embodiments_directory
 
 from .arguments import positive
-
-if TYPE_CHECKING:
-    from qwen_vla_model.policy import QwenVlaPolicy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,11 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     embodiment = find_embodiment(arguments.embodiment, embodiments_directory())
     driver, driver_name = None, "expert"
     if arguments.checkpoint is not None:
-        from qwen_vla_model.checkpoint import checkpoint_digest, load_action_space
+        from qwen_vla_eval.policy_driver import policy_driver
 
-        load_action_space(arguments.checkpoint, load_embodiment(embodiment))  # or says why not
-        driver = partial(_drive, arguments.checkpoint, embodiment)
-        driver_name = f"checkpoint {checkpoint_digest(arguments.checkpoint)}"
+        driver, driver_name = policy_driver(arguments.checkpoint, embodiment)
     generate(
         embodiment,
         arguments.out,
@@ -65,16 +58,3 @@ def run(arguments: argparse.Namespace) -> int:
         driver_name,
     )
     return 0
-
-
-def _drive(checkpoint: Path, embodiment: Path, seed: int) -> "QwenVlaPolicy":
-    policy = _load(checkpoint, embodiment)
-    policy.runtime.reseed(seed)
-    return policy
-
-
-@cache
-def _load(checkpoint: Path, embodiment: Path) -> "QwenVlaPolicy":
-    from qwen_vla_model.policy import QwenVlaPolicy
-
-    return QwenVlaPolicy.load(checkpoint, load_embodiment(embodiment))

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import rclpy
@@ -11,6 +12,7 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -176,3 +178,17 @@ class Operator(Node):
             self.images[camera.name] = rgb_from_image(message, camera.topic)
 
         return receive
+
+
+@contextmanager
+def connected_operator(embodiment: Embodiment) -> Iterator[Operator]:
+    """An operator in a ROS context of its own, both gone afterwards; Ctrl-C stays the caller's."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        operator = Operator(embodiment)
+        try:
+            yield operator
+        finally:
+            operator.destroy_node()
+    finally:
+        rclpy.try_shutdown()

@@ -12,10 +12,10 @@ import pytest
 from std_msgs.msg import Bool
 
 from command_observer import CommandObserver
-from qwen_vla_cli.processes import NodeProcesses
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_ros.bringup import describe_bringup
 from qwen_vla_ros.operator import Operator
+from qwen_vla_ros.processes import NodeProcesses
 from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 PATH = embodiments_directory() / "widowx.yaml"

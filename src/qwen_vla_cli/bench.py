@@ -1,0 +1,25 @@
+"""Measure this machine: every figure in the README comes from one of these.
+
+Example:
+  qwen-vla bench model --help
+"""
+
+import argparse
+
+from . import bench_chunks, bench_gpu, bench_model, bench_sim
+from .arguments import add_command
+
+BENCHES = {"chunks": bench_chunks, "model": bench_model, "gpu": bench_gpu, "sim": bench_sim}
+"""Name of a bench -> its module, which has ``add_arguments`` and ``run`` like a command."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One sub-command for each bench."""
+    subparsers = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
+    for name, module in BENCHES.items():
+        add_command(subparsers, name, module)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the bench that was named."""
+    return BENCHES[arguments.bench].run(arguments)

@@ -1,0 +1,60 @@
+"""Measure the jump at a chunk boundary: real-time chunking beside what else is done.
+
+Example:
+  qwen-vla bench chunks --episodes 50 --json chunks.json
+
+The shipped policy drives the simulated robot. Every few action steps it observes, and from each
+observation all methods answer, given the same chunk in use. The boundary is the moment at which
+the answer is there, `delay` action steps after its observation: until then the robot follows the
+old plan, from then on the new one. The jump of position is how far apart the two plans are at
+that moment. The jump of velocity is the change from the last step on the old plan to the step
+from there onto the new one; it contains what a jump of position makes the robot catch up. Both
+are those of the joint (rad) that jumps farthest. Plans are compared as they leave the policy;
+control_node fades and limits on top of that.
+
+  no switch   the old plan simply goes on: what the motion itself changes
+  naive       a fresh chunk that knows nothing of the old one
+  ensemble    the mean of all chunks that cover the moment (ACT's temporal ensembling)
+  guidance    inference-time real-time chunking, for checkpoints trained without prefixes
+  prefix      training-time real-time chunking, as the shipped checkpoint does it
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from qwen_vla_core.embodiment import find_embodiment
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
+
+from .arguments import not_negative, positive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `qwen-vla bench chunks`."""
+    parser.add_argument("--embodiment", default="widowx", help="name or YAML file (widowx)")
+    parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
+    parser.add_argument(
+        "--episodes", type=positive, default=50, help="episodes, of about 4 boundaries each (50)"
+    )
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the first scene (0)")
+    parser.add_argument(
+        "--workers", type=positive, default=os.cpu_count(), help="processes (all cores)"
+    )
+    parser.add_argument("--json", type=Path, help="write everything here too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print, and write where asked."""
+    from qwen_vla_eval.bench.chunks import measure_chunks, table
+    from qwen_vla_eval.tables import show, write_json
+
+    result = measure_chunks(
+        find_embodiment(arguments.embodiment, embodiments_directory()),
+        arguments.checkpoint or SHIPPED_CHECKPOINT,
+        range(arguments.seed, arguments.seed + arguments.episodes),
+        arguments.workers,
+    )
+    if arguments.json is not None:
+        write_json(arguments.json, result)
+    show([table(result)])
+    return 0

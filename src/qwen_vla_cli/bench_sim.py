@@ -1,0 +1,53 @@
+"""Measure the simulator: physics, pictures and the recording of training episodes.
+
+Example:
+  qwen-vla bench sim
+  qwen-vla bench sim --embodiment widowx --seconds 20 --json sim.json
+
+`physics` advances a scene of the robot's usual task while nothing is commanded; `pictures` is one
+camera, of the size that is published; `episodes` records the expert with all that belongs to it,
+control loop, pictures, boxes, counterfactual plans and compression, in `--workers` processes.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from qwen_vla_core.embodiment import find_embodiment, load_embodiment
+from qwen_vla_ros.resources import embodiments_directory
+
+from .arguments import positive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `qwen-vla bench sim`."""
+    parser.add_argument(
+        "--embodiment", default="all", help="name in embodiments/, YAML file, or all (all)"
+    )
+    parser.add_argument(
+        "--seconds", type=positive, default=10, help="duration of each measurement (10)"
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=os.cpu_count(), help="processes (all cores)"
+    )
+    parser.add_argument("--json", type=Path, help="write everything here too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print, and write where asked."""
+    from qwen_vla_eval.bench.sim import measure_sim, tables
+    from qwen_vla_eval.tables import show, write_json
+
+    folder = embodiments_directory()
+    everything = arguments.embodiment == "all"
+    paths = sorted(folder.glob("*.yaml")) if everything else [arguments.embodiment]
+    robots = []
+    for path in paths:
+        path = find_embodiment(str(path), folder)
+        if everything and load_embodiment(path).simulated_world is None:
+            continue
+        robots.append(measure_sim(path, arguments.seconds, arguments.workers))
+        show(tables(robots[-1]))
+    if arguments.json is not None:
+        write_json(arguments.json, {"cores": os.cpu_count(), "robots": robots})
+    return 0

@@ -1,0 +1,1 @@
+"""Evaluation, reports, benchmarks and films: whatever measures or shows a policy."""

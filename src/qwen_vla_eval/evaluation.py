@@ -1,0 +1,112 @@
+"""One policy, one task: success, chance and mistakes, and how it goes while it runs."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.errors import QwenVlaError
+
+from .episodes import directly, through_ros
+from .rates import steps_text, summarize
+from .runner import EvaluationCase
+
+AUTONOMY = "AUTONOMY"
+"""Mode of a robot that nothing stopped."""
+
+
+def evaluate(
+    path: Path,
+    checkpoint: Path | None,
+    seeds: Sequence[int],
+    *,
+    task: str | None,
+    shift: str,
+    weights: str,
+    replan_steps: int | None,
+    workers: int,
+    ros: bool,
+) -> dict:
+    """Run the episodes, print what came of them, and return it, in JSON's types.
+
+    Args:
+        path: the robot's YAML.
+        checkpoint: None for the scripted expert.
+        seeds: of the scenes.
+        task: its name; None for the robot's usual one.
+        shift: of the scenes, see ``tasks.shifts.Shift``.
+        weights: what to hold the policy's weights as.
+        replan_steps: action steps used per chunk; None for the robot's.
+        workers: processes.
+        ros: carry them out through the real nodes as well.
+    Raises:
+        QwenVlaError: no such task or shift, or a checkpoint that does not fit the robot.
+    """
+    from qwen_vla_sim.registry import find_tasks
+    from qwen_vla_sim.tasks.shifts import Shift
+
+    robot = load_embodiment(path)
+    chosen = find_tasks(robot, task)[0]
+    if shift not in (shifts := [shift.value for shift in Shift]):
+        raise QwenVlaError(f"--shift {shift}: choose one of {', '.join(shifts)}")
+    if checkpoint is not None:
+        from qwen_vla_model.policy import QwenVlaPolicy
+
+        # What does not fit is refused here in words, not in every worker.
+        QwenVlaPolicy.load(checkpoint, robot, weights=weights)
+    case = EvaluationCase(
+        embodiment=path,
+        task=chosen.name,
+        checkpoint=checkpoint,
+        prompt_embodiment=path,
+        weights=weights,
+    )
+    scenes = [chosen.sample(seed, Shift(shift)) for seed in seeds]
+    summary = {
+        "embodiment": robot.name,
+        "policy": f"{checkpoint} as {weights}" if checkpoint else "scripted expert",
+        "task": chosen.name,
+        "shift": shift,
+    }
+    print(", ".join(summary.values()))
+    episodes = directly(case, scenes, workers=workers, replan_steps=replan_steps)
+    summary |= _measured("directly", episodes, len(scenes))
+    if ros:
+        summary["through_ros"] = _measured("through ROS", through_ros(case, scenes), len(scenes))
+    return summary
+
+
+def _measured(way: str, episodes: Iterable[dict], n: int) -> dict:
+    """Run the episodes, show how they go, and print and return what came of them."""
+    from tqdm import tqdm
+
+    results = []
+    with tqdm(total=n, unit="episode", desc=way) as progress:
+        for episode in episodes:
+            results.append(episode)
+            successes = sum(episode["success"] for episode in results)
+            progress.set_postfix_str(f"success {successes}/{len(results)}")
+            progress.update()
+    summary = summarize(results)
+    print(report(way, summary))
+    for episode in results:
+        if not (mode := episode.get("mode", AUTONOMY)).startswith(AUTONOMY):
+            print(f"  seed {episode['seed']} was stopped, {mode}")
+    return {**summary, "episodes": results}
+
+
+def report(way: str, summary: dict) -> str:
+    """The summary in lines for a person."""
+    low, high = summary["success_interval_95"]
+    by_instruction = "\n".join(
+        f"  {successes}/{n} {instruction}"
+        for instruction, (successes, n) in summary["by_instruction"].items()
+    )
+    return (
+        f"{way}\n"
+        f"success        {summary['success_rate']:.0%} of {summary['n']} episodes "
+        f"(95 % interval {low:.0%} to {high:.0%}); chance {summary['chance']:.0%}\n"
+        f"mistakes       did something else {summary['did_another']:.0%}, "
+        f"nothing {summary['did_nothing']:.0%}\n"
+        f"median length  {steps_text(summary)} action steps when successful\n"
+        f"{by_instruction}"
+    )
