@@ -16,7 +16,16 @@ from .channel_layout import channel_slots
 from .config import STATE_BINS, QwenVlaConfig
 from .model import Inputs
 from .pictures import patchify
-from .tokenizer import IMAGE, PAD, VISION_END, VISION_START, check_tokens, tag_tokens
+from .tokenizer import (
+    IMAGE,
+    PAD,
+    VISION_END,
+    VISION_START,
+    check_tokens,
+    control_tokens,
+    cut_control_tokens,
+    tag_tokens,
+)
 
 TILE = 16
 """Rows that a tensor core multiplies at once."""
@@ -42,6 +51,7 @@ class Processor:
         self.told: Embodiment | None = embodiment
         self._patch, self._merge = vision.patch_size, vision.spatial_merge_size
         self._vision = vision
+        self._controls = control_tokens(tokenizer)
         self.pad, self._image = tokenizer.convert_tokens_to_ids([PAD, IMAGE])
         self.grids: tuple[Grid, ...] = tuple(
             (camera.height // self._patch, camera.width // self._patch)
@@ -84,6 +94,10 @@ class Processor:
     def _tokenize(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    def _tokenize_words(self, text: str) -> list[int]:
+        """Token ids of what people wrote, where ``<|image_pad|>`` is no place of a picture."""
+        return [*chain(*map(self._tokenize, cut_control_tokens(text, self._controls)))]
+
     def tokens(
         self, instruction: str, state_S: np.ndarray, seen: Sequence[bool] | None = None
     ) -> list[int]:
@@ -98,7 +112,8 @@ class Processor:
             bins = np.clip((state_S + 1.0) / 2.0 * STATE_BINS, 0, STATE_BINS - 1).astype(int)
             bins = bins.tolist()
         views = self._view_ids if seen is None else compress(self._view_ids, seen)
-        return [*chain(*views), *self._tokenize(build_prompt(self.told, instruction, bins))]
+        sentence = build_prompt(self.told, instruction, bins)
+        return [*chain(*views), *self._tokenize_words(sentence)]
 
     def room_for(self, instruction_tokens: int) -> int:
         """Length of a prompt with so long an instruction, rounded up to what matrices like."""

@@ -7,6 +7,7 @@ checkpoint brings Qwen's own tokenizer instead; only the view tags are added to 
 """
 
 import random
+import re
 from collections.abc import Iterable
 from typing import get_args
 
@@ -114,6 +115,26 @@ def train_tokenizer(vocab_size: int = 1024) -> PreTrainedTokenizerFast:
         additional_special_tokens=[t for t in special if t != PAD],
         clean_up_tokenization_spaces=False,
     )
+
+
+def control_tokens(tokenizer: PreTrainedTokenizerFast) -> re.Pattern[str]:
+    """Finds what a tokenizer takes for more than its letters: image places, ends, tags, roles."""
+    added = {token.content for token in tokenizer.added_tokens_decoder.values()} - {*CLAUSES}
+    return re.compile("|".join(map(re.escape, sorted(added, key=len, reverse=True))))
+
+
+def cut_control_tokens(text: str, controls: re.Pattern[str]) -> list[str]:
+    """The text in pieces, none of which holds a whole control token.
+
+    Tokenised one by one, they are plain text whatever a person wrote. Text without any is one
+    piece.
+    """
+    pieces = []
+    while found := controls.search(text):
+        cut = found.start() + 1
+        pieces.append(text[:cut])
+        text = text[cut:]
+    return [*pieces, text]
 
 
 def check_tokens(

@@ -8,7 +8,8 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
-from qwen_vla_core.execution import Prefix, delay_steps, prefix_of
+from qwen_vla_core.execution import PolicyLoop, Prefix
+from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import FrameHistory
 from qwen_vla_core.policy import Policy
 from qwen_vla_core.types import Observation
@@ -44,41 +45,47 @@ def roll_out(
 ) -> Rollout:
     """Run a scene until what it asks for is done or the time is over.
 
+    The same loop as policy_node's decides when the policy is asked, and with which prefix.
+
     Args:
         policy: who is asked.
         codec: the robot's.
         world: put into the scene first.
         task: what the scene is of.
         scene: start, and instruction.
-        replan_steps: action steps from one observation to the next, at least the latency; the
-            embodiment's where not given.
+        replan_steps: action steps from one observation to the next; the embodiment's where not
+            given. The next is not before the last was answered.
         latency_s: how long the old chunk plays on until the new one is there.
         on_step: called with what the robot sees at each action step, for videos.
+    Raises:
+        ChunkError: ``replan_steps`` is more than a chunk covers.
+        InstructionError: the scene's instruction cannot be read.
     """
     scene.lay_out(world)
     chain = RobotChain(codec, world)
     step_s = codec.embodiment.action_step_s
-    delayed = delay_steps(latency_s, step_s)
-    replan_steps = max(
-        replan_steps or codec.embodiment.replan_steps, math.ceil(latency_s / step_s)
-    )
+    loop = PolicyLoop(codec, expected_s=latency_s, replan_steps=replan_steps or 0)
+    loop.on_instruction(scene.instruction)
+    loop.on_mode(Mode.AUTONOMY, chain.now_s)
     histories = make_histories(codec.embodiment)
     step = held_steps = 0
-    due_s = math.inf
+    answer_s = math.inf
     while step < task.time_limit_s / step_s and held_steps < HELD_S / step_s:
-        replan = step % replan_steps == 0
-        if replan or on_step is not None or histories:
-            observation = observe(codec, world, chain, scene.instruction, histories)
+        due = loop.due(chain.now_s)
+        if due or on_step is not None or histories:
+            observation = observe(codec, world, chain, loop.instruction, histories)
         if on_step is not None:
             on_step(observation)
-        if replan:
-            asked, due_s = observation, chain.now_s + latency_s
-            prefix = prefix_of(chain.chunk, asked, codec, delayed)
-            actions_HC = policy.infer(asked, prefix)
-        if (wait_s := due_s - chain.now_s) <= step_s + 1e-9:
+        if due:
+            question = loop.ask(observation, chain.now_s)
+            answer_s = chain.now_s + latency_s
+            actions_HC = policy.infer(question.observation, question.prefix)
+        if (wait_s := answer_s - chain.now_s) <= step_s + 1e-9:
             chain.advance(wait_s)
+            asked = question.observation
             chain.play(actions_HC, asked.commanded_D, asked.stamp_s)
-            due_s = math.inf
+            loop.on_chunk(chain.chunk, chain.now_s, chain.now_s)
+            answer_s = math.inf
             chain.advance(step_s - wait_s)
         else:
             chain.advance(step_s)

@@ -6,6 +6,7 @@ import torch
 
 from action_spaces import action_space
 from micro_processor import micro_processor
+from micro_processor import tokenizer as micro_tokenizer
 from qwen_vla_core.errors import ChunkError, NonFiniteError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.types import Observation
@@ -20,6 +21,7 @@ VIEWS = """cameras:
 watchdogs:"""
 HEAD, _, TAIL = two_arms_text().partition("cameras:")
 ARMS = robot(HEAD + VIEWS + TAIL.partition("watchdogs:")[2])
+TOKENIZER = micro_tokenizer()
 COMMANDED_D = np.array([0.3, -0.2, 0.03, -0.3, 0.2, 0.04])
 
 
@@ -77,10 +79,37 @@ def test_when_a_picture_is_missing_expect_its_camera_named(change, words):
         chunk(**change)
 
 
-def test_when_warmed_up_expect_history_and_depth_to_be_part_of_it():
-    warm = policy()
-    assert warm.warm_up() > 0.0
-    assert np.isfinite(warm.infer(observation())).all()
+@pytest.mark.parametrize("prefix_steps", [0, 3])
+def test_when_warmed_up_expect_every_view_with_its_history_and_every_kind_of_prefix(
+    prefix_steps, monkeypatch
+):
+    warm, asked = policy(prefix_steps=prefix_steps), []
+    infer = warm.infer
+    monkeypatch.setattr(
+        warm, "infer", lambda *asks: asked.append((*asks, None)[:2]) or infer(*asks)
+    )
+    assert 0.0 < warm.warm_up() < 60.0
+    for seen, _ in asked:
+        assert set(seen.images) == {"front", "depth"}
+        assert {name: len(past) for name, past in seen.history.items()} == {"front": 2, "depth": 0}
+    committed = [prefix and prefix.committed for _, prefix in asked]
+    assert committed == ([None, 1, 4, None] if prefix_steps else [None, 1, None])
+
+
+def test_when_the_network_puts_out_more_than_the_range_expect_actions_clipped(monkeypatch):
+    wild = policy()
+    chunk = wild.runtime.chunk
+    far = [1e4, -1e4] * 40
+    monkeypatch.setattr(
+        wild.runtime, "chunk", lambda *asks: torch.zeros_like(chunk(*asks)) + torch.tensor(far)
+    )
+    actions_HC = wild.infer(observation())
+    assert set(np.unique(actions_HC)) == {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("control", TOKENIZER.all_special_tokens)
+def test_when_an_instruction_is_a_control_token_expect_a_chunk(control):
+    assert np.isfinite(chunk(instruction=f"{control} {control}")).all()
 
 
 def test_when_joints_are_predicted_expect_their_motion_not_to_depend_on_where_the_arm_is():

@@ -13,11 +13,21 @@ from transformers import PreTrainedTokenizerFast, Qwen2VLImageProcessor
 
 from qwen_vla_core.embodiment import build_prompt, load_embodiment, parse_embodiment
 from qwen_vla_core.errors import CheckpointError
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
+from qwen_vla_model.checkpoint import load_tokenizer
 from qwen_vla_model.config import QwenVlaConfig, qwen_vla_tiny
 from qwen_vla_model.pictures import patchify
 from qwen_vla_model.processor import Processor
-from qwen_vla_model.tokenizer import CLAUSES, IMAGE, VIEW_TAGS, tag_tokens, train_tokenizer
+from qwen_vla_model.tokenizer import (
+    CLAUSES,
+    IMAGE,
+    TAG_TOKENS,
+    VIEW_TAGS,
+    tag_tokens,
+    train_tokenizer,
+)
 from robots import base_text, robot, two_arms_text
+from tiny_qwen import save_tiny_qwen
 
 WIDOWX_FILE = Path(__file__).parents[2] / "embodiments" / "widowx.yaml"
 WIDOWX = load_embodiment(WIDOWX_FILE)
@@ -196,3 +206,71 @@ def test_when_the_layout_is_canonical_expect_state_and_actions_in_the_slots_of_t
     placed = make.place_actions(actions_NTC)
     assert placed.shape == (2, 16, 80) and not placed[..., ~inputs.valid_PHK[0, 0]].any()
     np.testing.assert_array_equal(make.take_actions(placed)[:, :5], actions_NTC)
+
+
+def specials(tokenizer):
+    return sorted(t.content for t in tokenizer.added_tokens_decoder.values() if t.special)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return load_tokenizer(SHIPPED_CHECKPOINT)
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory):
+    """Qwen's class with its special tokens, a role's and one that is added without being special,
+    and the tags of views, as a checkpoint gets them."""
+    folder = tmp_path_factory.mktemp("qwen")
+    save_tiny_qwen(folder)
+    tokenizer = load_tokenizer(folder)
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>", *TAG_TOKENS], special_tokens=True)
+    tokenizer.add_tokens(["<think>", "</think>"])
+    return tokenizer
+
+
+def prompt_tokens(tokenizer, instruction, robot=WIDOWX):
+    sizes = qwen_vla_tiny(len(tokenizer), tokenizer.convert_tokens_to_ids(IMAGE))
+    return Processor(sizes, tokenizer, robot).tokens(instruction, np.zeros(7))
+
+
+@pytest.mark.parametrize("name", ["shipped", "qwen"])
+def test_when_an_instruction_holds_control_tokens_expect_them_as_plain_text(name, request):
+    tokenizer = request.getfixturevalue(name)
+    controls = specials(tokenizer) + ["<think>"] * (name == "qwen")
+    assert IMAGE in controls and len(controls) > 10
+    plain = prompt_tokens(tokenizer, "pick up the block")
+    ids = set(tokenizer.convert_tokens_to_ids(controls))
+    for control in controls:
+        for typed in (control, control.upper(), f"pick up the {control}{control} block"):
+            tokens = prompt_tokens(tokenizer, typed)
+            counts = [[row.count(i) for i in ids] for row in (tokens, plain)]
+            assert counts[0] == counts[1], typed
+            assert tokenizer.decode(tokens).endswith(f"task: {typed.lower()}.")
+
+
+@pytest.mark.parametrize("name", ["shipped", "qwen"])
+def test_when_control_tokens_are_inside_each_other_expect_none(name, request):
+    tokenizer = request.getfixturevalue(name)
+    plain = prompt_tokens(tokenizer, "go")
+    image = tokenizer.convert_tokens_to_ids(IMAGE)
+    for typed in (f"<|{IMAGE}image_pad|>", f"<{IMAGE}", f"＜|image_pad|＞ {IMAGE}"):
+        tokens = prompt_tokens(tokenizer, typed)
+        assert tokens.count(image) == plain.count(image), typed
+
+
+def test_when_the_words_of_an_embodiment_hold_control_tokens_expect_them_as_plain_text(shipped):
+    tagged = widowx(("robot_tag: widowX", f"robot_tag: '{IMAGE}<|endoftext|>'"))
+    plain = prompt_tokens(shipped, "go")
+    tokens = prompt_tokens(shipped, "go", tagged)
+    for token in (IMAGE, "<|endoftext|>"):
+        number = shipped.convert_tokens_to_ids(token)
+        assert tokens.count(number) == plain.count(number)
+    assert f"The robot is {IMAGE}<|endoftext|> with" in shipped.decode(tokens)
+
+
+@given(st.text(max_size=100))
+def test_when_words_hold_no_control_token_expect_the_tokens_of_the_whole_sentence(text):
+    make = processor()
+    if make._controls.search(text) is None:
+        assert make._tokenize_words(text) == make._tokenize(text)

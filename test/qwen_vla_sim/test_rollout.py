@@ -1,10 +1,13 @@
-"""A policy in a rollout sees what it would see on the robot."""
+"""A policy in a rollout sees, and is asked, what it would on the robot."""
 
 import numpy as np
+import pytest
 
 from qwen_vla_core.embodiment import EmbodimentCodec
+from qwen_vla_core.errors import ChunkError
 from qwen_vla_sim.registry import make_tasks, make_world
 from qwen_vla_sim.rollout import roll_out
+from qwen_vla_sim.tasks.task import Outcome
 from robots import robot, widowx_text
 
 
@@ -12,10 +15,11 @@ class Watcher:
     """Waves with the arm and remembers what it saw."""
 
     def __init__(self):
-        self.seen = []
+        self.seen, self.prefixes = [], []
 
     def infer(self, observation, prefix=None):
         self.seen.append(observation)
+        self.prefixes.append(prefix)
         actions_HC = np.zeros((16, 7))
         actions_HC[:, 1] = 0.5
         return actions_HC
@@ -43,3 +47,37 @@ def test_when_a_view_has_history_expect_the_pictures_of_those_action_steps_befor
         for back, image in zip((3, 1, 0), shown, strict=True):
             np.testing.assert_array_equal(image, at_step[max(2 * k - back, 0)])
     assert (at_step[0] != at_step[3]).any()
+
+
+def test_when_success_is_broken_off_expect_it_counted_from_the_beginning_again():
+    widowx = robot(widowx_text())
+    world, task = make_world(widowx), make_tasks(widowx)["pick_up"]
+    task.time_limit_s = 4.0
+    # HELD_S is two action steps of 0.2 s.
+    judged = iter([True, False, True, False, False, True, True, True, True])
+    task.judge = lambda world, scene: Outcome(success=next(judged), done=None)
+    rollout = roll_out(Watcher(), EmbodimentCodec(widowx), world, task, task.sample(3))
+    world.close()
+    assert rollout.outcome.success and rollout.steps == 7
+
+
+def test_when_the_policy_is_asked_again_expect_the_rest_of_its_last_chunk_as_prefix():
+    widowx = robot(widowx_text())
+    world, task = make_world(widowx), make_tasks(widowx)["pick_up"]
+    task.time_limit_s = 2.0
+    watcher = Watcher()
+    roll_out(watcher, EmbodimentCodec(widowx), world, task, task.sample(3), latency_s=0.25)
+    world.close()
+    assert [observation.stamp_s for observation in watcher.seen] == pytest.approx([0.0, 0.8, 1.6])
+    first, second, _ = watcher.prefixes
+    assert first is None and len(second.actions_NC) == 12 and second.committed == 1
+
+
+@pytest.mark.parametrize("replan_steps", [16, 64])
+def test_when_a_chunk_does_not_cover_the_replan_steps_expect_refusal(replan_steps):
+    widowx = robot(widowx_text())
+    world, task = make_world(widowx), make_tasks(widowx)["pick_up"]
+    with pytest.raises(ChunkError, match="1 to 15"):
+        codec = EmbodimentCodec(widowx)
+        roll_out(Watcher(), codec, world, task, task.sample(3), replan_steps=replan_steps)
+    world.close()

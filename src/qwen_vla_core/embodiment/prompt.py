@@ -7,6 +7,7 @@ ours. So is the order "state: [...] task", after the one example the paper print
 
 from collections.abc import Sequence
 
+from ..instruction import normalize_instruction
 from .schema import BaseWaypoints, Embodiment
 
 _ARMS = {"none": [], "single": ["single arm"], "dual": ["dual arms"]}
@@ -15,13 +16,14 @@ _ARMS = {"none": [], "single": ["single arm"], "dual": ["dual arms"]}
 def build_prompt(
     embodiment: Embodiment | None, instruction: str, state_bins: Sequence[int] | None = None
 ) -> str:
-    """The text part of the model's input for ``instruction``.
+    """The text part of the model's input for ``instruction``, which is normalised first.
 
     Args:
         embodiment: the robot that the sentence tells of; None for no sentence, to measure what it
             is worth: the instruction stands alone.
         state_bins: normalised state in 256 bins, to be told in words; None or none: not told.
     """
+    instruction = normalize_instruction(instruction)
     if state_bins:
         instruction = f"state: [{', '.join(map(str, state_bins))}] {instruction}"
     if embodiment is None:

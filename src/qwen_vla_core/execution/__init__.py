@@ -2,6 +2,7 @@
 
 from .control_loop import ControlLoop, Cycle
 from .delay import DelayEstimator, delay_steps
+from .policy_loop import PolicyLoop, Question
 from .prefix import Prefix, prefix_of
 from .timeline import Offer, Sample, Timeline, Verdict
 
@@ -10,7 +11,9 @@ __all__ = [
     "Cycle",
     "DelayEstimator",
     "Offer",
+    "PolicyLoop",
     "Prefix",
+    "Question",
     "Sample",
     "Timeline",
     "Verdict",

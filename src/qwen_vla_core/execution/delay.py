@@ -63,6 +63,10 @@ class DelayEstimator:
 
     def steps(self) -> int:
         """The delay to plan for, steps, 0 to the cap; the cap while nothing is known."""
+        return min(self._cap_steps, delay_steps(self.latency_s, self._step_s))
+
+    @property
+    def latency_s(self) -> float:
+        """The latency that ``PERCENTILE`` of the last ones did not exceed, or the expected one."""
         ordered_s = sorted(self._latencies_s) or [self._expected_s]
-        latency_s = ordered_s[math.ceil(PERCENTILE * len(ordered_s)) - 1]
-        return min(self._cap_steps, delay_steps(latency_s, self._step_s))
+        return ordered_s[math.ceil(PERCENTILE * len(ordered_s)) - 1]

@@ -8,6 +8,7 @@ from string import Formatter
 import numpy as np
 
 from qwen_vla_core.errors import InstructionError
+from qwen_vla_core.instruction import normalize_instruction
 
 from .shifts import FIRST_TRAINING_SEED, Shift
 
@@ -34,13 +35,14 @@ class Wording:
         return self.trained[rng.integers(len(self.trained))]
 
     def read(self, instruction: str) -> dict[str, str]:
-        """Slot -> word, of a sentence in any of the wordings.
+        """Slot -> word, of a sentence in any of the wordings, however it is typed.
 
         Raises:
             InstructionError: it is none of them.
         """
+        sentence = normalize_instruction(instruction)
         for template in (*self.trained, *self.unseen):
-            if found := re.fullmatch(_pattern(template), instruction.strip().lower()):
+            if found := re.fullmatch(_pattern(template), sentence):
                 return found.groupdict()
         raise InstructionError(f"'{instruction}' does not say, for example, '{self.trained[0]}'")
 
