@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.episode import Episode
+from qwen_vla_data.episode import Episode
 
 PATH = Path(__file__).parents[1] / "embodiments" / "widowx.yaml"
 WIDOWX = load_embodiment(PATH)

@@ -10,17 +10,19 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 
-CORE, MODEL, SIM = "qwen_vla_core", "qwen_vla_model", "qwen_vla_sim"
+CORE, DATA = "qwen_vla_core", "qwen_vla_data"
+MODEL, SIM = "qwen_vla_model", "qwen_vla_sim"
 ROS, EVAL, CLI = "qwen_vla_ros", "qwen_vla_eval", "qwen_vla_cli"
 
 # Which of our packages a package may import. Nothing imports the command line.
 MAY_IMPORT = {
     CORE: set(),
-    MODEL: {CORE},
-    SIM: {CORE},
-    ROS: {CORE},
-    EVAL: {CORE, MODEL, SIM, ROS},
-    CLI: {CORE, MODEL, SIM, ROS, EVAL},
+    DATA: {CORE},
+    MODEL: {CORE, DATA},
+    SIM: {CORE, DATA},
+    ROS: {CORE, DATA},
+    EVAL: {CORE, DATA, MODEL, SIM, ROS},
+    CLI: {CORE, DATA, MODEL, SIM, ROS, EVAL},
 }
 # The one process that owns the GPU is where ROS meets the model.
 MODEL_IN_ROS = f"{ROS}/nodes/policy_node.py"
@@ -165,6 +167,9 @@ def test_when_the_command_line_is_imported_expect_nothing_heavy_to_be_loaded():
         ("qwen_vla_core/safety/watchdog.py", "from time import monotonic"),
         ("qwen_vla_core/safety/clock.py", "import time"),
         ("qwen_vla_core/types.py", "import importlib\nimportlib.import_module('torch')"),
+        ("qwen_vla_data/episode.py", "import torch"),
+        ("qwen_vla_data/episode.py", "import rclpy"),
+        ("qwen_vla_data/episode.py", "from qwen_vla_sim.generate import generate"),
         ("qwen_vla_model/policy.py", "from std_msgs.msg import String"),
         ("qwen_vla_model/policy.py", "import mujoco"),
         ("qwen_vla_sim/world.py", "import rclpy"),

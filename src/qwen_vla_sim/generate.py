@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.embodiment.loader import load_embodiment
-from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import resize_view
 from qwen_vla_core.policy import Policy
+from qwen_vla_data.episode import Episode
 
 from .disturbance import Disturbance
 from .registry import find_tasks, make_world

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
-from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_data.episode import Episode
 from qwen_vla_sim.generate import generate, record_episode
 from qwen_vla_sim.registry import make_tasks, make_world
 

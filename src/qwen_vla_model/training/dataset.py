@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import torch
 
-from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import resize_view
+from qwen_vla_data.episode import Episode
 
 from ..action_space import ActionSpace
 from ..model import Inputs

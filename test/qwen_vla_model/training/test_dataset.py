@@ -7,8 +7,8 @@ import torch
 
 from micro_processor import micro_processor
 from qwen_vla_core.embodiment import EmbodimentCodec
-from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_data.episode import Episode
 from qwen_vla_model.flow_matching import SigmoidNormal
 from qwen_vla_model.training.dataset import EpisodeDataset
 from robots import robot, two_arms_text

@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .errors import QwenVlaError
+from qwen_vla_core.errors import QwenVlaError
 
 FORMAT_VERSION = 2
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from qwen_vla_core.episode import Episode
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_data.episode import Episode
 
 
 def episode(**changes):

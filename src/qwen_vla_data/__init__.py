@@ -1,0 +1,1 @@
+"""Recorded episodes: their format, and what is learned from them; neither ROS nor torch."""
