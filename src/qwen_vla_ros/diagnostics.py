@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 from .qos import RELIABLE
@@ -32,6 +33,10 @@ class DiagnosticsPublisher:
             )
         ]
         self._publisher.publish(array)
+
+    def flush(self) -> None:
+        """Wait until everyone has the last status, 0.1 s at most: before a node ends."""
+        self._publisher.wait_for_all_acked(Duration(seconds=0.1))
 
 
 def _text(value: object) -> str:

@@ -29,7 +29,8 @@ from ..diagnostics import DiagnosticsPublisher
 from ..drivers import make_drivers
 from ..messages import check_odometry, chunk_from_message, estop_in, joint_state_message
 from ..qos import LATCHED, RELIABLE
-from .lifecycle import EmbodimentNode, read_only, run
+from .lifecycle import EmbodimentNode, read_only
+from .process import run
 
 VERIFY_PERIOD_S = 0.2
 """How often drivers look for their hardware until they have found it as described, s."""

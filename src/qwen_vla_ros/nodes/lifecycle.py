@@ -1,24 +1,20 @@
-"""What the lifecycle nodes share: parameters they declare, bringing themselves up, running."""
+"""What the lifecycle nodes share: the parameters they declare, and transitions that clean up."""
 
-import signal
-import sys
+import functools
+import traceback
 from collections.abc import Callable
 
-import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_core.interrupts import interrupts_held_back
 
+from ..diagnostics import ERROR, DiagnosticsPublisher
 from ..resources import embodiments_directory
 
-WAKE_S = 0.1
-"""How often a node that has nothing to do looks whether it was interrupted."""
+TRANSITIONS = ("on_configure", "on_activate", "on_deactivate", "on_cleanup", "on_shutdown")
 
 
 def read_only(description: str) -> ParameterDescriptor:
@@ -33,9 +29,15 @@ class EmbodimentNode(LifecycleNode):
     fails with that message, and nothing has been started.
     """
 
+    def __init_subclass__(cls) -> None:
+        """rclpy swallows what a transition raises; here it is logged."""
+        for name in TRANSITIONS:
+            setattr(cls, name, _logging_errors(getattr(cls, name)))
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._active_timers = []
+        self._diagnostics: DiagnosticsPublisher | None = None
         kinds = ("subscription", "publisher", "service", "client")
         self._own = {kind: set(getattr(self, f"{kind}s")) for kind in kinds}
         self.declare_parameter(
@@ -71,6 +73,19 @@ class EmbodimentNode(LifecycleNode):
         """Whether the node's timers run."""
         return bool(self._active_timers)
 
+    def stop(self) -> None:
+        """Deactivate, if active: what the node drives is told to stop."""
+        if self.active:
+            self.trigger_deactivate()
+
+    def report_failure(self, what: str) -> None:
+        """Say on /diagnostics and in the log that the node ends because of an error."""
+        message = f"ended by an error in the program: {what}"
+        if self._diagnostics is not None:
+            self._diagnostics.publish(ERROR, message, {})
+            self._diagnostics.flush()
+        self.get_logger().fatal(message)
+
     def on_deactivate(self, state: object) -> TransitionCallbackReturn:
         """Stop all that ``every`` started."""
         for timer in self._active_timers:
@@ -104,40 +119,15 @@ class EmbodimentNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
 
-def run(node_class: type[EmbodimentNode]) -> None:
-    """Run one node until it is interrupted; exit status 1 when it could not bring itself up.
+def _logging_errors(transition):
+    """The transition, which says in the log what it raises."""
 
-    An interrupted node is deactivated first, so that what it drives is told to stop. rclpy's own
-    signal handlers would end all communication at once.
-    """
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt_once)
-    node = node_class()
-    exit_status = 0
-    try:
-        if node.get_parameter("autostart").value:
-            succeeded = TransitionCallbackReturn.SUCCESS
-            if node.trigger_configure() != succeeded or node.trigger_activate() != succeeded:
-                exit_status = 1
-        if exit_status == 0:
-            executor = SingleThreadedExecutor()
-            executor.add_node(node)
-            while rclpy.ok():
-                with interrupts_held_back():
-                    executor.spin_once(timeout_sec=WAKE_S)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if node.active:
-            node.trigger_deactivate()
-        node.destroy_node()
-        rclpy.try_shutdown()
-    sys.exit(exit_status)
+    @functools.wraps(transition)
+    def logged(self, state):
+        try:
+            return transition(self, state)
+        except Exception:
+            self.get_logger().error(f"{transition.__name__} failed:\n{traceback.format_exc()}")
+            raise
 
-
-def _interrupt_once(number: int, frame: object) -> None:
-    """End the node; further signals must not cut short what it still has to say."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    return logged

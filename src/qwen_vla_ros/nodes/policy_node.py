@@ -39,7 +39,8 @@ from ..diagnostics import DiagnosticsPublisher
 from ..messages import chunk_message, seconds
 from ..qos import IMAGES, LATCHED, RELIABLE
 from ..views import message_type, view_reader
-from .lifecycle import EmbodimentNode, read_only, run
+from .lifecycle import EmbodimentNode, read_only
+from .process import run
 
 POLL_S = 0.02
 """How often to look whether the next inference is due and possible: a control period, 50 Hz."""

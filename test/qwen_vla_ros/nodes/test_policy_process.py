@@ -1,0 +1,102 @@
+"""policy_node ends when it is told to, whatever its inference thread is doing."""
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.exit_status import TOLD_TO_END
+from qwen_vla_ros.bringup import describe_bringup
+from qwen_vla_ros.operator import Operator
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
+
+WIDOWX = embodiments_directory() / "widowx.yaml"
+HANGING = Path(__file__).parents[2] / "faults" / "hanging_policy_node.py"
+START_S, END_S = 60.0, 3.0
+BUSY = "while True: pass"
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def start(ros):
+    """Starts a simulated WidowX, control_node and policy_node, or a program in its place."""
+    processes, operator = [], Operator(load_embodiment(WIDOWX))
+
+    def start(program=None):
+        nodes = describe_bringup(
+            embodiment=str(WIDOWX),
+            checkpoint=str(SHIPPED_CHECKPOINT),
+            instruction="pick up the red block",
+            use_sim=True,
+        )
+        commands = {node.name: node.command() for node in nodes}
+        if program:
+            commands["policy_node"][1:3] = [str(program)]  # instead of -m module
+        for name in ("sim_node", "control_node", "policy_node"):
+            processes.append(subprocess.Popen(commands[name], stderr=subprocess.PIPE, text=True))
+        return processes[-1], operator
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+    operator.destroy_node()
+
+
+@contextmanager
+def load():
+    """More busy processes than cores, as when a machine does everything at once."""
+    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(4)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def expect_end(process, number=signal.SIGINT):
+    told_s = time.monotonic()
+    process.send_signal(number)
+    errors = process.communicate(timeout=10 * END_S)[1]
+    assert time.monotonic() - told_s < END_S
+    assert process.returncode == TOLD_TO_END
+    assert "Traceback" not in errors, errors
+
+
+def policy_says(operator, key):
+    return operator.diagnostics.get("/policy_node", ("", {}))[1].get(key, "0")
+
+
+def test_when_interrupted_while_it_infers_under_load_expect_an_end_within_three_seconds(start):
+    process, operator = start()
+
+    def infers(chunks):
+        return operator.wait(lambda: int(policy_says(operator, "chunks")) > chunks, START_S)
+
+    assert infers(0), operator.diagnostics
+    with load():
+        assert infers(int(policy_says(operator, "chunks"))), operator.diagnostics
+        expect_end(process)
+
+
+def test_when_interrupted_while_an_inference_hangs_expect_an_end_within_three_seconds(start):
+    process, operator = start(HANGING)
+    assert operator.wait(
+        lambda: "hangs" in operator.diagnostics.get("/policy_node", ("",))[0], START_S
+    ), operator.diagnostics
+    expect_end(process)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_when_interrupted_while_it_loads_the_model_expect_an_end_at_once(start, number):
+    process, operator = start()
+    node = ("policy_node", "/")
+    assert operator.wait(lambda: node in operator.get_node_names_and_namespaces(), START_S)
+    expect_end(process, number)
