@@ -18,7 +18,7 @@ def _make(node: Node, group: Group) -> Driver:
 
         return TwistDriver(node, group)
     # Imported here: interbotix_xs_msgs need not be installed for a robot without such arms.
-    from . import interbotix
+    from . import interbotix_group as interbotix
 
     if group.driver.type == "interbotix_group":
         return interbotix.InterbotixGroupDriver(node, group)
