@@ -5,7 +5,11 @@ Interbotix's own launch file starts them; its leaders stay off, and the follower
 streaming, with their grippers in current_based_position mode:
     MODES=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes_vx300s
     ros2 launch aloha aloha_bringup.launch.py launch_leaders:=false is_mobile:=false \\
+        robot_model_follower:=vx300s \\
         follower_modes_left:=${MODES}_left.yaml follower_modes_right:=${MODES}_right.yaml
+The robot model decides how the driver computes finger positions, and the gripper preset in the
+embodiment has to fit it: Trossen's kits (aloha_vx300s, the default) need another than
+embodiments/aloha.yaml, which names all three.
 
 Example:
     ros2 launch qwen_vla_ros aloha.launch.py instruction:="put the red block into the box"

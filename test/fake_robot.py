@@ -7,6 +7,7 @@ from geometry_msgs.msg import Twist, TwistStamped
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from interbotix_xs_msgs.srv import RobotInfo
 from nav_msgs.msg import Odometry
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
@@ -68,8 +69,12 @@ class FakeArm:
             node.create_subscription(JointGroupCommand, f"{topic}_group", self._on_group, 10),
             node.create_subscription(JointSingleCommand, f"{topic}_single", self._on_single, 10),
         ]
+        # A question without an answer must not keep the node from everything else.
         self._service = node.create_service(
-            RobotInfo, f"{self._namespace}/get_robot_info", self._answer
+            RobotInfo,
+            f"{self._namespace}/get_robot_info",
+            self._answer,
+            callback_group=ReentrantCallbackGroup(),
         )
 
     def die(self):

@@ -318,6 +318,8 @@ def test_when_the_base_listens_for_the_other_type_expect_it_said_and_nothing_sen
     system.expect(
         lambda: "TwistStamped" in diagnostics.get("/control_node", ("",))[0], "it is said"
     )
+    # Discovery learns of the subscription before it learns of the node that it belongs to.
+    system.expect(lambda: "/robot for" in diagnostics["/control_node"][0], "its name is said")
     granted, reason = system.operator.request("engage_policy")
-    assert not granted and "robot for geometry_msgs/msg/TwistStamped" in reason
+    assert not granted and "/robot for geometry_msgs/msg/TwistStamped" in reason
     assert "'stamped'" in reason and system.messages == []

@@ -39,23 +39,8 @@ class GripperEnds:
         opening = min(max(opening, 0.0), 1.0)
         return (1.0 - opening) * self.motor_closed_rad + opening * self.motor_open_rad
 
-
-GRIPPER_PRESETS = {
-    # Followers in tonyzhaozh/aloha aloha_scripts/constants.py; also openpi and the datasets of
-    # ALOHA and Mobile ALOHA: {PUPPET_GRIPPER_POSITION, PUPPET_GRIPPER_JOINT}_{OPEN, CLOSE}.
-    "aloha_original": GripperEnds(
-        finger_closed_m=0.01844,
-        finger_open_m=0.05800,
-        motor_closed_rad=-0.6213,
-        motor_open_rad=1.4910,
-    ),
-    # Followers in Interbotix/aloha main (ROS 2): FOLLOWER_GRIPPER_{POSITION, JOINT}_{OPEN, CLOSE}.
-    "aloha_trossen": GripperEnds(
-        finger_closed_m=0.0440,
-        finger_open_m=0.0579,
-        motor_closed_rad=0.6197,
-        motor_open_rad=1.6214,
-    ),
-}
-"""Constants in use for ALOHA's followers. Which one a robot needs depends on how its grippers are
-mounted; both ends can be measured and written into the embodiment instead."""
+    def __str__(self) -> str:
+        return (
+            f"finger {self.finger_closed_m:.4f}..{self.finger_open_m:.4f} m for motor "
+            f"{self.motor_closed_rad:.4f}..{self.motor_open_rad:.4f} rad"
+        )

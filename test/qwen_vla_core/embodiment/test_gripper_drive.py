@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_vla_core.embodiment.gripper_drive import GRIPPER_PRESETS, pwm_for
+from qwen_vla_core.embodiment.gripper_drive import pwm_for
+from qwen_vla_core.embodiment.gripper_presets import GRIPPER_PRESETS
 from robots import robot, two_arms_text
 
 

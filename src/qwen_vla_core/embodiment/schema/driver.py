@@ -4,7 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from ..gripper_presets import GRIPPER_PRESETS
 from .values import Name, Positive, Strict, Topic
+
+Preset = Literal[tuple(GRIPPER_PRESETS)]
 
 
 class InterbotixGroup(Strict):
@@ -40,8 +43,8 @@ class InterbotixPositionGripper(Strict):
     type: Literal["interbotix_position_gripper"]
     namespace: Name
     motor: Name
-    preset: Literal["aloha_original", "aloha_trossen"] | None = None
-    """Fills the four ends above where the file does not give them."""
+    preset: Preset | None = None
+    """Fills in the four ends where the file does not give them."""
     motor_closed_rad: FiniteFloat
     motor_open_rad: FiniteFloat
 
@@ -65,3 +68,10 @@ class TwistBase(Strict):
     estop_in_covariance: bool = False
     """Whether an odometry message whose first pose covariance is -1 means that the emergency stop
     of the base is pressed (Trossen's SLATE)."""
+
+
+AnyDriver = Annotated[
+    InterbotixGroup | InterbotixPwmGripper | InterbotixPositionGripper | TwistBase,
+    Field(discriminator="type"),
+]
+"""What carries a group; ``qwen_vla_ros.drivers.DRIVERS`` has the code for each type."""

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from ..gripper_drive import GRIPPER_PRESETS, GripperEnds
+from ..gripper_drive import GripperEnds
+from ..gripper_presets import GRIPPER_PRESETS
 from .action import (
     ROTATION_CHANNELS,
     BaseVelocity,
@@ -13,7 +14,7 @@ from .action import (
     Gripper,
     JointPosition,
 )
-from .driver import InterbotixGroup, InterbotixPositionGripper, InterbotixPwmGripper, TwistBase
+from .driver import AnyDriver, InterbotixPositionGripper, InterbotixPwmGripper, TwistBase
 from .joint import Joint, Quantiles
 from .values import Name, Positive, Strict
 
@@ -41,10 +42,7 @@ class Group(Strict):
     tracking_limit: Positive | None
     """Largest |measured - commanded| before the robot is held, joint units; null where contact
     makes them differ (a gripper holding something)."""
-    driver: Annotated[
-        InterbotixGroup | InterbotixPwmGripper | InterbotixPositionGripper | TwistBase,
-        Field(discriminator="type"),
-    ]
+    driver: AnyDriver
 
     @model_validator(mode="before")
     @classmethod
