@@ -1,5 +1,6 @@
 """Episodes of noise on a WidowX."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -35,3 +36,14 @@ def record(folder, seed, steps=4, robot="widowx", states=7, instructions=SENTENC
         valid_NTH=np.ones((2, steps, 16), dtype=bool),
         boxes_NTV4=rng.uniform(0.0, 1.0, (2, steps, 2, 4)).astype(np.float32),
     ).save(folder / f"{seed}.npz")
+
+
+def record_teleoperated(folder, number, steps=24):
+    """An episode of noise as a person's is: one sentence, no seed, no plans and no boxes."""
+    record(folder, number, steps)
+    path = folder / f"{number}.npz"
+    episode = Episode.load(path)
+    nobody_knows = dict.fromkeys(("seed", "actions_NTHC", "valid_NTH", "boxes_NTV4"))
+    walk_TD = episode.commanded_TD[0] + 0.002 * np.cumsum(episode.commanded_TD, axis=0)
+    changes = {"instructions": SENTENCES[:1], "commanded_TD": walk_TD}
+    replace(episode, **nobody_knows, **changes).save(path)

@@ -1,11 +1,14 @@
-"""One recorded episode: what the robot saw, where it was, and what the expert would have done.
+"""One recorded episode: what the robot saw, where it was, and what it was commanded.
+
+A simulator adds what its expert would have done under every instruction of the scene, and where
+the named things are. A person who teleoperates has neither: one instruction, and what was
+commanded afterwards is what there is to learn (``plans.py``).
 
 Stored as one compressed ``.npz`` per episode without pickled objects. Images stay encoded (PNG or
 JPEG); states and actions are exact float32 in native units, so that a change of normalisation
 never needs new recordings.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +17,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.whole_file import write_whole
 
 FORMAT_VERSION = 2
+OPTIONAL = {"actions_NTHC": np.float32, "valid_NTH": bool, "boxes_NTV4": np.float32}
+"""Columns that an episode may lack, and how they are stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,75 +31,89 @@ class Episode:
     Attributes:
         embodiment: name of the embodiment.
         stride: action steps from one recorded step to the next.
-        seed: seed of the scene.
+        seed: seed of the scene; None where no simulator laid it out.
         instructions: N sentences; the first is the one that was carried out, the others are
-            counterfactual: same images, other words.
+            counterfactual, same images and other words, and need a plan each.
         images: camera name -> T encoded images (RGB scenes, PNG or JPEG files as bytes).
         states_TS: float32 [T, S], order of ``Embodiment.state_channels``.
         commanded_TD: float32 [T, D], joint positions commanded when step t was observed, order of
-            ``Embodiment.joint_names``: where the chunks of step t start.
+            ``Embodiment.joint_names``: where the chunks of step t start. Without plans those of a
+            base are its pose in the world, x m, y m and yaw rad; with plans they are ignored.
         actions_NTHC: float32 [N, T, H, C], order of ``Embodiment.action_channels``: the chunk the
-            expert executes from step t when told instruction n.
-        valid_NTH: bool [N, T, H], which of those steps may be learned from.
+            expert executes from step t when told instruction n. None without an expert; then
+            there is one instruction, and every action step is recorded.
+        valid_NTH: bool [N, T, H], which of those steps may be learned from; with plans only.
         boxes_NTV4: float32 [N, T, V, 4], where each view (order of ``images``) shows what
             instruction n names: left, top, right, bottom as fractions of width and height; NaN
-            where it is out of sight.
+            where it is out of sight. None where nobody knows.
     """
 
     embodiment: str
     stride: int
-    seed: int
+    seed: int | None = None
     instructions: tuple[str, ...]
     images: Mapping[str, tuple[bytes, ...]]
     states_TS: np.ndarray
     commanded_TD: np.ndarray
-    actions_NTHC: np.ndarray
-    valid_NTH: np.ndarray
-    boxes_NTV4: np.ndarray
+    actions_NTHC: np.ndarray | None = None
+    valid_NTH: np.ndarray | None = None
+    boxes_NTV4: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        """Refuse columns that do not fit each other.
+
+        Raises:
+            QwenVlaError: they do not.
+        """
         n, t = len(self.instructions), len(self.states_TS)
         lengths = {name: len(frames) for name, frames in self.images.items()}
-        if (
-            self.actions_NTHC.shape[:2] != (n, t)
-            or self.valid_NTH.shape != self.actions_NTHC.shape[:3]
-        ):
-            raise QwenVlaError(
-                f"episode of seed {self.seed}: {n} instructions and {t} states do not fit actions "
-                f"{self.actions_NTHC.shape} and validity {self.valid_NTH.shape}"
+        actions, valid = _shape(self.actions_NTHC), _shape(self.valid_NTH)
+        if actions is None:
+            if n != 1 or self.stride != 1 or valid is not None:
+                self._refuse(
+                    f"{n} instructions and a stride of {self.stride}, but without plans there is "
+                    "one instruction, and every action step is recorded"
+                )
+        elif actions[:2] != (n, t) or valid != actions[:3]:
+            self._refuse(
+                f"{n} instructions and {t} states do not fit actions {actions} and validity "
+                f"{valid}"
             )
-        if self.boxes_NTV4.shape != (n, t, len(lengths), 4):
-            raise QwenVlaError(
-                f"episode of seed {self.seed}: boxes have shape {self.boxes_NTV4.shape}, "
-                f"not {(n, t, len(lengths), 4)}"
+        if self.boxes_NTV4 is not None and self.boxes_NTV4.shape != (n, t, len(lengths), 4):
+            self._refuse(
+                f"boxes have shape {self.boxes_NTV4.shape}, not {(n, t, len(lengths), 4)}"
             )
         if any(length != t for length in (len(self.commanded_TD), *lengths.values())):
-            raise QwenVlaError(
-                f"episode of seed {self.seed}: {t} states but {len(self.commanded_TD)} commands "
-                f"and images {lengths}"
-            )
+            self._refuse(f"{t} states but {len(self.commanded_TD)} commands and images {lengths}")
+
+    def _refuse(self, why: str) -> None:
+        which = "" if self.seed is None else f" of seed {self.seed}"
+        raise QwenVlaError(f"episode{which}: {why}")
 
     def save(self, path: Path) -> None:
-        """Write to ``path`` whole or not at all."""
+        """Write to ``path`` whole or not at all.
+
+        Raises:
+            QwenVlaError: it cannot be written.
+        """
         arrays = {
             "format_version": np.int64(FORMAT_VERSION),
             "embodiment": np.str_(self.embodiment),
             "stride": np.int64(self.stride),
-            "seed": np.int64(self.seed),
             "instructions": np.array(self.instructions, dtype=np.str_),
             "states_TS": self.states_TS.astype(np.float32),
             "commanded_TD": self.commanded_TD.astype(np.float32),
-            "actions_NTHC": self.actions_NTHC.astype(np.float32),
-            "valid_NTH": self.valid_NTH.astype(bool),
-            "boxes_NTV4": self.boxes_NTV4.astype(np.float32),
         }
+        if self.seed is not None:
+            arrays["seed"] = np.int64(self.seed)
+        for name, kind in OPTIONAL.items():
+            if (column := getattr(self, name)) is not None:
+                arrays[name] = column.astype(kind)
         for name, frames in self.images.items():
             arrays[f"image/{name}/bytes"] = np.frombuffer(b"".join(frames), dtype=np.uint8)
             arrays[f"image/{name}/ends"] = np.cumsum([len(frame) for frame in frames])
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with temporary.open("wb") as file:
+        with write_whole(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **arrays)
-        temporary.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Episode":
@@ -112,7 +132,6 @@ class Episode:
                 return cls(
                     embodiment=str(arrays["embodiment"]),
                     stride=int(arrays["stride"]),
-                    seed=int(arrays["seed"]),
                     instructions=tuple(str(text) for text in arrays["instructions"]),
                     images={
                         name: _split(arrays[f"image/{name}/bytes"], arrays[f"image/{name}/ends"])
@@ -120,12 +139,15 @@ class Episode:
                     },
                     states_TS=arrays["states_TS"],
                     commanded_TD=arrays["commanded_TD"],
-                    actions_NTHC=arrays["actions_NTHC"],
-                    valid_NTH=arrays["valid_NTH"],
-                    boxes_NTV4=arrays["boxes_NTV4"],
+                    seed=int(arrays["seed"]) if "seed" in arrays else None,
+                    **{name: arrays[name] for name in OPTIONAL if name in arrays},
                 )
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise QwenVlaError(f"{path}: not a readable episode ({error})") from error
+
+
+def _shape(column: np.ndarray | None) -> tuple[int, ...] | None:
+    return None if column is None else column.shape
 
 
 def _split(joined: np.ndarray, ends: np.ndarray) -> tuple[bytes, ...]:

@@ -35,6 +35,32 @@ def test_when_an_episode_is_saved_and_loaded_expect_the_same_bytes_and_numbers(t
     assert [path.name for path in tmp_path.iterdir()] == ["10000.npz"]
 
 
+def test_when_nobody_planned_expect_the_episode_to_come_back_without_plans(tmp_path):
+    saved = episode(
+        instructions=("pick it up",),
+        stride=1,
+        seed=None,
+        actions_NTHC=None,
+        valid_NTH=None,
+        boxes_NTV4=None,
+    )
+    saved.save(tmp_path / "one.npz")
+    loaded = Episode.load(tmp_path / "one.npz")
+    assert (loaded.seed, loaded.instructions, loaded.images) == (
+        None,
+        saved.instructions,
+        saved.images,
+    )
+    assert loaded.actions_NTHC is loaded.valid_NTH is loaded.boxes_NTV4 is None
+
+
+@pytest.mark.parametrize("changes", [{"stride": 10}, {"instructions": ("up", "down")}])
+def test_when_nobody_planned_expect_one_instruction_and_every_step_or_refusal(changes):
+    whole = {"stride": 1, "instructions": ("up",), "boxes_NTV4": None}
+    with pytest.raises(QwenVlaError, match="without plans there is one instruction"):
+        episode(**(whole | changes), actions_NTHC=None, valid_NTH=None)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -77,7 +77,7 @@ def prefix_of(
     )
     base_D = np.array(robot.base_D)
     if base_D.any():
-        planned_TD[:, base_D] = _from_the_first(planned_TD[:, base_D])
+        planned_TD[:, base_D] = poses_from_first(planned_TD[:, base_D])
     reached_D = np.where(base_D, 0.0, observation.commanded_D)
     if np.abs(planned_TD[0] - reached_D).max() > robot.jump_limit:
         return None
@@ -96,7 +96,7 @@ def prefix_of(
     )
 
 
-def _from_the_first(poses_T3: np.ndarray) -> np.ndarray:
+def poses_from_first(poses_T3: np.ndarray) -> np.ndarray:
     """Poses x, y, yaw as displacements from the first of them."""
     x, y, yaw = (poses_T3 - poses_T3[0]).T
     cos, sin = np.cos(poses_T3[0, 2]), np.sin(poses_T3[0, 2])

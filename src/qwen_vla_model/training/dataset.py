@@ -13,6 +13,7 @@ import torch
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import resize_view
 from qwen_vla_data.episode import Episode
+from qwen_vla_data.plans import with_plans
 
 from ..action_space import ActionSpace
 from ..model import Inputs
@@ -70,6 +71,7 @@ class EpisodeDataset:
             (episode, views, t)
             for episode, views in episodes
             for t in range(len(episode.states_TS))
+            if episode.valid_NTH[:, t].any()
         ]
 
         self.space = space or self._fit([episode for episode, _ in episodes])
@@ -77,6 +79,12 @@ class EpisodeDataset:
     def _fit(self, episodes: Sequence[Episode]) -> ActionSpace:
         """The action space of all chunks that may be learned from whole."""
         whole = [episode.valid_NTH.all(-1) for episode in episodes]
+        robot = self.processor.embodiment
+        if not any(w.any() for w in whole):
+            raise QwenVlaError(
+                f"every episode of {robot.name} is shorter than one chunk, {robot.horizon} action "
+                "steps: there is nothing to fit the action space to"
+            )
         chunks_NHC = np.concatenate(
             [e.actions_NTHC[w] for e, w in zip(episodes, whole, strict=True)]
         )
@@ -99,17 +107,10 @@ class EpisodeDataset:
     def _load(self, path: Path) -> tuple[Episode, list[np.ndarray]]:
         """An episode without its encoded images, and for each camera uint8 [T, h, w, 3]."""
         episode, robot = Episode.load(path), self.processor.embodiment
-        horizon, channels = episode.actions_NTHC.shape[2:]
-        if (episode.embodiment, horizon, channels) != (
-            robot.name,
-            robot.horizon,
-            len(robot.action_channels),
-        ):
-            raise QwenVlaError(
-                f"{path}: recorded on {episode.embodiment} with {horizon} steps of {channels} "
-                f"channels, not on {robot.name} with {robot.horizon} of "
-                f"{len(robot.action_channels)}"
-            )
+        try:
+            episode = with_plans(episode, self.processor.codec)
+        except QwenVlaError as error:
+            raise QwenVlaError(f"{path}: {error}") from error
         views = []
         for camera in robot.cameras if self._images else ():
             if camera.name not in episode.images:

@@ -122,6 +122,37 @@ def test_when_fewer_sentences_are_told_expect_the_followed_one_among_them_but_no
     assert asked == {("wave up",), ("wave down",)}
 
 
+def test_when_a_person_teleoperated_expect_what_was_commanded_next_and_no_more_than_that(path):
+    """One instruction, no plans and no boxes."""
+    codec, whole = EmbodimentCodec(ARMS), Episode.load(path)
+    commanded_TD = whole.commanded_TD[0] + np.linspace(0.0, 0.3, 20)[:, None] * UP_D
+    Episode(
+        embodiment=ARMS.name,
+        stride=1,
+        instructions=("wave up",),
+        images={"front": tuple(picture(10 * t) for t in range(20))},
+        states_TS=np.stack([codec.state(start_D) for start_D in commanded_TD]),
+        commanded_TD=commanded_TD,
+    ).save(path)
+    data = EpisodeDataset([path], micro_processor(ARMS)[1])
+    assert len(data) == 19  # nothing was commanded after the last step
+    batch = batch_of(data, [0, 18])
+    assert batch.instructions == ("wave up", "wave up")
+    assert batch.mask_PHK.any(-1).sum(1).tolist() == [16, 1]
+    decoded_PHC = data.space.decode(data.processor.take_actions(batch.actions_PHK), batch.still_PC)
+    chunk = codec.decode(decoded_PHC[0], commanded_TD[0], 0.0)
+    np.testing.assert_allclose(chunk.positions_TD, commanded_TD[:17], atol=2e-3)
+    assert batch.boxes_P4.isnan().all()
+
+
+def test_when_no_episode_is_as_long_as_a_chunk_expect_that_in_words(path):
+    episode = Episode.load(path)
+    episode.valid_NTH[:, :, 10:] = False
+    episode.save(path)
+    with pytest.raises(QwenVlaError, match="shorter than one chunk, 16 action steps"):
+        EpisodeDataset([path], micro_processor(ARMS)[1])
+
+
 def test_when_a_network_learns_canonical_channels_expect_the_motion_it_was_told(path):
     model, processor = micro_processor(ARMS, **CANONICAL)
     data = EpisodeDataset([path], processor)

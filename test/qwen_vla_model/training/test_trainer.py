@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from noise_episodes import WIDOWX, record
+from noise_episodes import PATH, WIDOWX, record, record_teleoperated
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_model.checkpoint import load_action_space, load_config
@@ -67,6 +67,20 @@ def test_when_a_run_ends_expect_a_checkpoint_that_drives_the_robot_and_its_curve
     policy.warm_up()
     assert (tmp_path / "run" / "curve.png").stat().st_size > 0
     assert "position_mm" in (tmp_path / "run" / "curve.csv").read_text()
+
+
+def test_when_a_person_teleoperated_expect_training_from_the_action_loss_alone(recipe, tmp_path):
+    """No plans, no boxes, one instruction: what a recorder on a robot can write."""
+    folder = tmp_path / "teleoperated"
+    folder.mkdir()
+    for number in range(3):
+        record_teleoperated(folder, number)
+    mixture = [{"embodiment": str(PATH), "episodes": str(folder)}]
+    checkpoint = train(recipe("person", mixture=mixture, grounding=NOTHING))
+    QwenVlaPolicy.load(checkpoint, WIDOWX).warm_up()
+    curve = (tmp_path / "person" / "curve.csv").read_text().splitlines()
+    row = dict(zip(curve[0].split(","), curve[-1].split(","), strict=True))
+    assert np.isfinite(float(row["loss"])) and np.isfinite(float(row["action_error/widowx"]))
 
 
 def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_and_images_after_it(
