@@ -1,17 +1,20 @@
 # Works on a machine without ROS. Inside a ROS distribution use colcon build, see README.md.
 # ARGS is handed on: make test ARGS="-k layering", make demo ARGS="--embodiment aloha".
 
-VENV := .venv
+# Another interpreter in an environment of its own: make test PYTHON=python3.10 VENV=.venv-3.10.
+export VENV := .venv
 BIN := $(VENV)/bin
 
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test generalist bench-gpu lint clean
+.PHONY: help setup demo test test-pythons lock generalist bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
+	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and try each for a minute"
+	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
 	@echo "make generalist train one set of weights for three robots: about two and a half hours on two cores"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
 	@echo "make lint       check format and style"
@@ -24,6 +27,14 @@ demo: setup
 # Two workers; loadgroup keeps the tests marked "alone" together (test/workers.py).
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+# In environments of their own: .venv-3.10 and .venv-3.12.
+test-pythons:
+	@bash scripts/test_pythons.sh 3.10 3.12
+
+# Commit what it writes. An edited requirements file counts only after this.
+lock: setup
+	$(BIN)/python scripts/lock.py
 
 # Episodes of all robots, three stages of config/generalist from them, episodes of where these weights
 # lead by themselves, and the last stage from both. After an interruption, make generalist
@@ -47,8 +58,7 @@ generalist: setup
 	$(BIN)/qwen-vla train --config config/generalist/*.yaml --out runs/generalist --resume
 
 bench-gpu: setup
-	@! $(BIN)/python -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null \
-		|| $(BIN)/python -m pip install --quiet -r requirements-gpu.txt
+	@! nvidia-smi -L >/dev/null 2>&1 || bash scripts/set_up.sh gpu
 	$(BIN)/qwen-vla bench gpu $(ARGS)
 
 lint: setup
@@ -63,10 +73,10 @@ clean:
 # runs again next time.
 setup: $(VENV)/.python-done $(VENV)/.messages-done
 
-$(VENV)/.python-done: scripts/set_up.sh setup.py setup.cfg package.xml $(wildcard requirements*.txt)
+$(VENV)/.python-done: scripts/set_up.sh setup.py setup.cfg package.xml $(wildcard locks/*.txt)
 	@bash scripts/set_up.sh python
 	@touch $@
 
-$(VENV)/.messages-done: requirements-ros.txt $(shell find src/interfaces -type f) | $(VENV)/.python-done
+$(VENV)/.messages-done: $(shell find src/interfaces -type f) | $(VENV)/.python-done
 	@bash scripts/set_up.sh messages
 	@touch $@

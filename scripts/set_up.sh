@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Sets up .venv; the Makefile calls it and remembers which step is done.
-#   set_up.sh python     system libraries, virtual environment, pinned packages, this package
+#   set_up.sh python     system libraries, virtual environment, locked packages, this package
 #   set_up.sh messages   interbotix_xs_msgs, where no robot workspace brings it
+#   set_up.sh gpu        torch and its libraries for an NVIDIA GPU
+# PYTHON (python3) is the interpreter to use, VENV (.venv) the folder of the environment.
 set -Eeuo pipefail  # E: the trap below sees failures inside functions
 cd "$(dirname "$0")/.."
 
-VENV=$PWD/.venv
+VENV=$PWD/${VENV:-.venv}
 PYTHON=${PYTHON:-python3}
 
 say() { echo "set-up: $*"; }
@@ -68,6 +70,100 @@ Install them as root, e.g. apt-get install $packages"
     [ -z "$packages" ] || stop "installed, and yet not usable by $PYTHON: $packages"
 }
 
+# --- packages: from locks/, which `make lock` writes -------------------------------------------
+
+# The lock of the environment's Python: locks/3.11.txt, or with "-cuda" locks/3.11-cuda.txt.
+lock() {
+    "$VENV/bin/python" -c "import sys; print('locks/%d.%d${1:-}.txt' % sys.version_info[:2])"
+}
+
+# Says what the given locks still bring: lines that are installed in their version do not count.
+say_what_is_missing() {
+    "$VENV/bin/python" - "$@" <<'END'
+import re
+import sys
+from importlib.metadata import distributions
+
+installed = {re.sub("[-_.]+", "-", d.name).lower() + "==" + d.version for d in distributions()}
+lines = [line for lock in sys.argv[1:] for line in open(lock) if "==" in line]
+missing = [line for line in lines if line.split()[0] not in installed]
+megabytes = sum(float(line.split("#")[1].split()[0]) for line in missing)
+print(f"set-up: {len(missing)} of {len(lines)} packages are missing: {megabytes:.0f} MB to fetch")
+END
+}
+
+# uv reads no pip configuration: what a lab configured there (a mirror, wheels on a disk, a
+# certificate) counts here as well. Prints shell assignments.
+pip_settings_for_uv() {
+    "$VENV/bin/python" - <<'END'
+import ast
+import shlex
+import subprocess
+import sys
+
+NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+}
+settings = {}
+listing = subprocess.check_output([sys.executable, "-m", "pip", "config", "list"], text=True)
+# The environment's lines (":env:") come first and win.
+for line in listing.splitlines():
+    key, _, value = line.partition("=")
+    section, _, name = key.rpartition(".")
+    if name in NAMES and section in (":env:", "global", "install"):
+        settings.setdefault(NAMES[name], ast.literal_eval(value).split())
+for name, values in settings.items():
+    separator = "," if name == "UV_FIND_LINKS" else " "
+    print(f": ${{{name}:={shlex.quote(separator.join(values))}}}; export {name}")
+END
+}
+
+# Installs exactly what it is told, without looking for anything else. Not its list of what it
+# installed: hundreds of lines in a log.
+install_locked() {
+    "$VENV/bin/uv" pip install --no-deps --python "$VENV/bin/python" "$@" 2>&1 |
+        { grep -Ev '^ [-+~] ' || true; }
+}
+
+# uv cannot do without a cache, and hard links from it make an environment a matter of seconds.
+prepare_uv() {
+    local settings
+    settings=$(pip_settings_for_uv)
+    eval "$settings"
+    # As pip does: whichever source has the locked version may serve it, not only the first.
+    export UV_INDEX_STRATEGY=unsafe-best-match UV_PYTHON_DOWNLOADS=never
+    UV_BUILD_CONSTRAINT=$(lock) && export UV_BUILD_CONSTRAINT
+    mkdir -p "${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/uv}" 2>/dev/null ||
+        export UV_CACHE_DIR=$VENV/cache
+    grep '^uv==' "$(lock)" >"$VENV/uv.txt"
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes \
+        --requirement "$VENV/uv.txt"
+}
+
+has_torch() { "$VENV/bin/python" -c 'import torch' 2>/dev/null; }
+
+has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; }
+
+# The default index serves torch for Linux with CUDA only, 2.7 GB that a CPU has no use for. The
+# build for CPUs comes from what pip is configured for or from PyTorch's own index, which uv knows.
+install_torch_for_cpu() {
+    local torch
+    torch=$(grep -o '^torch==[0-9.]*' "$(lock -cuda)")
+    say "installing $torch for the CPU: about 190 MB to fetch"
+    install_locked --quiet "$torch+cpu" >/dev/null ||
+        UV_HTTP_RETRIES=0 install_locked --quiet --torch-backend cpu "$torch" >/dev/null
+}
+
+install_torch_for_gpu() {
+    say "installing torch with the CUDA libraries"
+    say_what_is_missing "$(lock -cuda)"
+    install_locked --requirement "$(lock -cuda)"
+}
+
 # --- step: python ----------------------------------------------------------------------------
 
 set_up_python() {
@@ -77,20 +173,31 @@ set_up_python() {
 
     # An interrupted set-up may have left an environment without pip.
     if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
-        say "creating .venv"
+        say "creating ${VENV##*/}"
         "$PYTHON" -m venv --clear "$VENV"
     fi
 
-    say "installing the pinned packages (minutes the first time)"
-    # One call, so that pip sees all pins together. The ROS wheels find each other only below one
-    # prefix, which is why everything goes into this environment.
-    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check \
-        -r requirements.txt -r requirements-ros.txt -r requirements-dev.txt
+    # The ROS wheels find each other only below one prefix, which is why everything goes into
+    # this environment.
+    say_what_is_missing "$(lock)"
+    prepare_uv
+    install_locked --requirement "$(lock)"
+    if has_gpu; then
+        install_torch_for_gpu
+    elif ! has_torch && ! install_torch_for_cpu; then
+        say "no source here has torch without CUDA"
+        install_torch_for_gpu
+    fi
 
     say "installing this package, editable"
-    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check \
-        --no-deps --no-build-isolation --editable .
+    install_locked --quiet --no-build-isolation --editable .
     link_share_folders
+}
+
+set_up_gpu() {
+    has_gpu || stop "nvidia-smi finds no GPU here"
+    prepare_uv
+    install_torch_for_gpu
 }
 
 # An editable install leaves out what a ROS package has below share/. Links, so that an edited
@@ -150,5 +257,6 @@ flock 9
 case ${1:-} in
     python) set_up_python ;;
     messages) set_up_messages ;;
-    *) stop "say which step: python or messages" ;;
+    gpu) set_up_gpu ;;
+    *) stop "say which step: python, messages or gpu" ;;
 esac

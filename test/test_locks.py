@@ -1,0 +1,81 @@
+"""What set-up installs: locks/, one pair of files for each supported Python."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+REPOSITORY = Path(__file__).parents[1]
+PYTHONS = ("3.10", "3.11", "3.12")
+REQUIREMENTS = sorted(path.name for path in REPOSITORY.glob("requirements*.txt"))
+THIS_PYTHON = "{}.{}".format(*sys.version_info)
+
+CUDA = re.compile("torch$|triton$|nvidia-|cuda-")
+
+
+def read_lock(name):
+    """Package -> version; a line that holds anything else fails."""
+    line = re.compile(r"(\S+)==(\S+)( --hash=sha256:[0-9a-f]{64})+  # [0-9]+\.[0-9] MB")
+    lines = (REPOSITORY / "locks" / name).read_text().splitlines()
+    return {match[1]: match[2] for match in map(line.fullmatch, lines[1:])}
+
+
+def whole_lock(python):
+    return read_lock(f"{python}.txt") | read_lock(f"{python}-cuda.txt")
+
+
+def pins(requirements, python):
+    """What a requirements file asks for with a Python version."""
+    for line in (REPOSITORY / requirements).read_text().splitlines():
+        if line and not line.startswith("#"):
+            requirement = Requirement(line)
+            marker = requirement.marker
+            if marker is None or marker.evaluate({"python_version": python}):
+                yield requirement
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("requirements", REQUIREMENTS)
+def test_when_a_requirement_is_pinned_expect_that_version_in_the_lock(requirements, python):
+    locked = whole_lock(python)
+    wanted = {canonicalize_name(r.name): str(r.specifier) for r in pins(requirements, python)}
+    assert wanted
+    assert {name: f"=={locked.get(name)}" for name in wanted} == wanted, "run `make lock`"
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_when_there_is_no_gpu_expect_nothing_of_cuda_to_be_fetched(python):
+    assert [name for name in read_lock(f"{python}.txt") if CUDA.match(name)] == []
+    assert read_lock(f"{python}-cuda.txt")["torch"]
+
+
+def test_when_a_locked_package_needs_another_expect_it_in_the_lock():
+    """Nothing is searched for at set-up: what is missing here would be missing for good."""
+    locked = whole_lock(THIS_PYTHON)
+    needed = {}
+    for distribution in distributions():
+        name = canonicalize_name(distribution.name)
+        if name in locked:
+            for line in distribution.requires or ():
+                requirement = Requirement(line)
+                if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                    needed.setdefault(canonicalize_name(requirement.name), name)
+    assert len(needed) > 100
+    assert {name: by for name, by in needed.items() if name not in locked} == {}
+
+
+def test_when_set_up_reads_python_3_10_s_lock_expect_the_installer_with_a_checksum():
+    """Set-up gives this one line to the pip that an environment begins with."""
+    lines = (REPOSITORY / "locks/3.10.txt").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("uv==")]
+    assert "--hash=sha256:" in line
+
+
+@pytest.mark.parametrize("script", ["set_up.sh", "test_pythons.sh"])
+def test_when_bash_reads_a_script_expect_no_error(script):
+    subprocess.run(["bash", "-n", REPOSITORY / "scripts" / script], check=True)
