@@ -36,7 +36,7 @@ test-pythons:
 lock: setup
 	$(BIN)/python scripts/lock.py
 
-# Episodes of all robots, three stages of config/generalist from them, episodes of where these weights
+# Episodes of all robots, three stages of the recipes from them, episodes of where these weights
 # lead by themselves, and the last stage from both. After an interruption, make generalist
 # ARGS=--resume: what is there already is not made again.
 OWN_MISTAKES := --checkpoint runs/generalist/3_pretraining/checkpoint --first-seed 20000
@@ -48,14 +48,14 @@ generalist: setup
 		--out runs/mobile_base/go_to
 	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 1000 \
 		--out runs/widowx/pick_up
-	$(BIN)/qwen-vla train --config config/generalist/[123]_*.yaml --out runs/generalist $(ARGS)
+	$(BIN)/qwen-vla train --config config/recipes/generalist/[123]_*.yaml --out runs/generalist $(ARGS)
 	$(BIN)/qwen-vla generate --embodiment aloha --task pick_up_cube --episodes 300 \
 		$(OWN_MISTAKES) --out runs/aloha/own_mistakes
 	$(BIN)/qwen-vla generate --embodiment mobile_base --task go_to --episodes 60 \
 		$(OWN_MISTAKES) --out runs/mobile_base/own_mistakes
 	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 80 \
 		$(OWN_MISTAKES) --out runs/widowx/own_mistakes
-	$(BIN)/qwen-vla train --config config/generalist/*.yaml --out runs/generalist --resume
+	$(BIN)/qwen-vla train --config config/recipes/generalist/*.yaml --out runs/generalist --resume
 
 bench-gpu: setup
 	@! nvidia-smi -L >/dev/null 2>&1 || bash scripts/set_up.sh gpu

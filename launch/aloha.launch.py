@@ -3,7 +3,7 @@
 Beside it run the followers' drivers (xs_sdk in follower_left and follower_right) and the cameras.
 Interbotix's own launch file starts them; its leaders stay off, and the followers are prepared for
 streaming, with their grippers in current_based_position mode:
-    MODES=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes_vx300s
+    MODES=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes/vx300s
     ros2 launch aloha aloha_bringup.launch.py launch_leaders:=false is_mobile:=false \\
         robot_model_follower:=vx300s \\
         follower_modes_left:=${MODES}_left.yaml follower_modes_right:=${MODES}_right.yaml

@@ -3,7 +3,7 @@
 Beside it run the arm's driver (xs_sdk in the namespace wx250s) and the cameras. The arm is
 prepared for streaming, with its gripper in pwm mode:
     ros2 launch interbotix_xsarm_control xsarm_control.launch.py robot_model:=wx250s \\
-        mode_configs:=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes_wx250s.yaml
+        mode_configs:=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes/wx250s.yaml
 
 Example:
     ros2 launch qwen_vla_ros widowx.launch.py instruction:="pick up the red block"

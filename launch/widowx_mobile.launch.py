@@ -3,7 +3,7 @@
 Beside it run the arm's driver (xs_sdk in the namespace wx250s), the base's driver (see
 mobile_base.launch.py) and the cameras. The arm is prepared for streaming:
     ros2 launch interbotix_xsarm_control xsarm_control.launch.py robot_model:=wx250s \\
-        mode_configs:=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes_wx250s.yaml
+        mode_configs:=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes/wx250s.yaml
 
 Example:
     ros2 launch qwen_vla_ros widowx_mobile.launch.py instruction:="fetch the red block"

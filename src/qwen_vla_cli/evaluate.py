@@ -4,7 +4,7 @@ Example:
   qwen-vla evaluate --embodiment widowx --episodes 50 --seed 0 --json result.json
   qwen-vla evaluate --embodiment mobile_base --task go_to --shift background
   qwen-vla evaluate --embodiment aloha --expert --ros --episodes 30
-  qwen-vla evaluate --report                # all of config/report.yaml, with pictures; hours
+  qwen-vla evaluate --report       # all of config/reports/report.yaml, with pictures; hours
 
 Chance is the success of a policy that does any of what can be asked for in a scene without reading
 the instruction. A shift changes one thing against all that was trained on: colour, instance,
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="PLAN",
-        help="measure what a plan says instead (config/report.yaml), with --workers and --out",
+        help="measure what a plan says (config/reports/report.yaml), with --workers and --out",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("out/report"), help="folder of the report (out/report)"
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report is not None:
         from qwen_vla_eval.report import make_report
 
-        shipped = share_directory() / "config" / "report.yaml"
+        shipped = share_directory() / "config" / "reports" / "report.yaml"
         make_report(Path(arguments.report or shipped), arguments.out, arguments.workers)
         print(f"see {arguments.out / 'report.md'}")
         return 0

@@ -1,10 +1,10 @@
 """Train a policy from a recipe, or from one for each stage; or continue where it ended.
 
 Example:
-  qwen-vla train --config config/finetune_widowx.yaml
-  qwen-vla train --config config/finetune_widowx.yaml --resume
-  qwen-vla train --config config/generalist/*.yaml --out runs/generalist
-  qwen-vla train --config config/generalist/*.yaml --robot aloha --out runs/specialist_aloha
+  qwen-vla train --config config/recipes/finetune_widowx.yaml
+  qwen-vla train --config config/recipes/finetune_widowx.yaml --resume
+  qwen-vla train --config config/recipes/generalist/*.yaml --out runs/generalist
+  qwen-vla train --config config/recipes/generalist/*.yaml --robot aloha --out runs/only_aloha
 """
 
 import argparse

@@ -60,7 +60,7 @@ def describe_bringup(
         use_sim: run the simulated hardware instead of the robot's drivers.
         dry_run: compute and show everything, send nothing to the hardware.
     """
-    config = share_directory() / "config"
+    config = share_directory() / "config" / "nodes"
     nodes = [
         NodeDescription(
             name="control_node",

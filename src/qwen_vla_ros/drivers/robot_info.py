@@ -140,7 +140,7 @@ class RobotInfoWatch:
             self._warned_of_profile = True
             self._node.get_logger().warning(
                 f"{what} moves by time profile; each command is stretched over it "
-                "(see config/interbotix_modes_*.yaml)"
+                "(see config/interbotix_modes/)"
             )
 
     def _ask(self, now_s: float) -> None:

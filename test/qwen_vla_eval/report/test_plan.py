@@ -125,9 +125,9 @@ def test_when_a_plan_contradicts_itself_expect_refusal_with_the_file(tmp_path, c
 
 
 def test_when_the_shipped_plan_is_read_expect_everything_in_it_to_exist():
-    shipped = load_plan(share_directory() / "config" / "report.yaml")
+    shipped = load_plan(share_directory() / "config" / "reports" / "report.yaml")
     assert shipped.episodes >= 50 and enumerate_cells(shipped)
-    compared = load_plan(share_directory() / "config" / "report_comparisons.yaml")
+    compared = load_plan(share_directory() / "config" / "reports" / "comparisons.yaml")
     assert (compared.episodes, compared.robots) == (shipped.episodes, shipped.robots)
 
 

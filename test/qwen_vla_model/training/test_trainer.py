@@ -306,8 +306,8 @@ def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recip
 @pytest.mark.parametrize(
     "path",
     [
-        *(ROOT / "config").glob("finetune_*.yaml"),
-        *(ROOT / "config").glob("generalist/*.yaml"),
+        *(ROOT / "config" / "recipes").glob("finetune_*.yaml"),
+        *(ROOT / "config" / "recipes").glob("generalist/*.yaml"),
     ],
     ids=lambda p: p.stem,
 )
