@@ -16,6 +16,7 @@ The history of a publisher that is transient local but best effort is delivered 
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -31,9 +32,9 @@ except ImportError:  # ROS 2 Humble
 STATE_DEPTH = 10
 """Messages of a state that wait while the node is busy: `true` followed by `false` is two."""
 
-SAME_S = 0.2
-"""What another subscription repeats within this time is the same message, s. The copies of one
-message are taken in the same round of the executor."""
+COPIES_S = 2.0
+"""The copies of a message on the other subscriptions are expected for so long, s. They are taken
+in the same round of the executor, which on a loaded machine takes a while."""
 
 
 def subscribe_to_stream(
@@ -53,9 +54,8 @@ def subscribe_to_state(
 ) -> list[Subscription]:
     """Receive what every publisher says of a state, and what a latched one said before.
 
-    A message that one subscription delivers is dropped from the others where they repeat it within
-    ``SAME_S``. A repetition that they deliver later, or in the middle of others, is passed on: it
-    says what holds anyway.
+    Of a message that several subscriptions deliver, the first copy is passed on. A copy that comes
+    later than ``COPIES_S``, or after another message, is passed on as well.
     """
     once = _Once(callback)
     # Each of the stricter ones skips publishers that the next one receives: nothing to warn of.
@@ -78,25 +78,31 @@ def subscribe_to_state(
 
 
 class _Once:
-    """Passes on what its receivers deliver; of one message delivered to several, the first."""
+    """Passes on what its receivers deliver; of the copies of one message, the first."""
 
     def __init__(self, callback: Callable[[Any], None]) -> None:
         self._callback = callback
-        self._receivers = 0
         self._last: Any = None
-        self._speaker, self._spoke_s = -1, 0.0
+        self._copies_until_s: list[deque[float]] = []
 
     def receiver(self) -> Callable[[Any], None]:
         """The callback of one more subscription."""
-        self._receivers += 1
-        number = self._receivers
+        own: deque[float] = deque(maxlen=STATE_DEPTH)  # copies of the last message still to come
+        self._copies_until_s.append(own)
 
         def receive(message: Any) -> None:
             now_s = time.monotonic()
-            repeated = number != self._speaker and message == self._last
-            if repeated and now_s - self._spoke_s < SAME_S:
+            while own and own[0] < now_s:
+                own.popleft()
+            if own and message == self._last:
+                own.popleft()
                 return
-            self._last, self._speaker, self._spoke_s = message, number, now_s
+            for copies in self._copies_until_s:
+                if message != self._last:
+                    copies.clear()
+                if copies is not own:
+                    copies.append(now_s + COPIES_S)
+            self._last = message
             self._callback(message)
 
         return receive

@@ -123,7 +123,7 @@ def test_when_a_latched_publisher_spoke_before_expect_it_received_once(two):
 
 
 def test_when_another_publisher_repeats_a_state_later_expect_it_passed_on(two, monkeypatch):
-    monkeypatch.setattr(every_publisher, "SAME_S", 0.0)
+    monkeypatch.setattr(every_publisher, "COPIES_S", 0.0)
     latched = two.other.create_publisher(String, "instruction", quality(*LATCHED))
     latched.publish(String(data="pick up the red block"))
     subscribe_to_state(two.robot, String, "instruction", two.receive)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..embodiment import EmbodimentCodec
+from ..embodiment import Embodiment, EmbodimentCodec
 from ..errors import ChunkError
 from ..instruction import check_instruction
 from ..modes import Mode
@@ -42,6 +42,21 @@ class Question:
     prefix: Prefix | None
 
 
+def check_replan_steps(embodiment: Embodiment, steps: int) -> None:
+    """Refuse what a chunk does not cover.
+
+    Raises:
+        ChunkError: with the largest number of steps that leaves one for the next inference.
+    """
+    largest = max(1, embodiment.horizon - 1)
+    if not 0 <= steps <= largest:
+        raise ChunkError(
+            f"replan_steps is {steps}, but a chunk of {embodiment.name} has "
+            f"{embodiment.horizon} steps, and its last must cover the next inference: "
+            f"set 1 to {largest}, or 0 for {embodiment.replan_steps}"
+        )
+
+
 class PolicyLoop:
     """The state between the inferences for one robot. Not thread-safe.
 
@@ -51,6 +66,8 @@ class PolicyLoop:
             refuses chunks that were observed before its mode began.
         delay: how late chunks are.
         latencies_s: how long the last inferences took, s.
+        chunks: answers so far.
+        prefix_steps: how many actions the last question committed.
     """
 
     def __init__(
@@ -77,6 +94,7 @@ class PolicyLoop:
             expected_s=expected_s,
         )
         self.latencies_s: deque[float] = deque(maxlen=LATENCIES)
+        self.chunks = self.prefix_steps = 0
         self._mode, self.mode_since_s = Mode.HOLD, -math.inf
         self._chunk: ActionChunk | None = None
         self._observed_s = self._due_s = self._ros_s = -math.inf
@@ -96,13 +114,7 @@ class PolicyLoop:
 
     @replan_steps.setter
     def replan_steps(self, steps: int) -> None:
-        largest = max(1, self._robot.horizon - 1)
-        if not 0 <= steps <= largest:
-            raise ChunkError(
-                f"replan_steps is {steps}, but a chunk of {self._robot.name} has "
-                f"{self._robot.horizon} steps and its last must cover the next inference: "
-                f"set 1 to {largest}, or 0 for {self._robot.replan_steps}"
-            )
+        check_replan_steps(self._robot, steps)
         self._replan_steps = steps
 
     @property
@@ -167,7 +179,9 @@ class PolicyLoop:
         steps = max(1, min(steps, self._robot.horizon - 1 - self.delay.steps()))
         self._observed_s, self._due_s = stamp_s, stamp_s + steps * self._robot.action_step_s
         self._asked_s = steady_s
-        return Question(observation=observation, prefix=self._prefix(observation))
+        prefix = self._prefix(observation)
+        self.prefix_steps = prefix.committed if prefix else 0
+        return Question(observation=observation, prefix=prefix)
 
     def _prefix(self, observation: Observation) -> Prefix | None:
         """What the robot will go on doing, if it follows the last chunk: that of this mode."""
@@ -179,6 +193,7 @@ class PolicyLoop:
     def on_chunk(self, chunk: ActionChunk, ros_s: float, steady_s: float) -> None:
         """The answer was there at these times, and the robot follows it from now on."""
         self._chunk = chunk
+        self.chunks += 1
         self.latencies_s.append(steady_s - self._asked_s)
         self.delay.add(max(0.0, ros_s - chunk.stamp_s))
         self._asked_s = None

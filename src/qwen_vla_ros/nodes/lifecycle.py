@@ -4,7 +4,6 @@ import functools
 import traceback
 from collections.abc import Callable
 
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
@@ -13,13 +12,9 @@ from qwen_vla_core.errors import QwenVlaError
 
 from ..diagnostics import ERROR, DiagnosticsPublisher
 from ..resources import embodiments_directory
+from .parameters import read_only
 
 TRANSITIONS = ("on_configure", "on_activate", "on_deactivate", "on_cleanup", "on_shutdown")
-
-
-def read_only(description: str) -> ParameterDescriptor:
-    """Descriptor of a parameter that is set at start-up and not changed afterwards."""
-    return ParameterDescriptor(description=description, read_only=True)
 
 
 class EmbodimentNode(LifecycleNode):

@@ -1,0 +1,65 @@
+"""The parameters of policy_node."""
+
+from collections.abc import Sequence
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.execution.policy_loop import check_replan_steps
+
+from .parameters import declare_integer, declare_number, read_only
+
+
+def declare_policy_parameters(node: Node) -> None:
+    """Declare all that policy_node has beside what every node has."""
+    for name, default, description in (
+        ("checkpoint", "", "the policy: a folder, or owner/model on the hub"),
+        ("device", "cpu", "torch device: cpu or cuda"),
+        (
+            "weights",
+            "",
+            "what to hold the weights as: float32, bfloat16, float16, int8 or nf4; empty for "
+            "bfloat16 on a GPU and float32 elsewhere",
+        ),
+        ("simulated", False, "cameras are simulated, so a still picture is not frozen"),
+        ("instruction", "", "the task in words; policy/instruction replaces it"),
+    ):
+        node.declare_parameter(name, default, read_only(description))
+    declare_integer(
+        node,
+        "torch_threads",
+        1,
+        "CPU threads of the model; more only help where nothing else runs",
+        (1, 256),
+        read_only=True,
+    )
+    declare_integer(
+        node,
+        "replan_steps",
+        0,
+        "action steps from one observation to the next; 0: a quarter chunk",
+        (0, 1024),
+    )
+    declare_number(
+        node,
+        "inference_deadline_s",
+        1.0,
+        "an inference that takes longer is reported as hanging",
+        (0.05, 60.0),
+    )
+
+
+def check_policy_parameters(
+    embodiment: Embodiment | None, parameters: Sequence[Parameter]
+) -> SetParametersResult:
+    """Refuse values that do not fit the embodiment, once there is one."""
+    for parameter in parameters:
+        if parameter.name == "replan_steps" and embodiment is not None:
+            try:
+                check_replan_steps(embodiment, parameter.value)
+            except QwenVlaError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+    return SetParametersResult(successful=True)
