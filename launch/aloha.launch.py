@@ -12,19 +12,12 @@ embodiment has to fit it: Trossen's kits (aloha_vx300s, the default) need anothe
 embodiments/aloha.yaml, which names all three.
 
 Example:
-    ros2 launch qwen_vla_ros aloha.launch.py instruction:="put the red block into the box"
+    ros2 launch qwen_vla_ros aloha.launch.py instruction:="pick up the red cube with the left arm"
 """
 
-from pathlib import Path
-
-from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from qwen_vla_ros.launching.description import bringup_description
 
 
 def generate_launch_description():
-    """Include bringup.launch.py for this robot."""
-    bringup = PythonLaunchDescriptionSource(str(Path(__file__).with_name("bringup.launch.py")))
-    return LaunchDescription(
-        [IncludeLaunchDescription(bringup, launch_arguments={"embodiment": "aloha"}.items())]
-    )
+    """All of bringup.launch.py's arguments; the robot is this one unless they name another."""
+    return bringup_description("aloha")

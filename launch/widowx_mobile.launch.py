@@ -5,24 +5,17 @@ mobile_base.launch.py) and the cameras. The arm is prepared for streaming:
     ros2 launch interbotix_xsarm_control xsarm_control.launch.py robot_model:=wx250s \\
         mode_configs:=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes/wx250s.yaml
 
+The shipped weights were not trained for this robot: name others with checkpoint:=, or let the
+scripted expert drive the simulated one. Engage it with control/engage_policy.
+
 Example:
-    ros2 launch qwen_vla_ros widowx_mobile.launch.py instruction:="fetch the red block"
+    ros2 launch qwen_vla_ros widowx_mobile.launch.py use_sim:=true checkpoint:=expert \\
+        instruction:="fetch the red block"
 """
 
-from pathlib import Path
-
-from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from qwen_vla_ros.launching.description import bringup_description
 
 
 def generate_launch_description():
-    """Include bringup.launch.py for this robot."""
-    bringup = PythonLaunchDescriptionSource(str(Path(__file__).with_name("bringup.launch.py")))
-    return LaunchDescription(
-        [
-            IncludeLaunchDescription(
-                bringup, launch_arguments={"embodiment": "widowx_mobile"}.items()
-            )
-        ]
-    )
+    """All of bringup.launch.py's arguments; the robot is this one unless they name another."""
+    return bringup_description("widowx_mobile")

@@ -1,15 +1,21 @@
 """Every shipped robot has its launch file and its RViz layout, and both show that robot.
 
-launch and rviz2 do not come as Python wheels, so neither is run here.
+launch and rviz2 do not come as Python wheels, so neither is run here; test_launch_for_real.py runs
+where launch is.
 """
 
 import ast
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 
-from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment import find_embodiment, load_embodiment
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
+from qwen_vla_ros.bringup import check_policy
+from qwen_vla_ros.launching.arguments import ARGUMENTS, read, refuse_unknown
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / "embodiments").glob("*.yaml"))
@@ -17,15 +23,39 @@ PATHS = sorted((ROOT / "embodiments").glob("*.yaml"))
 robots = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
+def examples(launch_file):
+    """The arguments of each `ros2 launch qwen_vla_ros` in the file's own description."""
+    text = ast.get_docstring(ast.parse(launch_file.read_text())).replace("\\\n", " ")
+    pattern = rf"ros2 launch qwen_vla_ros {re.escape(launch_file.name)}(.*)"
+    return [
+        dict(word.split(":=", 1) for word in shlex.split(line))
+        for line in re.findall(pattern, text)
+    ]
+
+
 @robots
-def test_when_a_robot_is_launched_expect_bringup_with_its_name(path):
-    source = (ROOT / "launch" / f"{path.stem}.launch.py").read_text()
-    constants = [n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant)]
-    assert constants[constants.index("embodiment") + 1] == path.stem
-    assert "bringup.launch.py" in constants
-    assert f"ros2 launch qwen_vla_ros {path.stem}.launch.py" in ast.get_docstring(
-        ast.parse(source)
-    )
+def test_when_a_robot_is_launched_expect_all_of_bringup_with_its_name_as_default(path):
+    tree = ast.parse((ROOT / "launch" / f"{path.stem}.launch.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert [ast.unparse(call) for call in calls] == [f"bringup_description('{path.stem}')"]
+
+
+@pytest.mark.parametrize(
+    "launch_file", sorted((ROOT / "launch").glob("*.py")), ids=lambda path: path.name
+)
+def test_when_the_example_of_a_launch_file_is_typed_expect_it_to_start(launch_file):
+    assert examples(launch_file)
+    for example in examples(launch_file):
+        refuse_unknown(example, typed_for_us=True)
+        texts = {name: argument.default for name, argument in ARGUMENTS.items()}
+        texts["embodiment"] = launch_file.name.removesuffix(".launch.py")
+        values = read(texts | example)
+        checkpoint = values["checkpoint"] or str(SHIPPED_CHECKPOINT)
+        check_policy(
+            load_embodiment(find_embodiment(values["embodiment"], ROOT / "embodiments")),
+            None if checkpoint == "expert" else checkpoint,
+            values["use_sim"],
+        )
 
 
 @robots

@@ -7,8 +7,11 @@ the two cannot drift apart.
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.errors import QwenVlaError
 
 from .resources import share_directory
 
@@ -24,20 +27,63 @@ class NodeDescription:
         module: Python module with the same entry point, for running without an install.
         parameters: ROS parameters that differ from the file's.
         parameter_file: parameters of the node in config/.
+        namespace: ROS namespace; empty for none.
     """
 
     name: str
     module: str
     parameters: Mapping[str, Value]
     parameter_file: Path
+    namespace: str = ""
 
     def command(self) -> list[str]:
         """The command line that runs the node with the current interpreter."""
         command = [sys.executable, "-m", self.module, "--ros-args", "-r", f"__node:={self.name}"]
+        if self.namespace:
+            command += ["-r", f"__ns:=/{self.namespace.strip('/')}"]
         command += ["--params-file", str(self.parameter_file)]
         for key, value in self.parameters.items():
             command += ["-p", f"{key}:={json.dumps(value)}"]
         return command
+
+
+class BringupError(QwenVlaError):
+    """The nodes could not do what they were asked for; nothing was started."""
+
+
+def check_policy(embodiment: Embodiment, checkpoint: str | None, use_sim: bool) -> None:
+    """Refuse at once what a node would refuse after it has started.
+
+    Args:
+        embodiment: the robot.
+        checkpoint: as for ``describe_bringup``. What is on the hub is left to policy_node.
+        use_sim: whether the robot is simulated.
+    Raises:
+        BringupError: the simulator has no such robot, the expert is asked to drive a real one,
+            or the checkpoint was not trained for the robot.
+    """
+    name = embodiment.name
+    if use_sim and embodiment.simulated_world is None:
+        raise BringupError(f"{name} cannot be simulated: its simulated_world is null")
+    if checkpoint is None:
+        if not use_sim:
+            raise BringupError(
+                "the scripted expert drives simulated robots only: add use_sim:=true, or name a "
+                "checkpoint"
+            )
+        return
+    if not Path(checkpoint).is_dir():
+        return
+    try:
+        robots = json.loads((Path(checkpoint) / "embodiments.json").read_text())
+    except (OSError, ValueError) as error:
+        raise BringupError(f"{checkpoint} is no checkpoint of a policy: {error}") from error
+    if name not in robots:
+        expert = " (checkpoint:=expert use_sim:=true runs the simulator's scripted expert)"
+        raise BringupError(
+            f"{checkpoint}: not trained for {name}, only for {', '.join(sorted(robots))}; name "
+            f"another with checkpoint:={expert if embodiment.simulated_world else ''}"
+        )
 
 
 def describe_bringup(
@@ -48,6 +94,7 @@ def describe_bringup(
     instruction: str = "",
     use_sim: bool = False,
     dry_run: bool = False,
+    namespace: str = "",
 ) -> tuple[NodeDescription, ...]:
     """The nodes for one embodiment.
 
@@ -59,6 +106,7 @@ def describe_bringup(
         instruction: the task in words; may come later on policy/instruction.
         use_sim: run the simulated hardware instead of the robot's drivers.
         dry_run: compute and show everything, send nothing to the hardware.
+        namespace: ROS namespace of all nodes, so that several robots share a network.
     """
     config = share_directory() / "config" / "nodes"
     nodes = [
@@ -94,4 +142,4 @@ def describe_bringup(
                 parameter_file=config / "sim_node.yaml",
             ),
         )
-    return tuple(nodes)
+    return tuple(replace(node, namespace=namespace) for node in nodes)

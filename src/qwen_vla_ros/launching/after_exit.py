@@ -1,0 +1,51 @@
+"""What the end of one node means for the others.
+
+control_node is never ended because of the policy: without chunks the robot holds, and a person may
+be driving it. Without control_node, or without the simulated robot, the rest is of no use.
+"""
+
+from dataclasses import dataclass
+
+from qwen_vla_core.exit_status import NOT_STARTED, explain_exit
+
+POLICY = "policy_node"
+POLICY_RESTARTS = 3
+RESTART_DELAY_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consequence:
+    """What to do, and what to tell the operator.
+
+    Attributes:
+        end_all: end the other nodes, and the launch with exit status 1.
+        restart_after_s: start the node again so much later, s; None for not.
+    """
+
+    message: str
+    end_all: bool = False
+    restart_after_s: float | None = None
+
+
+def after_exit(name: str, status: int, restarts: int) -> Consequence:
+    """What follows when a node has ended although the launch goes on.
+
+    Args:
+        name: of the node.
+        status: exit status, negative for a signal.
+        restarts: how often it was started again already.
+    """
+    ended = f"{name} ended ({explain_exit(status)})"
+    if name != POLICY or (status == NOT_STARTED and restarts == 0):
+        return Consequence(message=f"{ended}; all other nodes are told to end", end_all=True)
+    ended += "; control_node goes on and the robot holds"
+    if restarts >= POLICY_RESTARTS:
+        return Consequence(
+            message=f"{ended}. It is not started again after {restarts} restarts; end the launch "
+            "and look at its last messages"
+        )
+    return Consequence(
+        message=f"{ended}. It is started again in {RESTART_DELAY_S:g} s ({restarts + 1} of "
+        f"{POLICY_RESTARTS}); engage it again when it is ready",
+        restart_after_s=RESTART_DELAY_S,
+    )

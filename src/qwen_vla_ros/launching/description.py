@@ -1,0 +1,161 @@
+"""bringup.py's nodes as launch actions, and what happens when one of them ends.
+
+Everything that can be wrong is found before the first node starts: launch leaves alone, without a
+parent, what already runs when a later action fails.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, TimerAction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
+from qwen_vla_core.resources import PACKAGE
+
+from ..bringup import NodeDescription, check_policy, describe_bringup
+from ..discovery import discovery_settings, who_can_command
+from ..resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
+from .after_exit import after_exit
+from .arguments import ARGUMENTS, LaunchArgumentError, read, refuse_unknown
+
+EXPERT = "expert"
+VIEWER = "rviz2"
+
+
+class NodeEnded(Exception):
+    """A node without which the others must not go on; ends the launch with exit status 1."""
+
+
+def bringup_description(embodiment: str = "") -> LaunchDescription:
+    """The launch description of every launch file here.
+
+    Args:
+        embodiment: the robot that is launched unless ``embodiment:=`` names another.
+    """
+    defaults = {name: argument.default for name, argument in ARGUMENTS.items()}
+    defaults["embodiment"] = embodiment
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(
+                    name, default_value=defaults[name], description=argument.description
+                )
+                for name, argument in ARGUMENTS.items()
+            ),
+            OpaqueFunction(function=_launch),
+        ]
+    )
+
+
+def _launch(context: LaunchContext) -> list:
+    """All actions, once all that was written is understood."""
+    typed = [word.partition(":=")[0] for word in context.argv if ":=" in word]
+    refuse_unknown({*typed, *context.launch_configurations}, typed_for_us=_is_top_level(context))
+    values = read({name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS})
+    path = find_embodiment(values["embodiment"], embodiments_directory()).absolute()
+    robot = load_embodiment(path)
+    use_sim = values["use_sim"]
+    checkpoint = values["checkpoint"] or str(SHIPPED_CHECKPOINT)
+    checkpoint = None if checkpoint == EXPERT else checkpoint
+    check_policy(robot, checkpoint, use_sim)
+    descriptions = describe_bringup(
+        embodiment=str(path),
+        checkpoint=checkpoint,
+        instruction=values["instruction"],
+        use_sim=use_sim,
+        dry_run=values["dry_run"],
+        namespace=values["namespace"],
+    )
+    _check_executables(descriptions)
+    settings = discovery_settings(use_sim, os.environ)
+    return [
+        LogInfo(msg=who_can_command(os.environ | settings)),
+        *(_node(description, settings) for description in descriptions),
+        *(_viewer(robot, values["namespace"], settings) if values["use_rviz"] else ()),
+    ]
+
+
+def _is_top_level(context: LaunchContext) -> bool:
+    """Whether our launch file is the one that was typed, not one that it includes."""
+    ours = context.get_locals_as_dict().get("current_launch_file_path", "")
+    return Path(ours).name in {Path(word).name for word in sys.argv}
+
+
+def _check_executables(descriptions: tuple[NodeDescription, ...]) -> None:
+    folder = Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE
+    for description in descriptions:
+        if not os.access(folder / description.name, os.X_OK):
+            raise LaunchArgumentError(
+                f"{folder / description.name} is missing; build {PACKAGE} again"
+            )
+
+
+def _node(description: NodeDescription, settings: Mapping[str, str], restarts: int = 0) -> Node:
+    def on_exit(event, context):
+        if context.is_shutdown:
+            return None
+        what = after_exit(description.name, event.returncode, restarts)
+        if what.end_all:
+            raise NodeEnded(what.message)
+        actions = [LogInfo(msg=what.message)]
+        if what.restart_after_s is not None:
+            again = _node(description, settings, restarts + 1)
+            actions.append(TimerAction(period=what.restart_after_s, actions=[again]))
+        return actions
+
+    return Node(
+        package=PACKAGE,
+        executable=description.name,
+        exec_name=description.name,
+        name=description.name,
+        namespace=description.namespace,
+        parameters=[
+            str(description.parameter_file),
+            {
+                # A string that launch would otherwise read as YAML: "yes", "1", "a: b".
+                key: ParameterValue(value, value_type=str) if isinstance(value, str) else value
+                for key, value in description.parameters.items()
+            },
+        ],
+        additional_env=dict(settings),
+        output="screen",
+        prefix=_die_with_launch(),
+        on_exit=on_exit,
+    )
+
+
+def _viewer(robot: Embodiment, namespace: str, settings: Mapping[str, str]) -> list:
+    """RViz where it is installed; nothing depends on it."""
+    try:
+        get_package_prefix(VIEWER)
+    except PackageNotFoundError:
+        return [LogInfo(msg="RViz is not installed (package rviz2); the nodes run without it.")]
+    layout = share_directory() / "rviz" / f"{robot.name}.rviz"
+    if not layout.is_file():
+        layout = None
+    return [
+        Node(
+            package=VIEWER,
+            executable=VIEWER,
+            exec_name=VIEWER,
+            namespace=namespace,
+            arguments=["-d", str(layout)] if layout else [],
+            additional_env=dict(settings),
+            prefix=_die_with_launch(),
+            on_exit=[LogInfo(msg="RViz ended; all nodes go on.")],
+        )
+    ]
+
+
+def _die_with_launch() -> list:
+    """A prefix that has the kernel end the process when launch is killed; and the user's own."""
+    own = LaunchConfiguration("launch-prefix", default="")
+    return ["setpriv --pdeathsig TERM ", own] if shutil.which("setpriv") else [own]

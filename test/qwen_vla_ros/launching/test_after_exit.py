@@ -1,0 +1,33 @@
+"""What the end of one node does to the others."""
+
+import signal
+
+import pytest
+
+from qwen_vla_core.exit_status import FAILED, NOT_STARTED, TOLD_TO_END
+from qwen_vla_ros.launching.after_exit import POLICY_RESTARTS, RESTART_DELAY_S, after_exit
+
+ANY_STATUS = [TOLD_TO_END, NOT_STARTED, FAILED, -signal.SIGKILL]
+
+
+@pytest.mark.parametrize("name", ["control_node", "sim_node"])
+@pytest.mark.parametrize("status", ANY_STATUS)
+def test_when_control_or_the_robot_ends_expect_an_end_of_all_and_its_name(name, status):
+    what = after_exit(name, status, 0)
+    assert what.end_all and what.restart_after_s is None
+    assert what.message.startswith(f"{name} ended (")
+
+
+@pytest.mark.parametrize("restarts", range(POLICY_RESTARTS + 2))
+@pytest.mark.parametrize("status", ANY_STATUS)
+def test_when_the_policy_ends_expect_control_to_go_on_and_a_bounded_number_of_restarts(
+    status, restarts
+):
+    what = after_exit("policy_node", status, restarts)
+    if status == NOT_STARTED and restarts == 0:  # the launch as a whole has failed to start
+        assert what.end_all
+        return
+    assert not what.end_all and "control_node goes on" in what.message
+    again = restarts < POLICY_RESTARTS
+    assert what.restart_after_s == (RESTART_DELAY_S if again else None)
+    assert ("started again in" in what.message) == again

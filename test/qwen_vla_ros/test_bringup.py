@@ -1,0 +1,67 @@
+"""Which nodes run for an embodiment, and what is refused before any of them does."""
+
+import json
+
+import pytest
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
+from qwen_vla_ros.bringup import BringupError, check_policy, describe_bringup
+from robots import base_text, robot
+
+SHIPPED = str(SHIPPED_CHECKPOINT)
+
+
+def shipped(name):
+    return load_embodiment(embodiments_directory() / f"{name}.yaml")
+
+
+@pytest.mark.parametrize("use_sim", [True, False])
+def test_when_the_checkpoint_was_trained_for_the_robot_expect_it_to_pass(use_sim):
+    check_policy(shipped("aloha"), SHIPPED, use_sim)
+
+
+def test_when_the_checkpoint_was_not_trained_for_the_robot_expect_refusal_and_the_expert_named():
+    with pytest.raises(BringupError, match="not trained for widowx_mobile, only.*=expert"):
+        check_policy(shipped("widowx_mobile"), SHIPPED, True)
+    check_policy(shipped("widowx_mobile"), None, True)
+
+
+def test_when_the_expert_is_asked_to_drive_a_real_robot_expect_refusal():
+    with pytest.raises(BringupError, match="use_sim:=true"):
+        check_policy(shipped("widowx_mobile"), None, False)
+
+
+def test_when_the_simulator_has_no_such_robot_expect_refusal():
+    with pytest.raises(BringupError, match="cannot be simulated"):
+        check_policy(robot(base_text()), None, True)
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_when_a_folder_is_no_checkpoint_expect_refusal(tmp_path, text):
+    if text:
+        (tmp_path / "embodiments.json").write_text(text)
+    with pytest.raises(BringupError, match="is no checkpoint"):
+        check_policy(shipped("aloha"), str(tmp_path), False)
+
+
+def test_when_a_name_may_be_one_on_the_hub_expect_it_left_to_policy_node():
+    check_policy(shipped("aloha"), "owner/model", False)
+
+
+@pytest.mark.parametrize("use_sim", [True, False])
+@pytest.mark.parametrize("checkpoint", [SHIPPED, None])
+def test_when_a_namespace_is_given_expect_every_node_in_it(use_sim, checkpoint):
+    nodes = describe_bringup(
+        embodiment="x.yaml", checkpoint=checkpoint, use_sim=use_sim, namespace="/lab/left"
+    )
+    assert nodes and all("__ns:=/lab/left" in node.command() for node in nodes)
+    plain = describe_bringup(embodiment="x.yaml", checkpoint=checkpoint, use_sim=use_sim)
+    assert not any("__ns" in " ".join(node.command()) for node in plain)
+
+
+@pytest.mark.parametrize("instruction", ["yes", "1", "a: b", "pick up the 'red' block"])
+def test_when_an_instruction_looks_like_yaml_expect_it_as_text(instruction):
+    nodes = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED, instruction=instruction)
+    (policy,) = [node for node in nodes if node.name == "policy_node"]
+    assert f"instruction:={json.dumps(instruction)}" in policy.command()
