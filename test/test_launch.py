@@ -66,7 +66,9 @@ def test_when_rviz_is_opened_expect_every_picture_that_the_policy_sees(path):
     for display in layout["Visualization Manager"]["Displays"]:
         topic = display.get("Topic") or display.get("Description Topic") or {}
         topics[display["Class"]].append(topic.get("Value"))
-    assert topics["rviz_default_plugins/Image"] == [camera.topic for camera in embodiment.cameras]
+    assert topics["rviz_default_plugins/Image"] == [
+        f"/{camera.topic}" for camera in embodiment.cameras
+    ]
     arms = {f"/{g.driver.namespace}/robot_description" for g in embodiment.groups if not g.is_base}
     assert set(topics.get("rviz_default_plugins/RobotModel", [])) == arms
     base = embodiment.base

@@ -40,7 +40,7 @@ class NodeDescription:
         """The command line that runs the node with the current interpreter."""
         command = [sys.executable, "-m", self.module, "--ros-args", "-r", f"__node:={self.name}"]
         if self.namespace:
-            command += ["-r", f"__ns:=/{self.namespace.strip('/')}"]
+            command += ["-r", f"__ns:=/{self.namespace}"]
         command += ["--params-file", str(self.parameter_file)]
         for key, value in self.parameters.items():
             command += ["-p", f"{key}:={json.dumps(value)}"]
@@ -142,4 +142,4 @@ def describe_bringup(
                 parameter_file=config / "sim_node.yaml",
             ),
         )
-    return tuple(replace(node, namespace=namespace) for node in nodes)
+    return tuple(replace(node, namespace=namespace.strip("/")) for node in nodes)

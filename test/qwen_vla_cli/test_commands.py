@@ -26,7 +26,7 @@ def test_when_help_is_asked_for_expect_what_it_does_and_an_example(command):
 def test_when_an_embodiment_is_checked_expect_prompt_channels_and_limits():
     ended = qwen_vla("check", "widowx")
     assert ended.returncode == 0
-    for part in ("The robot is widowX", "arm_dyaw", "wrist_rotate", "/blue/image_raw"):
+    for part in ("The robot is widowX", "arm_dyaw", "wrist_rotate", "blue/image_raw"):
         assert part in ended.stdout
 
 

@@ -62,7 +62,7 @@ def _launch(context: LaunchContext) -> list:
     values = read({name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS})
     path = find_embodiment(values["embodiment"], embodiments_directory()).absolute()
     robot = load_embodiment(path)
-    use_sim = values["use_sim"]
+    use_sim, namespace = values["use_sim"], values["namespace"].strip("/")
     checkpoint = values["checkpoint"] or str(SHIPPED_CHECKPOINT)
     checkpoint = None if checkpoint == EXPERT else checkpoint
     check_policy(robot, checkpoint, use_sim)
@@ -72,14 +72,14 @@ def _launch(context: LaunchContext) -> list:
         instruction=values["instruction"],
         use_sim=use_sim,
         dry_run=values["dry_run"],
-        namespace=values["namespace"],
+        namespace=namespace,
     )
     _check_executables(descriptions)
     settings = discovery_settings(use_sim, os.environ)
     return [
         LogInfo(msg=who_can_command(os.environ | settings)),
         *(_node(description, settings) for description in descriptions),
-        *(_viewer(robot, values["namespace"], settings) if values["use_rviz"] else ()),
+        *(_viewer(robot, namespace, settings) if values["use_rviz"] else ()),
     ]
 
 
@@ -146,13 +146,25 @@ def _viewer(robot: Embodiment, namespace: str, settings: Mapping[str, str]) -> l
             package=VIEWER,
             executable=VIEWER,
             exec_name=VIEWER,
-            namespace=namespace,
             arguments=["-d", str(layout)] if layout else [],
+            # The layouts show topics without a namespace.
+            remappings=[(f"/{topic}", f"/{namespace}/{topic}") for topic in _shown(robot)]
+            if namespace
+            else [],
             additional_env=dict(settings),
             prefix=_die_with_launch(),
             on_exit=[LogInfo(msg="RViz ended; all nodes go on.")],
         )
     ]
+
+
+def _shown(robot: Embodiment) -> list[str]:
+    """The relative topics of a robot's layout."""
+    topics = [camera.topic for camera in robot.cameras]
+    topics += [f"{g.driver.namespace}/robot_description" for g in robot.groups if not g.is_base]
+    if robot.base is not None:
+        topics.append(robot.base.driver.odometry_topic)
+    return list(dict.fromkeys(topic for topic in topics if not topic.startswith("/")))
 
 
 def _die_with_launch() -> list:

@@ -56,7 +56,7 @@ def test_when_a_shipped_description_is_loaded_expect_it_to_be_valid(path):
         ("horizon: 16", "horizon: 0", "horizon"),
         ("command_hz: 50", "command_hz: 2", "command_hz"),
         ("tag: ego", "tag: forehead", "tag"),
-        ("topic: /blue/image_raw", "topic: 'no topic'", "topic"),
+        ("topic: blue/image_raw", "topic: 'no topic'", "topic"),
         ("max_age_s: 0.5", "max_age_s: 0", "max_age_s"),
         ("joint_states_s: 0.1", "joint_states_s: 0", "joint_states_s"),
         ("closed: 0.015, open: 0.037", "closed: 0.015, open: 0.015", "groups.1"),
