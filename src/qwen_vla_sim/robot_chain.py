@@ -6,14 +6,12 @@ Actions -> codec (integrated deltas, inverse kinematics) -> the control loop of 
 
 import numpy as np
 
-from qwen_vla_core.embodiment import Group
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
-from qwen_vla_core.embodiment.gripper_drive import pwm_for
 from qwen_vla_core.execution import ControlLoop
 from qwen_vla_core.modes import Trigger
-from qwen_vla_core.safety import Motion
 from qwen_vla_core.types import ActionChunk
 
+from .hardware.group_drivers import GROUP_DRIVERS
 from .worlds.world import World
 
 
@@ -28,8 +26,12 @@ class RobotChain:
     def __init__(self, codec: EmbodimentCodec, world: World) -> None:
         """Start in autonomy where the world's robot stands."""
         self._codec, self._world = codec, world
-        self._groups = [
-            (group, codec.embodiment.group_slice(group.name)) for group in codec.embodiment.groups
+        self._drivers = [
+            (
+                GROUP_DRIVERS[group.driver.type](group, world.arms, world.base),
+                codec.embodiment.group_slice(group.name),
+            )
+            for group in codec.embodiment.groups
         ]
         self._loop = ControlLoop(codec.embodiment)
         self._periods = 0
@@ -69,24 +71,6 @@ class RobotChain:
             self._loop.on_joints(self._world.positions_D, self.now_s)
             motion = self._loop.update(self.now_s, self.now_s).filtered.motion
             self.commanded_D = motion.command_D
-            for group, rows in self._groups:
-                self._command(group, motion, rows)
+            for driver, rows in self._drivers:
+                driver.command(motion.command_D[rows], motion.velocity_D[rows])
             self._world.step(1.0 / command_hz)
-
-    def _command(self, group: Group, motion: Motion, rows: slice) -> None:
-        """What the driver of a group sends."""
-        targets_G, driver = motion.command_D[rows], group.driver
-        match driver.type:
-            case "interbotix_group":
-                for joint, target in zip(group.joints, targets_G, strict=True):
-                    self._world.arms[driver.namespace].command_joint(joint.driver_name, target)
-            case "interbotix_pwm_gripper":
-                error_m = targets_G[0] - self._world.positions_D[rows][0]
-                pwm = pwm_for(error_m, driver.gain_per_m, driver.pwm_limit)
-                self._world.arms[driver.namespace].gripper.command(pwm)
-            case "interbotix_position_gripper":
-                motor_rad = group.gripper_ends.motor_rad(targets_G[0])
-                self._world.arms[driver.namespace].gripper.command(motor_rad)
-            case "twist":
-                ahead, _, turn = motion.velocity_D[rows]
-                self._world.base.command(ahead, turn)

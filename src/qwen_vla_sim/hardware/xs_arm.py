@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .dynamixel_gripper import DynamixelGripper
+from .dynamixel_servos import DynamixelServos
 from .xs_models import ARM_JOINTS, XsModel
 
 if TYPE_CHECKING:  # importing it for real would fix how it renders before gl.py has chosen
@@ -30,12 +31,12 @@ class XsArm:
         self._model, self._data, self.xs_model = model, data, xs_model
         self.joint_names = tuple(joints)
         self.gripper = DynamixelGripper(xs_model)
+        self.servos = DynamixelServos(model, data, joints[:-1])
         handles = [model.joint(name) for name in joints]
         self._qpos = np.array([joint.qposadr[0] for joint in handles])
         self._dof = np.array([joint.dofadr[0] for joint in handles])
         self._actuators = np.array([model.actuator(name).id for name in joints])
         self._mirror = model.joint(f"{joints[-1]}_mirror").qposadr[0]
-        self._effort = model.actuator_forcerange[self._actuators].copy()
         self._bodies = sorted({int(model.jnt_bodyid[joint.id]) for joint in handles})
         self._gravcomp = model.body_gravcomp[self._bodies].copy()
 
@@ -43,28 +44,22 @@ class XsArm:
         """Stand at joint positions [7], rad and m, and hold them."""
         self._data.qpos[self._qpos] = positions
         self._data.qpos[self._mirror] = positions[-1]
-        self.command(positions[:-1])
+        self.servos.hold(positions[:-1])
         self.gripper.set_mode(self.gripper.mode, positions[-1])
 
-    def command(self, goal_rad: np.ndarray) -> None:
-        """New goal [6] of the arm's servos."""
-        self._data.ctrl[self._actuators[:-1]] = goal_rad
-
-    def command_joint(self, joint: str, goal_rad: float) -> None:
-        """New goal of one servo, by Interbotix's name."""
-        self._data.ctrl[self._actuators[ARM_JOINTS.index(joint)]] = goal_rad
+    def command_joint(self, joint: str, value: float, mode: str | None = None) -> None:
+        """New goal of one servo, by Interbotix's name; see DynamixelServos.command."""
+        self.servos.command(ARM_JOINTS.index(joint), value, mode)
 
     def set_torque(self, joint: str, enabled: bool) -> None:
         """Hold or release one joint of the arm; a fully released arm falls."""
-        index = ARM_JOINTS.index(joint)
-        actuator = self._actuators[index]
-        self._model.actuator_forcerange[actuator] = self._effort[index] if enabled else 0.0
-        held = self._model.actuator_forcerange[self._actuators[:-1]].any()
+        self.servos.set_torque(ARM_JOINTS.index(joint), enabled)
+        held = self.servos.torque.any()
         self._model.body_gravcomp[self._bodies] = self._gravcomp if held else 0.0
-        self._data.ctrl[actuator] = self._data.qpos[self._qpos[index]]
 
     def before_step(self) -> None:
-        """Apply what the gripper's motor does at this instant."""
+        """Apply what the motors do at this instant."""
+        self.servos.before_step()
         finger_m = self._data.qpos[self._qpos[-1]]
         self._data.ctrl[self._actuators[-1]] = self.gripper.force_n(finger_m)
 

@@ -1,6 +1,6 @@
 """What Interbotix's xs_sdk node does between its topics and the motors, without ROS.
 
-Names, order, signs, units and quirks are the real driver's; the modes are those of an arm
+Names, order, signs, units and quirks are the real driver's; it starts with the modes of an arm
 prepared for streaming (profile 'velocity' 0/0). Not simulated: the drop of the arm while
 set_operating_modes releases the torque, registers, reboot, commands/joint_trajectory.
 """
@@ -12,6 +12,7 @@ from math import isfinite
 import numpy as np
 
 from .dynamixel_gripper import angle_from_finger, finger_from_angle
+from .dynamixel_servos import POSITION_MODES
 from .xs_arm import XsArm
 from .xs_models import ARM_JOINTS, FINGER
 
@@ -23,6 +24,7 @@ ARM_VELOCITY_RAD_S, FINGER_VELOCITY_M_S = np.pi, 1.0
 MA_PER_N_M = 2300.0 / 4.1
 """XM430-W350 at 12 V: 2.3 A at a stall torque of 4.1 N m (data sheet)."""
 ARM_GROUP, GRIPPER = "arm", "gripper"
+GROUPS = {ARM_GROUP: ARM_JOINTS, "all": (*ARM_JOINTS, GRIPPER)}
 
 
 class XsError(ValueError):
@@ -55,11 +57,35 @@ class RobotInfo:
     name: list[str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Modes:
+    """What the driver remembers of a group or a motor, as set_operating_modes set it."""
+
+    mode: str = "position"
+    profile_type: str = "velocity"
+    profile_velocity: int = 0
+
+
+DEFAULT_ARM = Modes(profile_type="time", profile_velocity=2000)
+DEFAULT_GRIPPER = Modes(mode="pwm")
+"""interbotix_xsarm_control/config/modes.yaml: what a launch without mode_configs brings."""
+
+
 class XsDriver:
     """The driver of one simulated arm."""
 
     def __init__(self, arm: XsArm) -> None:
+        """Start with an arm in position mode and the gripper in the mode that it has."""
         self._arm, self._model = arm, arm.xs_model
+        self._groups = dict.fromkeys(GROUPS, Modes())
+        self._motors_are = dict.fromkeys(ARM_JOINTS, Modes())
+        self._motors_are[GRIPPER] = Modes(mode=arm.gripper.mode)
+
+    def start_with_defaults(self) -> None:
+        """Start again as Interbotix's launch file does where it is given no modes."""
+        self.set_operating_modes("group", ARM_GROUP, DEFAULT_ARM)
+        self.set_operating_modes("single", GRIPPER, DEFAULT_GRIPPER)
+        self.enable_torque("group", "all", True)
 
     def joint_states(self) -> JointStates:
         """All joints, then both fingers: +m and -m, their velocity and effort always 0."""
@@ -87,7 +113,8 @@ class XsDriver:
                 f"group '{name}' ({len(motors)}); will not execute"
             )
         for motor, value in zip(motors, values, strict=True):
-            self.command_single(motor, value)
+            # Whatever mode a motor is in: the driver goes by what it remembers of the group.
+            self._command(motor, value, self._groups[name].mode)
 
     def command_single(self, name: str, value: float) -> None:
         """commands/joint_single: rad for the arm, by operating mode for the gripper.
@@ -96,28 +123,43 @@ class XsDriver:
             XsError: no such joint, or the value is NaN or infinite.
         """
         self._motors("single", name)
-        if not isfinite(value):
-            raise XsError(f"joint '{name}' was commanded {value}; the real driver does not check")
-        if name == GRIPPER:
-            self._arm.gripper.command(value)
-        else:
-            # The firmware's position limits are all that stands between a command and the gear.
-            self._arm.command_joint(name, float(np.clip(value, *self._model.limits_rad[name])))
+        self._command(name, value, self._motors_are[name].mode)
 
-    def set_operating_modes(self, cmd_type: str, name: str, mode: str) -> None:
-        """Change the mode of the gripper; the arm knows only 'position'.
+    def _command(self, motor: str, value: float, mode: str) -> None:
+        if not isfinite(value):
+            raise XsError(f"joint '{motor}' was commanded {value}; the real driver does not check")
+        if motor == GRIPPER:
+            self._arm.gripper.command(value)
+            return
+        if mode in POSITION_MODES:
+            # The firmware's limits are all that stands between a command and the gear.
+            value = float(np.clip(value, *self._model.limits_rad[motor]))
+        self._arm.command_joint(motor, value, mode)
+
+    def set_operating_modes(self, cmd_type: str, name: str, modes: Modes) -> None:
+        """Change modes of motors, and what is remembered of a group if one is named.
+
+        The record of any other group stays as it is, wrong from now on, as in the real driver.
 
         Raises:
             XsError: no such group or joint, or a mode that is not simulated.
         """
         for motor in self._motors(cmd_type, name):
-            if motor == GRIPPER:
-                try:
-                    self._arm.gripper.set_mode(mode, self._arm.positions[-1])
-                except ValueError as error:
-                    raise XsError(str(error)) from error
-            elif mode != "position":
-                raise XsError(f"mode '{mode}' of joint '{motor}' is not simulated")
+            try:
+                if motor == GRIPPER:
+                    self._arm.gripper.set_mode(modes.mode, self._arm.positions[-1])
+                else:
+                    self._arm.servos.set_mode(
+                        ARM_JOINTS.index(motor),
+                        modes.mode,
+                        modes.profile_type,
+                        modes.profile_velocity,
+                    )
+            except ValueError as error:
+                raise XsError(str(error)) from error
+            self._motors_are[motor] = modes
+        if cmd_type == "group":
+            self._groups[name] = modes
 
     def enable_torque(self, cmd_type: str, name: str, enable: bool) -> None:
         """Hold or release motors.
@@ -143,9 +185,10 @@ class XsDriver:
         speeds = {FINGER: FINGER_VELOCITY_M_S}
         sleep = dict(zip(ARM_JOINTS, self._model.sleep_rad, strict=True))
         sleep[FINGER] = finger_from_angle(0.0, self._model)
+        remembered = (self._groups if cmd_type == "group" else self._motors_are)[name]
         return RobotInfo(
-            mode=self._arm.gripper.mode if name == GRIPPER else "position",
-            profile_type="velocity",
+            mode=remembered.mode,
+            profile_type=remembered.profile_type,
             joint_names=joints,
             joint_ids=[MOTOR_IDS[motor] for motor in motors],
             joint_lower_limits=[limits[joint][0] for joint in joints],
@@ -154,12 +197,12 @@ class XsDriver:
             joint_sleep_positions=[sleep[joint] for joint in joints],
             joint_state_indices=[JOINT_STATE_NAMES.index(joint) for joint in joints],
             num_joints=len(joints),
-            name=[ARM_GROUP, "all"] if name == "all" else [name],
+            name=list(GROUPS) if name == "all" else [name],
         )
 
     def _motors(self, cmd_type: str, name: str) -> tuple[str, ...]:
-        if cmd_type == "group" and name in (ARM_GROUP, "all"):
-            return ARM_JOINTS if name == ARM_GROUP else (*ARM_JOINTS, GRIPPER)
+        if cmd_type == "group" and name in GROUPS:
+            return GROUPS[name]
         if cmd_type == "single" and name in MOTOR_IDS:
             return (name,)
         if cmd_type not in ("group", "single"):

@@ -103,6 +103,9 @@ class SimNode(LifecycleNode):
         self._arms = [
             XsEndpoint(self, namespace, arm) for namespace, arm in self._world.arms.items()
         ]
+        if self._arms:
+            self.create_service(SetBool, "~/run_drivers", self._on_run_drivers)
+            self.create_service(SetBool, "~/mute_drivers", self._on_mute_drivers)
         base = self._embodiment.base
         self._base = base and SlateEndpoint(self, base.driver, self._world.base)
         if self._base:
@@ -171,6 +174,25 @@ class SimNode(LifecycleNode):
             publisher.publish(message)
 
     # --- the task and what a person would do: simulation only
+
+    def _on_run_drivers(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        """End the drivers of the arms, or start those that ended, with their default modes."""
+        for arm in self._arms:
+            if request.data != arm.runs:
+                (arm.start if request.data else arm.end)()
+        response.success = True
+        return response
+
+    def _on_mute_drivers(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        """Let get_robot_info take questions without ever answering them, or answer again."""
+        for arm in self._arms:
+            arm.mute = request.data
+        response.success = True
+        return response
 
     def _on_base_estop(
         self, request: SetBool.Request, response: SetBool.Response

@@ -4,33 +4,72 @@ import dataclasses
 
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from interbotix_xs_msgs.srv import OperatingModes, RobotInfo, TorqueEnable
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
 from ..hardware.xs_arm import XsArm
-from ..hardware.xs_driver import JOINT_STATE_NAMES, XsDriver, XsError
+from ..hardware.xs_driver import JOINT_STATE_NAMES, Modes, XsDriver, XsError
 
 
 class XsEndpoint:
-    """Subscribes, answers and publishes for one driver."""
+    """Subscribes, answers and publishes for one driver.
+
+    Attributes:
+        mute: whether questions to get_robot_info are taken and never answered.
+    """
 
     def __init__(self, node: Node, namespace: str, arm: XsArm) -> None:
-        self._node, self._driver = node, XsDriver(arm)
+        self._node, self._namespace, self._driver = node, namespace, XsDriver(arm)
+        self.mute = False
+        self._connect()
+
+    def _connect(self) -> None:
+        node, namespace = self._node, self._namespace
         self._joint_states = node.create_publisher(JointState, f"{namespace}/joint_states", 10)
-        for kind, name, callback in (
-            (JointGroupCommand, "joint_group", self._on_group),
-            (JointSingleCommand, "joint_single", self._on_single),
-        ):
+        self._subscriptions = [
             node.create_subscription(kind, f"{namespace}/commands/{name}", callback, 10)
-        for kind, name, callback in (
-            (RobotInfo, "get_robot_info", self._on_info),
-            (OperatingModes, "set_operating_modes", self._on_modes),
-            (TorqueEnable, "torque_enable", self._on_torque),
-        ):
-            node.create_service(kind, f"{namespace}/{name}", callback)
+            for kind, name, callback in (
+                (JointGroupCommand, "joint_group", self._on_group),
+                (JointSingleCommand, "joint_single", self._on_single),
+            )
+        ]
+        self._services = [
+            # A question without an answer must not keep the node from everything else.
+            node.create_service(
+                kind, f"{namespace}/{name}", callback, callback_group=ReentrantCallbackGroup()
+            )
+            for kind, name, callback in (
+                (RobotInfo, "get_robot_info", self._on_info),
+                (OperatingModes, "set_operating_modes", self._on_modes),
+                (TorqueEnable, "torque_enable", self._on_torque),
+            )
+        ]
+
+    @property
+    def runs(self) -> bool:
+        """Whether the driver's process lives."""
+        return self._joint_states is not None
+
+    def end(self) -> None:
+        """The driver's process ends; its servos keep what they were told."""
+        self._node.destroy_publisher(self._joint_states)
+        self._joint_states = None
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        for service in self._services:
+            self._node.destroy_service(service)
+
+    def start(self) -> None:
+        """The driver's process comes up again, with the modes that it has by default."""
+        self._driver.start_with_defaults()
+        self._connect()
 
     def publish(self) -> None:
-        """Say where the joints are now."""
+        """Say where the joints are now, unless the driver has ended."""
+        if not self.runs:
+            return
         message = JointState(
             name=JOINT_STATE_NAMES, **dataclasses.asdict(self._driver.joint_states())
         )
@@ -46,7 +85,12 @@ class XsEndpoint:
     def _on_modes(
         self, request: OperatingModes.Request, response: OperatingModes.Response
     ) -> OperatingModes.Response:
-        self._obey(self._driver.set_operating_modes, request.cmd_type, request.name, request.mode)
+        modes = Modes(
+            mode=request.mode,
+            profile_type=request.profile_type or "velocity",
+            profile_velocity=request.profile_velocity,
+        )
+        self._obey(self._driver.set_operating_modes, request.cmd_type, request.name, modes)
         return response
 
     def _on_torque(
@@ -55,9 +99,11 @@ class XsEndpoint:
         self._obey(self._driver.enable_torque, request.cmd_type, request.name, request.enable)
         return response
 
-    def _on_info(
+    async def _on_info(
         self, request: RobotInfo.Request, response: RobotInfo.Response
     ) -> RobotInfo.Response:
+        if self.mute:
+            await Future()  # which nobody completes
         info = self._obey(self._driver.robot_info, request.cmd_type, request.name)
         return response if info is None else RobotInfo.Response(**dataclasses.asdict(info))
 

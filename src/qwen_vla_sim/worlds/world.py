@@ -10,6 +10,7 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import EmbodimentError
 from qwen_vla_core.observation import render_depth
 
+from ..hardware.group_drivers import GROUP_DRIVERS
 from ..hardware.slate_base import SlateBase
 from ..hardware.xs_arm import XsArm
 from ..hardware.xs_models import ARM_JOINTS, FINGER, XsModel
@@ -23,11 +24,6 @@ _MIN_SHARE = 0.0013
 """Part of a picture: less than about a tenth of a block does not tell where it is."""
 _BOX_DIVISOR = 2
 """Boxes are found in pictures of half the size: quicker, and finer than the models' views."""
-_GRIPPER_MODES = {
-    "interbotix_pwm_gripper": "pwm",
-    "interbotix_position_gripper": "current_based_position",
-}
-"""Operating mode in which each driver finds its gripper."""
 
 
 class World:
@@ -72,9 +68,9 @@ class World:
             for namespace, xs_model in xs_models.items()
         }
         for group in embodiment.groups:
-            if group.driver.type in _GRIPPER_MODES:
-                gripper = self.arms[group.driver.namespace].gripper
-                gripper.set_mode(_GRIPPER_MODES[group.driver.type], 0.0)
+            mode = GROUP_DRIVERS[group.driver.type].gripper_mode
+            if mode is not None:
+                self.arms[group.driver.namespace].gripper.set_mode(mode, 0.0)
         self.depth_ranges_m = {c.name: c.depth_range_m for c in embodiment.cameras if c.is_depth}
         has_base = any(embodiment.base_D)
         self.base = SlateBase(self.model, self.data) if has_base else None

@@ -14,7 +14,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from sim_node_process import SimNodeProcess
 
@@ -148,6 +148,35 @@ def test_when_torque_goes_off_expect_the_arm_to_fall(start):
     before = robot.joints["shoulder"]
     robot.call(TorqueEnable, "wx250s/torque_enable", cmd_type="group", name="arm", enable=False)
     assert robot.wait(lambda: abs(robot.joints["shoulder"] - before) > 0.1)
+
+
+def test_when_its_drivers_end_and_start_again_expect_them_gone_and_back_with_default_modes(start):
+    robot = start()
+    assert robot.call(SetBool, "sim_node/run_drivers", data=False).success
+    client = robot.node.create_client(RobotInfo, "wx250s/get_robot_info")
+    gone = lambda: robot.node.count_publishers("wx250s/joint_states") == 0  # noqa: E731
+    assert robot.wait(lambda: gone() and not client.service_is_ready())
+    assert robot.call(SetBool, "sim_node/run_drivers", data=True).success
+    assert robot.wait(lambda: not gone() and client.service_is_ready())
+    info = robot.call(RobotInfo, "wx250s/get_robot_info", cmd_type="group", name="arm")
+    assert (info.mode, info.profile_type) == ("position", "time")
+    robot.joint_state_times_s.clear()
+    assert robot.wait(lambda: robot.joint_state_times_s)
+
+
+def test_when_its_drivers_are_mute_expect_no_answer_and_everything_else(start):
+    robot = start()
+    assert robot.call(SetBool, "sim_node/mute_drivers", data=True).success
+    client = robot.node.create_client(RobotInfo, "wx250s/get_robot_info")
+    assert robot.wait(client.service_is_ready)
+    question = RobotInfo.Request(cmd_type="group", name="arm")
+    unanswered = client.call_async(question)
+    assert not robot.wait(unanswered.done, timeout_s=0.5)
+    robot.joint_state_times_s.clear()
+    assert robot.wait(lambda: len(robot.joint_state_times_s) > 20)
+    assert robot.call(SetBool, "sim_node/mute_drivers", data=False).success
+    answered = client.call_async(question)
+    assert robot.wait(answered.done)
 
 
 def test_when_cameras_run_expect_rgb_pictures_stamped_together(start):
