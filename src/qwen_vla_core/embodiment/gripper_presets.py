@@ -62,25 +62,18 @@ def ends_problem(
             f"{report}, as none of the robot models {', '.join(LINKAGES)} does; measure both ends "
             f"of the gripper and write them into the embodiment in place of preset '{preset}'"
         )
-    if _fit(ends, models, None if preset is None else finger_m):
+    if any(_belong(ends, model) for model in models):
         return None
-    fitting = [name for name, known in GRIPPER_PRESETS.items() if _fit(known, models, finger_m)]
+    fitting = [
+        f"{name} (motor closed at {known.motor_closed_rad} rad)"
+        for name, known in GRIPPER_PRESETS.items()
+        if any(_belong(known, model) for model in models)
+    ]
     return (
         f"{report}, as drivers of robot model {' or '.join(models)} do; that does not agree with "
         f"the embodiment's ends ({ends}); use preset "
         f"{' or '.join(fitting) or 'none, with measured ends'}, or start the driver as another "
         "robot model"
-    )
-
-
-def _fit(ends: GripperEnds, models: tuple[str, ...], finger_m: float | None) -> bool:
-    """Whether ends belong to one of the robot models and, if it is given, to where the finger is.
-
-    Measured ends may leave out a part of the stroke on purpose; those of a preset are all of it.
-    """
-    low_m, high_m = sorted((ends.finger_closed_m, ends.finger_open_m))
-    return any(_belong(ends, model) for model in models) and (
-        finger_m is None or low_m - END_TOLERANCE_M <= finger_m <= high_m + END_TOLERANCE_M
     )
 
 

@@ -102,8 +102,7 @@ def test_when_aloha_s_own_driver_reports_expect_the_original_preset_refused_and_
         preset="aloha_original",
     )
     assert "robot model aloha_vx300s" in problem and "-0.6213..1.4910 rad" in problem
-    if motor_rad > 0.9:  # where the fingers of Interbotix's ALOHA can be
-        assert "use preset aloha_vx300s, or start the driver" in problem
+    assert "use preset aloha_vx300s (motor closed at 0.6197 rad), or start the driver" in problem
 
 
 @given(motor_rad=st.floats(-0.6, 0.5) | st.floats(0.9, 1.48))
@@ -124,11 +123,14 @@ def test_when_trossen_s_gripper_reports_as_its_preset_says_expect_no_problem(mot
         assert ends_problem(ends, **report(model, motor_rad), preset=preset) is None
 
 
-def test_when_a_finger_is_where_its_preset_never_gets_expect_the_preset_that_does():
-    problem = ends_problem(
-        GRIPPER_PRESETS["aloha_trossen"], **report("vx300s", -0.4), preset="aloha_trossen"
-    )
-    assert "use preset aloha_original, or" in problem
+@given(motor_rad=st.floats(-1.0, 0.5))
+def test_when_a_gripper_stands_where_its_preset_never_gets_expect_it_accepted_all_the_same(
+    motor_rad,
+):
+    # Interbotix's simulated driver starts every gripper at 0 rad.
+    ends = GRIPPER_PRESETS["aloha_vx300s"]
+    reported = report("aloha_vx300s", motor_rad)
+    assert ends_problem(ends, **reported, preset="aloha_vx300s") is None
 
 
 def test_when_both_models_report_the_same_expect_neither_preset_refused():
