@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shift", default="in_distribution", help="what is new in the scenes (in_distribution)"
     )
+    parser.add_argument(
+        "--spelling",
+        choices=("upper", "capital", "dot", "spaces"),
+        help="type the instructions in another way (as the scenes have them)",
+    )
     policy = parser.add_mutually_exclusive_group()
     policy.add_argument(
         "--checkpoint", type=Path, help="a folder, or owner/model on the hub (the shipped one)"
@@ -91,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         range(arguments.seed, arguments.seed + arguments.episodes),
         task=arguments.task,
         shift=arguments.shift,
+        spelling=arguments.spelling,
         weights=arguments.weights,
         replan_steps=arguments.replan_steps,
         workers=arguments.workers,

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.execution.policy_loop import check_replan_steps
 
 from .episodes import directly, through_ros
 from .rates import steps_text, summarize
 from .runner import EvaluationCase
+from .spelling import respelled
 
 AUTONOMY = "AUTONOMY"
 """Mode of a robot that nothing stopped."""
@@ -21,6 +23,7 @@ def evaluate(
     *,
     task: str | None,
     shift: str,
+    spelling: str | None,
     weights: str,
     replan_steps: int | None,
     workers: int,
@@ -34,12 +37,14 @@ def evaluate(
         seeds: of the scenes.
         task: its name; None for the robot's usual one.
         shift: of the scenes, see ``tasks.shifts.Shift``.
+        spelling: how the instructions are typed, see ``spelling.SPELLINGS``.
         weights: what to hold the policy's weights as.
         replan_steps: action steps used per chunk; None for the robot's.
         workers: processes.
         ros: carry them out through the real nodes as well.
     Raises:
-        QwenVlaError: no such task or shift, or a checkpoint that does not fit the robot.
+        QwenVlaError: no such task or shift, more ``replan_steps`` than a chunk covers, or a
+            checkpoint that does not fit the robot.
     """
     from qwen_vla_sim.registry import find_tasks
     from qwen_vla_sim.tasks.shifts import Shift
@@ -48,6 +53,7 @@ def evaluate(
     chosen = find_tasks(robot, task)[0]
     if shift not in (shifts := [shift.value for shift in Shift]):
         raise QwenVlaError(f"--shift {shift}: choose one of {', '.join(shifts)}")
+    check_replan_steps(robot, replan_steps or 0)
     if checkpoint is not None:
         from qwen_vla_model.policy import QwenVlaPolicy
 
@@ -60,12 +66,13 @@ def evaluate(
         prompt_embodiment=path,
         weights=weights,
     )
-    scenes = [chosen.sample(seed, Shift(shift)) for seed in seeds]
+    scenes = [respelled(chosen.sample(seed, Shift(shift)), spelling) for seed in seeds]
     summary = {
         "embodiment": robot.name,
         "policy": f"{checkpoint} as {weights}" if checkpoint else "scripted expert",
         "task": chosen.name,
         "shift": shift,
+        **({"spelling": spelling} if spelling else {}),
     }
     print(", ".join(summary.values()))
     episodes = directly(case, scenes, workers=workers, replan_steps=replan_steps)

@@ -4,6 +4,7 @@ A world is built for an embodiment that names it (``simulated_world``); rates, c
 channels may differ from embodiment to embodiment, joints and camera names may not.
 """
 
+from qwen_vla_core.did_you_mean import did_you_mean
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import EmbodimentError
 
@@ -79,6 +80,7 @@ def find_tasks(embodiment: Embodiment, name: str | None) -> tuple[Task, ...]:
     if name not in tasks:
         raise EmbodimentError(
             f"{embodiment.name} has no task '{name}'; there are {', '.join(tasks)}"
+            f"{did_you_mean(name, tasks)}"
         )
     return (tasks[name],)
 
