@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution.policy_loop import check_replan_steps
 
 from .episodes import directly, through_ros
@@ -47,12 +46,11 @@ def evaluate(
             checkpoint that does not fit the robot.
     """
     from qwen_vla_sim.registry import find_tasks
-    from qwen_vla_sim.tasks.shifts import Shift
+    from qwen_vla_sim.tasks.shifts import find_shift
 
     robot = load_embodiment(path)
     chosen = find_tasks(robot, task)[0]
-    if shift not in (shifts := [shift.value for shift in Shift]):
-        raise QwenVlaError(f"--shift {shift}: choose one of {', '.join(shifts)}")
+    found_shift = find_shift(shift)
     check_replan_steps(robot, replan_steps or 0)
     if checkpoint is not None:
         from qwen_vla_model.policy import QwenVlaPolicy
@@ -66,7 +64,7 @@ def evaluate(
         prompt_embodiment=path,
         weights=weights,
     )
-    scenes = [respelled(chosen.sample(seed, Shift(shift)), spelling) for seed in seeds]
+    scenes = [respelled(chosen.sample(seed, found_shift), spelling) for seed in seeds]
     summary = {
         "embodiment": robot.name,
         "policy": f"{checkpoint} as {weights}" if checkpoint else "scripted expert",

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import rclpy
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
@@ -25,12 +25,13 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment import Embodiment, load_embodiment
 from qwen_vla_core.errors import EmbodimentError, QwenVlaError
 from qwen_vla_core.interrupts import interrupts_held_back
+from qwen_vla_ros.nodes.parameters import declare_number
 
 from ..registry import find_tasks, make_world
-from ..tasks.shifts import Shift
+from ..tasks.shifts import Shift, find_shift
 from .expert_endpoint import POLL_S as EXPERT_POLL_S
 from .expert_endpoint import ExpertEndpoint
 from .slate_endpoint import ODOMETRY_PERIOD_S, SlateEndpoint
@@ -63,8 +64,11 @@ class SimNode(LifecycleNode):
                 read_only=True,
             ),
         )
-        declare("joint_state_rate_hz", 100.0, _rate("rate of joint_states (xs_sdk: 100)", 500.0))
-        declare("camera_rate_hz", 20.0, _rate("rate of each camera", 60.0))
+        for name, rate_hz, description, highest_hz in (
+            ("joint_state_rate_hz", 100.0, "rate of joint_states (xs_sdk: 100), Hz", 500.0),
+            ("camera_rate_hz", 20.0, "rate of each camera, Hz", 60.0),
+        ):
+            declare_number(self, name, rate_hz, description, (1.0, highest_hz), read_only=True)
         scene = "of the scene that the next ~/reset lays out"
         declare(
             "seed",
@@ -77,6 +81,20 @@ class SimNode(LifecycleNode):
         declare("task", "", _text(f"task {scene}; empty for the robot's usual one"))
         shifts = ", ".join(shift.value for shift in Shift)
         declare("shift", Shift.NONE.value, _text(f"shift {scene}: {shifts}"))
+        self._embodiment: Embodiment | None = None
+        self.add_on_set_parameters_callback(self._check_parameters)
+
+    def _check_parameters(self, parameters: list) -> SetParametersResult:
+        """Refuse a scene that there is not when it is asked for, not with the next ~/reset."""
+        for name, value in ((parameter.name, parameter.value) for parameter in parameters):
+            try:
+                if name == "shift":
+                    find_shift(value)
+                elif name == "task" and self._embodiment is not None:
+                    find_tasks(self._embodiment, value or None)
+            except QwenVlaError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
 
     def on_configure(self, state: object) -> TransitionCallbackReturn:
         """Build the world and lay out the first scene."""
@@ -220,7 +238,7 @@ class SimNode(LifecycleNode):
         seed, name, shift = (self.get_parameter(p).value for p in ("seed", "task", "shift"))
         task = find_tasks(self._embodiment, name or None)[0]
         try:
-            scene = task.sample(seed, Shift(shift))
+            scene = task.sample(seed, find_shift(shift))
         except ValueError as error:
             raise EmbodimentError(f"no scene for seed {seed}, shift '{shift}': {error}") from error
         self._task, self._scene = task, scene
@@ -243,14 +261,6 @@ class SimNode(LifecycleNode):
 
 def _text(description: str, *, read_only: bool = False) -> ParameterDescriptor:
     return ParameterDescriptor(description=description, read_only=read_only)
-
-
-def _rate(description: str, highest_hz: float) -> ParameterDescriptor:
-    return ParameterDescriptor(
-        description=f"{description}, Hz",
-        read_only=True,
-        floating_point_range=[FloatingPointRange(from_value=1.0, to_value=highest_hz)],
-    )
 
 
 def main() -> None:

@@ -4,6 +4,9 @@ from enum import Enum
 
 import numpy as np
 
+from qwen_vla_core.did_you_mean import did_you_mean
+from qwen_vla_core.errors import EmbodimentError
+
 from ..worlds.world import Colour
 
 FIRST_TRAINING_SEED = 10_000
@@ -36,6 +39,20 @@ _UNSEEN_GROUNDS: tuple[Colour, ...] = (
 )
 _UNSEEN_LIGHT = (0.75, 1.25)
 """Dusk and noon, as parts of the usual light."""
+
+
+def find_shift(name: str) -> Shift:
+    """The shift of a name.
+
+    Raises:
+        EmbodimentError: there is none.
+    """
+    names = [shift.value for shift in Shift]
+    if name not in names:
+        raise EmbodimentError(
+            f"there is no shift '{name}'; there are {', '.join(names)}{did_you_mean(name, names)}"
+        )
+    return Shift(name)
 
 
 def check_shift(seed: int, shift: Shift) -> None:

@@ -190,7 +190,7 @@ def test_when_cameras_run_expect_rgb_pictures_stamped_together(start):
 
 
 def test_when_a_scene_is_asked_for_expect_it_laid_out_and_reported(start):
-    robot = start("seed:=1")
+    robot = start("seed:=1", "camera_rate_hz:=20")
     assert (robot.status["seed"], robot.status["task"]) == (1, "pick_up")
     waist = robot.joints["waist"]
     ask_for(robot, seed=7, task="put_on_plate", shift="colour")
@@ -206,18 +206,38 @@ def test_when_a_scene_is_asked_for_expect_it_laid_out_and_reported(start):
         "done": None,
     }
     assert robot.wait(lambda: abs(robot.joints["waist"] - waist) > 0.01)
-    for wrong, word in (({"task": "juggle"}, "put_on_plate"), ({"shift": "gravity"}, "gravity")):
-        ask_for(robot, **{"task": "pick_up", "shift": "colour"} | wrong)
-        answer = robot.call(Trigger, "sim_node/reset")
-        assert not answer.success and word in answer.message
-    assert robot.wait(lambda: robot.status["task"] == "put_on_plate")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"task": "pickup"}, "did you mean pick_up?"),
+        ({"task": "juggle"}, "there are pick_up, put_on_plate"),
+        ({"shift": "color"}, "did you mean colour?"),
+    ],
+)
+def test_when_there_is_no_such_scene_expect_it_refused_when_it_is_asked_for(start, wrong, words):
+    robot = start("seed:=1")
+    (result,) = ask_for(robot, **wrong)
+    assert not result.successful and words in result.reason
+    assert robot.call(Trigger, "sim_node/reset").success
+    assert (robot.status["seed"], robot.status["task"]) == (1, "pick_up")
 
 
 def ask_for(robot, **values):
     parameters = [
         Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
     ]
-    robot.call(SetParameters, "sim_node/set_parameters", parameters=parameters)
+    return robot.call(SetParameters, "sim_node/set_parameters", parameters=parameters).results
+
+
+def test_when_the_task_is_unknown_at_the_start_expect_one_clear_error_and_no_robot():
+    command = [sys.executable, "-m", "qwen_vla_sim.node", "--ros-args"]
+    for value in (f"embodiment:={ROOT / 'embodiments' / 'widowx.yaml'}", "task:=pickup"):
+        command += ["-p", value]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1
+    assert "did you mean pick_up?" in run.stderr and "Traceback" not in run.stderr
 
 
 def test_when_the_embodiment_is_missing_expect_one_clear_error_and_no_robot(tmp_path):
