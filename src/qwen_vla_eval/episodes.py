@@ -5,13 +5,12 @@ Either yields what ``runner.episode_result`` describes for each scene, in their 
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.worker_pool import WorkerPool
 from qwen_vla_ros.bringup import describe_bringup
 
 from .runner import EpisodeRunner, EvaluationCase, episode_result
@@ -29,12 +28,7 @@ def directly(
     replan_steps: int | None = None,
 ) -> Iterator[dict]:
     """Faster than real time, in parallel processes: core's control loop and no ROS."""
-    with ProcessPoolExecutor(
-        min(workers, len(scenes)),
-        mp_context=get_context("spawn"),  # fork is unsafe once torch has threads
-        initializer=_start_worker,
-        initargs=(case, replan_steps),
-    ) as pool:
+    with WorkerPool(min(workers, len(scenes)), _start_worker, case, replan_steps) as pool:
         yield from pool.map(_run, scenes)
 
 
@@ -85,7 +79,6 @@ _runner: EpisodeRunner
 def _start_worker(case: EvaluationCase, replan_steps: int | None) -> None:
     """Load policy and world once per process."""
     global _runner
-    os.environ["LP_NUM_THREADS"] = "1"  # workers that each render on all cores fight for them
     _runner = EpisodeRunner(case, replan_steps)
 
 

@@ -1,22 +1,19 @@
 """Nodes as child processes that never outlive the command that started them."""
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from qwen_vla_core.child_process import die_with_parent
 from qwen_vla_core.interrupts import interrupts_held_back
 
 from .bringup import NodeDescription
 
 STOP_TIMEOUT_S = 5.0
 """How long a node may take to stop by itself before it is killed."""
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class NodeProcesses:
@@ -56,7 +53,7 @@ class NodeProcesses:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches us alone; we stop them in order
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
 
     def _stop(self) -> None:
@@ -85,9 +82,3 @@ class NodeProcesses:
     def pid(self, name: str) -> int:
         """Process id of node ``name``."""
         return self._processes[name].pid
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end the child when its parent is killed without a chance to clean up."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,11 +1,8 @@
 """Records episodes for training, with the expert's plans, in parallel processes."""
 
 import json
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from qwen_vla_core.embodiment.loader import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import resize_view
 from qwen_vla_core.policy import Policy
+from qwen_vla_core.worker_pool import WorkerPool
 from qwen_vla_data.episode import Episode
 
 from .disturbance import Disturbance
@@ -143,16 +141,14 @@ def generate(
         out,
         {"embodiment": robot.model_dump(mode="json"), "task": task, "driver": driver_name},
     )
-    paths = {seed: out / f"{seed}.npz" for seed in range(first_seed, first_seed + episodes)}
-    missing = [seed for seed, path in paths.items() if not path.exists()]
+    seeds = range(first_seed, first_seed + episodes)
+    missing = [seed for seed in seeds if not _file(out, seed).exists()]
     with (
-        ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool,
+        WorkerPool(workers) as pool,
         tqdm(total=episodes, initial=episodes - len(missing), unit="episode") as progress,
     ):
-        record = partial(_record, embodiment, task, driver)
-        jobs = [pool.submit(record, seed, paths[seed]) for seed in missing]
-        for job in as_completed(jobs):
-            job.result()
+        record = partial(_record, embodiment, task, driver, out)
+        for _ in pool.map(record, missing):
             progress.update()
 
 
@@ -176,10 +172,8 @@ def _claim(out: Path, origin: dict[str, Any]) -> None:
     path.write_text(json.dumps(origin, indent=1))
 
 
-def _start_worker() -> None:
-    """One thread per worker: rendering and resizing would otherwise fight for the cores."""
-    os.environ["LP_NUM_THREADS"] = "1"
-    cv2.setNumThreads(1)
+def _file(out: Path, seed: int) -> Path:
+    return out / f"{seed}.npz"
 
 
 @cache
@@ -191,10 +185,10 @@ def _workplace(
 
 
 def _record(
-    embodiment: Path, task: str | None, driver: Driver | None, seed: int, path: Path
+    embodiment: Path, task: str | None, driver: Driver | None, out: Path, seed: int
 ) -> None:
     codec, world, tasks = _workplace(embodiment, task)
-    record_episode(codec, world, tasks[seed % len(tasks)], seed, driver).save(path)
+    record_episode(codec, world, tasks[seed % len(tasks)], seed, driver).save(_file(out, seed))
 
 
 def _png(view_HWC: np.ndarray) -> bytes:

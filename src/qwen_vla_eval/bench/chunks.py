@@ -2,8 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution import Prefix, prefix_of
 from qwen_vla_core.policy import Policy
 from qwen_vla_core.types import ActionChunk, Observation
+from qwen_vla_core.worker_pool import WorkerPool
 
 from ..tables import Table
 
@@ -38,18 +37,13 @@ def measure_chunks(path: Path, checkpoint: Path, seeds: Sequence[int], workers: 
     if not _arm_joints(robot).any():
         raise QwenVlaError(f"{robot.name} has no arm whose jumps could be measured")
     jumps = defaultdict(list)
-    with ProcessPoolExecutor(
-        workers,
-        mp_context=get_context("spawn"),  # fork is unsafe once torch has threads
-        initializer=_start_worker,
-        initargs=(path, checkpoint),
-    ) as pool:
-        episodes = [pool.submit(_episode, seed) for seed in seeds]
-        done = track(as_completed(episodes), "episodes", total=len(episodes), transient=True)
-        for episode in done:
-            for key, values in episode.result().items():
+    with WorkerPool(workers, _start_worker, path, checkpoint) as pool:
+        for episode in track(
+            pool.map(_episode, seeds), "episodes", total=len(seeds), transient=True
+        ):
+            for key, values in episode.items():
                 jumps[key] += values
-        machine = pool.submit(_machine).result()
+        (machine,) = pool.map(_machine, ["cpu"])
     return {
         "machine": machine,
         "embodiment": robot.name,
@@ -122,12 +116,12 @@ def _start_worker(embodiment_path: Path, checkpoint: Path) -> None:
     _worker["task"] = next(iter(make_tasks(robot).values()))
 
 
-def _machine() -> dict:
+def _machine(device: str) -> dict:
     import torch
 
     from qwen_vla_model.speed.machine import describe
 
-    return describe(torch.device("cpu"))
+    return describe(torch.device(device))
 
 
 def _episode(seed: int) -> dict[tuple[int, str], list[tuple[float, float]]]:

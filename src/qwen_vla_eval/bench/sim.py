@@ -1,14 +1,13 @@
 """The simulator: physics, pictures and the recording of training episodes."""
 
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.worker_pool import WorkerPool
 
 from ..tables import Table
 
@@ -23,15 +22,14 @@ def measure_sim(path: Path, seconds: float, workers: int) -> dict:
         EmbodimentError: it cannot be simulated.
     """
     # Processes of its own for each robot: so many renderers in one would share its memory.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with WorkerPool(workers) as pool:
         return _measure(pool, path, seconds, workers)
 
 
-def _measure(pool: ProcessPoolExecutor, path: Path, seconds: float, workers: int) -> dict:
-    result = pool.submit(_measure_world, path, seconds).result()
+def _measure(pool: WorkerPool, path: Path, seconds: float, workers: int) -> dict:
+    (result,) = pool.map(partial(_measure_world, path), [seconds])
     for name, task in result["tasks"].items():
-        counts = [pool.submit(_record, path, name, n, seconds) for n in range(workers)]
-        done = [count.result() for count in counts]
+        done = list(pool.map(partial(_record, path, name, seconds), range(workers)))
         task["workers"] = workers
         task["episodes_per_min"] = sum(60.0 * n / spent_s for n, spent_s, _ in done)
         task["episode_kb"] = sum(size for _, _, size in done) / sum(n for n, _, _ in done) / 1e3
@@ -90,7 +88,6 @@ def rate(call: Callable[[], object], seconds: float) -> float:
 def _measure_world(path: Path, seconds: float) -> dict:
     from qwen_vla_sim.registry import make_tasks, make_world
 
-    os.environ["LP_NUM_THREADS"] = "1"
     robot = load_embodiment(path)
     world, tasks = make_world(robot), make_tasks(robot)
     next(iter(tasks.values())).sample(0).lay_out(world)
@@ -109,14 +106,13 @@ def _measure_world(path: Path, seconds: float) -> dict:
     }
 
 
-def _record(path: Path, task: str, worker: int, seconds: float) -> tuple[int, float, int]:
+def _record(path: Path, task: str, seconds: float, worker: int) -> tuple[int, float, int]:
     """Number of episodes recorded, in how many seconds, and their size in bytes together."""
     from qwen_vla_core.embodiment import EmbodimentCodec
     from qwen_vla_sim.generate import record_episode
     from qwen_vla_sim.registry import find_tasks, make_world
     from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED
 
-    os.environ["LP_NUM_THREADS"] = "1"  # workers that each render on all cores fight for them
     robot = load_embodiment(path)
     codec, world, chosen = EmbodimentCodec(robot), make_world(robot), find_tasks(robot, task)[0]
     world.render(robot.cameras[0].name)  # sets up OpenGL
