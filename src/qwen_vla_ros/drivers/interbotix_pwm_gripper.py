@@ -50,7 +50,7 @@ class InterbotixPwmGripperDriver(InterbotixDriver):
         """Take the effort away from a gripper on its way; one that holds something keeps it."""
         gripper, self._gripper = self._gripper, None
         # In another mode, or one that is not known, a value of 0 would be an angle.
-        if gripper is None or gripper.effort is None or self._info.problem is not None:
+        if gripper is None or gripper.effort is None or not self._info.confirmed:
             return
         effort = gripper.final_effort()
         if effort != gripper.effort:

@@ -90,6 +90,11 @@ class RobotInfoWatch:
         self.joint_names: tuple[str, ...] = ()
         self.problem: str | None = f"{self._service} has not answered; is the driver up?"
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether every question's last answer was right, however long ago, from this driver."""
+        return all(q in self._verdicts and self._verdicts[q] is None for q in self._questions)
+
     def poll(self, now_s: float) -> None:
         """Take the answers that are there, ask what is due, and judge; never waits.
 
@@ -158,7 +163,7 @@ class RobotInfoWatch:
         differences = [self._verdicts[q] for q in self._questions if self._verdicts.get(q)]
         if differences:
             return differences[0]
-        if len(self._verdicts) < len(self._questions):
+        if not self.confirmed:
             return f"{self._service} has not answered; is the driver up?"
         mute_s = now_s - self._answered_s
         if mute_s > MUTE_S:

@@ -364,6 +364,17 @@ def test_when_nothing_was_commanded_expect_stop_to_send_nothing(ros, node, widow
     assert 0 < count <= len(robot.single) <= count + 3
 
 
+def test_when_its_driver_answers_no_more_expect_stop_to_take_the_effort_away_all_the_same(
+    ros, node, widowx
+):
+    robot, gripper, drivers = widowx
+    play(ros, node, gripper, CLOSED, MOVING)
+    robot.mute = True
+    assert says(ros, node, drivers, "gripper", "has not answered for", 4.0)
+    gripper.stop()
+    assert last_efforts(ros, node, robot) == [("gripper", 0.0)]
+
+
 def test_when_its_mode_was_changed_expect_stop_to_send_no_effort_that_would_be_an_angle(
     ros, node, widowx
 ):

@@ -8,6 +8,7 @@ import pytest
 
 from published_arms import PUBLISHED_VX300S
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment.gripper_presets import ends_problem
 from qwen_vla_sim.hardware.xs_driver import JOINT_STATE_NAMES, XsDriver
 from qwen_vla_sim.hardware.xs_models import ARM_JOINTS
 from qwen_vla_sim.registry import make_world
@@ -149,3 +150,22 @@ def test_when_three_cameras_run_at_20_hz_expect_most_of_the_time_left(world):
         for camera in cameras:
             world.render(camera)
     assert time.process_time() - started_s < 0.7  # of one second of simulated time
+
+
+@pytest.mark.parametrize("finger_m", [0.0215, 0.03, 0.045, 0.0565])
+def test_when_its_drivers_report_expect_finger_and_motor_as_the_embodiment_s_preset_has_them(
+    world, finger_m
+):
+    place(world, finger_m=finger_m)
+    for group in world.embodiment.groups:
+        if group.driver.type == "interbotix_position_gripper":
+            states = XsDriver(world.arms[group.driver.namespace]).joint_states()
+            reported = dict(zip(JOINT_STATE_NAMES, states.position, strict=True))
+            assert reported["left_finger"] == pytest.approx(finger_m)
+            problem = ends_problem(
+                group.gripper_ends,
+                finger_m=reported["left_finger"],
+                motor_rad=reported["gripper"],
+                preset=group.driver.preset,
+            )
+            assert problem is None
