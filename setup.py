@@ -33,6 +33,21 @@ def package_data(top_level):
     return [str(path.relative_to(root)) for path in files_below(root) if path.suffix != ".py"]
 
 
+def requirements(file):
+    """The lines of a requirements file: the one place where a dependency is named."""
+    lines = Path(file).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+# Always installed: what runs the package on a plain Python.
+DEPENDENCIES = ("requirements.txt", "requirements-distribution.txt")
+# Each further requirements-NAME.txt is an extra: pip install '.[ros,gpu]'.
+EXTRAS = {
+    path.stem.partition("-")[2]: requirements(path)
+    for path in sorted(Path().glob("requirements-*.txt"))
+    if path.name not in DEPENDENCIES
+}
+
 setup(
     name=NAME,
     version=VERSION,
@@ -40,7 +55,7 @@ setup(
     license="Apache-2.0",
     maintainer="qwen_vla_ros maintainers",
     maintainer_email="maintainers@qwen-vla-ros.org",
-    python_requires=">=3.10",
+    python_requires=">=3.10,<3.13",
     package_dir={"": "src"},
     packages=PACKAGES,
     package_data={name: package_data(name) for name in PACKAGES if "." not in name},
@@ -52,15 +67,15 @@ setup(
         *share("embodiments"),
         *share("rviz"),
     ],
-    # What has to be installed is in package.xml for ROS and in requirements*.txt for pip.
-    install_requires=["setuptools"],
+    install_requires=[line for file in DEPENDENCIES for line in requirements(file)],
+    extras_require=EXTRAS,
     zip_safe=False,
     entry_points={
         "console_scripts": [
             "qwen-vla = qwen_vla_cli.main:main",
-            "policy_node = qwen_vla_ros.nodes.policy_node:main",
-            "control_node = qwen_vla_ros.nodes.control_node:main",
-            "sim_node = qwen_vla_sim.node.sim_node:main",
+            "policy_node = qwen_vla_cli.executables:policy_node",
+            "control_node = qwen_vla_cli.executables:control_node",
+            "sim_node = qwen_vla_cli.executables:sim_node",
         ],
     },
 )

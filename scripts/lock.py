@@ -21,7 +21,12 @@ REPOSITORY = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12")
 # What the ROS wheels are built for: glibc of Ubuntu 20.04 and newer, x86-64 only.
 PLATFORM = "x86_64-manylinux_2_28"
-REQUIREMENTS = ("requirements.txt", "requirements-ros.txt", "requirements-dev.txt")
+REQUIREMENTS = (
+    "requirements.txt",
+    "requirements-distribution.txt",
+    "requirements-ros.txt",
+    "requirements-dev.txt",
+)
 
 
 def resolve(python, *requirements):

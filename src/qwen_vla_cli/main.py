@@ -4,9 +4,11 @@ import argparse
 import sys
 
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.missing_ros import explain_missing_ros
 
 from . import bench, check, demo, evaluate, generate, train
 from .arguments import add_command
+from .completion import complete
 
 COMMANDS = {
     "demo": demo,
@@ -32,11 +34,18 @@ def main() -> None:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         add_command(subparsers, name, module)
+    complete(parser)
     arguments = parser.parse_args()
     try:
         sys.exit(COMMANDS[arguments.command].run(arguments))
     except QwenVlaError as error:
         print(f"qwen-vla {arguments.command}: {error}", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+    except ModuleNotFoundError as error:
+        explanation = explain_missing_ros(error)
+        if explanation is None:
+            raise
+        print(f"qwen-vla {arguments.command}: {explanation}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
     except KeyboardInterrupt:
         print(f"\nqwen-vla {arguments.command}: interrupted", file=sys.stderr)
