@@ -17,7 +17,7 @@ WAIT_S = 30.0
 class SimNodeProcess:
     """A running sim_node; ``status`` is what it says of its task."""
 
-    def __init__(self, ros, embodiment: Path, parameters=()):
+    def __init__(self, ros, embodiment: Path | str, parameters=()):
         self.ros, self.node, self.status = ros, ros.create_node("sim_node_test"), {}
         command = [sys.executable, "-m", "qwen_vla_sim.node", "--ros-args"]
         for parameter in (f"embodiment:={embodiment}", *parameters):

@@ -7,13 +7,13 @@ from what was commanded then. So everything behind the policy can be tried witho
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import InstructionError
+from qwen_vla_ros.qos import LATCHED
 
 from ..tasks.task import Expert
 
@@ -24,7 +24,7 @@ POLL_S = 0.02
 class ExpertEndpoint:
     """Publishes policy/chunk for one robot, for as long as there is an instruction to follow."""
 
-    def __init__(self, node: Node, embodiment: Embodiment, latched: QoSProfile) -> None:
+    def __init__(self, node: Node, embodiment: Embodiment) -> None:
         self._node, self._codec = node, EmbodimentCodec(embodiment)
         self._names = embodiment.joint_names
         self._period = Duration(seconds=embodiment.replan_steps * embodiment.action_step_s)
@@ -33,8 +33,8 @@ class ExpertEndpoint:
         self._commanded_D: np.ndarray | None = None
         self._due = node.get_clock().now()
         self._chunk = node.create_publisher(JointTrajectory, "policy/chunk", 10)
-        node.create_subscription(String, "policy/instruction", self._on_instruction, latched)
-        node.create_subscription(String, "control/mode", self._on_mode, latched)
+        node.create_subscription(String, "policy/instruction", self._on_instruction, LATCHED)
+        node.create_subscription(String, "control/mode", self._on_mode, LATCHED)
         node.create_subscription(JointState, "control/command", self._on_command, 10)
 
     def work_in(self, expert: Expert) -> None:

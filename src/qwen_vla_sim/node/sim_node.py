@@ -9,26 +9,20 @@ robot has are kept below the node's own name.
 import array
 import dataclasses
 import json
-import signal
-import sys
 import time
-from pathlib import Path
 
-import rclpy
-from rcl_interfaces.msg import IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.signals import SignalHandlerOptions
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
-from qwen_vla_core.embodiment import Embodiment, load_embodiment
+from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import EmbodimentError, QwenVlaError
-from qwen_vla_core.interrupts import interrupts_held_back
-from qwen_vla_ros.nodes.parameters import declare_number
+from qwen_vla_ros.nodes.lifecycle import EmbodimentNode
+from qwen_vla_ros.nodes.parameters import declare_integer, declare_number, read_only
+from qwen_vla_ros.nodes.process import run
+from qwen_vla_ros.qos import LATCHED
 
 from ..registry import find_tasks, make_world
 from ..tasks.shifts import Shift, find_shift
@@ -38,46 +32,24 @@ from .slate_endpoint import ODOMETRY_PERIOD_S, SlateEndpoint
 from .xs_endpoint import XsEndpoint
 
 LONGEST_CATCH_UP_S = 0.1
-WAKE_S = 0.1
-"""How often a simulator that has nothing to do looks whether it was interrupted."""
 STATUS_PERIOD_S = 0.1
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class SimNode(LifecycleNode):
+class SimNode(EmbodimentNode):
     """One simulated robot."""
 
     def __init__(self) -> None:
         super().__init__("sim_node")
         declare = self.declare_parameter
-        declare("embodiment", "", _text("path of the embodiment YAML", read_only=True))
-        declare(
-            "autostart",
-            True,
-            ParameterDescriptor(description="configure and activate at once", read_only=True),
-        )
-        declare(
-            "expert",
-            False,
-            ParameterDescriptor(
-                description="let the scripted expert do what policy/instruction says",
-                read_only=True,
-            ),
-        )
+        expert = "let the scripted expert do what policy/instruction says"
+        declare("expert", False, read_only(expert))
         for name, rate_hz, description, highest_hz in (
             ("joint_state_rate_hz", 100.0, "rate of joint_states (xs_sdk: 100), Hz", 500.0),
             ("camera_rate_hz", 20.0, "rate of each camera, Hz", 60.0),
         ):
             declare_number(self, name, rate_hz, description, (1.0, highest_hz), read_only=True)
         scene = "of the scene that the next ~/reset lays out"
-        declare(
-            "seed",
-            0,
-            ParameterDescriptor(
-                description=f"seed {scene}",
-                integer_range=[IntegerRange(from_value=0, to_value=2**31 - 1, step=1)],
-            ),
-        )
+        declare_integer(self, "seed", 0, f"seed {scene}", (0, 2**31 - 1))
         declare("task", "", _text(f"task {scene}; empty for the robot's usual one"))
         shifts = ", ".join(shift.value for shift in Shift)
         declare("shift", Shift.NONE.value, _text(f"shift {scene}: {shifts}"))
@@ -96,25 +68,19 @@ class SimNode(LifecycleNode):
                 return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def on_configure(self, state: object) -> TransitionCallbackReturn:
+    def configure(self) -> None:
         """Build the world and lay out the first scene."""
         self._status = self.create_publisher(String, "~/task_status", LATCHED)
-        try:
-            path = Path(self.get_parameter("embodiment").value)
-            self._embodiment = load_embodiment(path)
-            self._world = make_world(self._embodiment)
-            self._expert = self.get_parameter("expert").value and ExpertEndpoint(
-                self, self._embodiment, LATCHED
-            )
-            self._lay_out()
-        except QwenVlaError as error:
-            self.get_logger().error(f"cannot be configured: {error}")
-            return TransitionCallbackReturn.FAILURE
+        self._embodiment = self.load_embodiment()
+        self._world = make_world(self._embodiment)
+        self._expert = self.get_parameter("expert").value and ExpertEndpoint(
+            self, self._embodiment
+        )
+        self._lay_out()
         for camera in self._embodiment.cameras:
             self._world.render(camera.name)  # sets up OpenGL, which takes a third of a second
         self._connect_hardware()
         self.create_service(Trigger, "~/reset", self._on_reset)
-        return TransitionCallbackReturn.SUCCESS
 
     def _connect_hardware(self) -> None:
         """The interfaces of the drivers of arms, base and cameras."""
@@ -135,27 +101,15 @@ class SimNode(LifecycleNode):
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Let time run."""
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._simulated_until_s = time.monotonic()
-        timers = [
-            (1.0 / self.get_parameter("joint_state_rate_hz").value, self._step),
-            (1.0 / self.get_parameter("camera_rate_hz").value, self._look),
-            (STATUS_PERIOD_S, self._publish_status),
-        ]
+        self.every(1.0 / self.get_parameter("joint_state_rate_hz").value, self._step)
+        self.every(1.0 / self.get_parameter("camera_rate_hz").value, self._look)
+        self.every(STATUS_PERIOD_S, self._publish_status)
         if self._base:
-            timers.append((ODOMETRY_PERIOD_S, self._base.publish))
+            self.every(ODOMETRY_PERIOD_S, self._base.publish)
         if self._expert:
-            timers.append((EXPERT_POLL_S, self._expert.poll))
-        self._active_timers = [
-            self.create_timer(period_s, callback, clock=steady) for period_s, callback in timers
-        ]
+            self.every(EXPERT_POLL_S, self._expert.poll)
         return super().on_activate(state)
-
-    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
-        """Stop time."""
-        for timer in self._active_timers:
-            self.destroy_timer(timer)
-        return super().on_deactivate(state)
 
     # --- time
 
@@ -259,34 +213,10 @@ class SimNode(LifecycleNode):
         self._status.publish(String(data=json.dumps(status)))
 
 
-def _text(description: str, *, read_only: bool = False) -> ParameterDescriptor:
-    return ParameterDescriptor(description=description, read_only=read_only)
+def _text(description: str) -> ParameterDescriptor:
+    return ParameterDescriptor(description=description)
 
 
 def main() -> None:
     """Entry point of the sim_node executable."""
-    # rclpy's own handlers would end communication under whatever is being published.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    # Both by name: what a script started in the background begins with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    node = SimNode()
-    succeeded = TransitionCallbackReturn.SUCCESS
-    started = True
-    try:
-        if node.get_parameter("autostart").value:
-            started = (
-                node.trigger_configure() == succeeded and node.trigger_activate() == succeeded
-            )
-        if started:
-            executor = SingleThreadedExecutor()
-            executor.add_node(node)
-            while rclpy.ok():
-                with interrupts_held_back():
-                    executor.spin_once(timeout_sec=WAKE_S)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
-    sys.exit(0 if started else 1)
+    run(SimNode)

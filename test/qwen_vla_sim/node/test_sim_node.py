@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from interbotix_xs_msgs.srv import OperatingModes, RobotInfo, TorqueEnable
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
@@ -28,7 +30,7 @@ class Robot(SimNodeProcess):
     """The WidowX's sim_node and what a program hears of it."""
 
     def __init__(self, ros, parameters=()):
-        super().__init__(ros, ROOT / "embodiments" / "widowx.yaml", parameters)
+        super().__init__(ros, "widowx", parameters)
         self.joints, self.images, self.joint_state_times_s = None, {}, []
         node = self.node
         node.create_subscription(JointState, "wx250s/joint_states", self._on_joints, 10)
@@ -246,6 +248,21 @@ def test_when_the_embodiment_is_missing_expect_one_clear_error_and_no_robot(tmp_
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
     assert "nobody.yaml" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_when_it_is_cleaned_up_and_configured_again_expect_the_same_robot_once_more(start):
+    robot = start()
+    for transition in (
+        Transition.TRANSITION_DEACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+    ):
+        change = Transition(id=transition)
+        assert robot.call(ChangeState, "sim_node/change_state", transition=change).success
+    publishers = robot.node.get_publishers_info_by_topic("/wx250s/joint_states")
+    assert robot.wait(lambda: len(publishers) == 1)
+    assert robot.call(Trigger, "sim_node/reset").success
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
