@@ -4,13 +4,19 @@ import difflib
 from collections.abc import Iterable
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of ``known`` that ``word`` was probably meant to be; capitals do not matter."""
+    by_lower = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return by_lower[found[0]] if found else None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of an error message: ``; did you mean velocity?``, or nothing.
 
     Args:
         word: what somebody wrote.
-        known: what is understood; capitals make no difference.
+        known: what is understood.
     """
-    by_lower = {name.lower(): name for name in known}
-    nearest = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[nearest[0]]}?" if nearest else ""
+    meant = nearest(word, known)
+    return "" if meant is None else f"; did you mean {meant}?"

@@ -5,8 +5,12 @@ class QwenVlaError(Exception):
     """Anything this project refuses. The message names the culprit and says what to do."""
 
 
+class YamlFileError(QwenVlaError):
+    """A YAML file is unusable; the message names file, line and key of all that is wrong."""
+
+
 class EmbodimentError(QwenVlaError):
-    """An embodiment description is unusable; the message names file, line and key."""
+    """There is no such robot, or it has no simulated world or no such task."""
 
 
 class ObservationError(QwenVlaError):

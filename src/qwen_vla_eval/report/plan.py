@@ -4,19 +4,16 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     model_validator,
 )
 
-from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.yaml_file import Strict, WrongKey, read_yaml
+from qwen_vla_core.yaml_file.kinds import PLAN
 
 IN_DISTRIBUTION = "in_distribution"
 Sentence = Literal["right", "wrong", "none"]
@@ -27,11 +24,7 @@ SHIPPED = "shipped"
 Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Robot(_Strict):
+class Robot(Strict):
     """What one robot is asked to do."""
 
     tasks: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -39,7 +32,7 @@ class Robot(_Strict):
     """The robot whose embodiment sentence it is told where the wrong one is."""
 
 
-class Variant(_Strict):
+class Variant(Strict):
     """One column of a section."""
 
     checkpoint: str
@@ -48,7 +41,7 @@ class Variant(_Strict):
     ros: bool = False
 
 
-class Section(_Strict):
+class Section(Strict):
     """One comparison: every robot and task, under every combination of what is listed."""
 
     title: str
@@ -75,13 +68,13 @@ class Section(_Strict):
         return named
 
     @model_validator(mode="after")
-    def _policy_node_tells_the_truth(self) -> "Section":
+    def _ros_uses_own_prompt(self) -> "Section":
         if True in self.ros and self.sentences != ("right",):
-            raise ValueError(f"'{self.title}': through ROS the sentence is always the right one")
+            raise WrongKey("sentences", "through ROS the sentence is always the right one")
         return self
 
 
-class Bars(_Strict):
+class Bars(Strict):
     """What one checkpoint has to reach; a bar that is left out is none.
 
     Attributes:
@@ -99,7 +92,7 @@ class Bars(_Strict):
     largest_mb: PositiveFloat | None = None
 
 
-class Plan(_Strict):
+class Plan(Strict):
     """Relative paths count from the working folder.
 
     Attributes:
@@ -125,12 +118,14 @@ class Plan(_Strict):
             for robot, tasks in self.bars.at_least.items():
                 known = self.robots[robot].tasks if robot in self.robots else ()
                 if missing := sorted(set(tasks) - set(known)):
-                    raise ValueError(f"bars: {robot} {', '.join(missing)}: not among the robots")
+                    raise WrongKey(
+                        ("bars", "at_least", robot), f"{', '.join(missing)}: not among the robots"
+                    )
         if missing := sorted(used - set(self.checkpoints)):
-            raise ValueError(f"checkpoints: there is none called {', '.join(missing)}")
+            raise WrongKey("checkpoints", f"there is none called {', '.join(missing)}")
         shown = Variant(checkpoint=next(iter(self.checkpoints)))
         if all(shown not in section.variants for section in self.sections):
-            raise ValueError(f"no section has '{shown.checkpoint}' in distribution, as it is")
+            raise WrongKey("sections", f"none has '{shown.checkpoint}' in distribution, as it is")
         return self
 
 
@@ -138,9 +133,6 @@ def load_plan(path: Path) -> Plan:
     """Read a plan.
 
     Raises:
-        QwenVlaError: it cannot be read, or a key is unknown, missing or out of range.
+        YamlFileError: it cannot be read, or keys are unknown, missing or out of range.
     """
-    try:
-        return Plan.model_validate(yaml.safe_load(path.read_text()))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise QwenVlaError(f"{path}: {error}") from error
+    return read_yaml(path).check(Plan, PLAN)

@@ -3,31 +3,24 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     model_validator,
 )
 
-from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.yaml_file import Strict, WrongKey, read_yaml
+from qwen_vla_core.yaml_file.kinds import RECIPE
 
 from ..channel_layout import ChannelLayout
 from ..config import PUBLISHED_EXPERT, ExpertConfig
 from ..flow_matching import TauDistribution
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LearningRates(_Strict):
+class LearningRates(Strict):
     """Peak learning rate of each part (group-wise, as in the paper's supervised stage)."""
 
     vision: NonNegativeFloat
@@ -35,7 +28,7 @@ class LearningRates(_Strict):
     expert: NonNegativeFloat
 
 
-class Source(_Strict):
+class Source(Strict):
     """A part of the mixture: a robot's description, and a folder of its ``*.npz`` episodes."""
 
     embodiment: Path
@@ -44,7 +37,7 @@ class Source(_Strict):
     """How often a batch is of it, against the other sources' weights."""
 
 
-class GroundingRecipe(_Strict):
+class GroundingRecipe(Strict):
     """Where is what the instruction names? First by itself, then beside the action loss."""
 
     steps: NonNegativeInt = 0
@@ -58,7 +51,7 @@ class GroundingRecipe(_Strict):
         return self.steps > 0 or self.weight > 0
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """One stage of training on recorded episodes. Relative paths count from the working folder.
 
     Attributes:
@@ -138,25 +131,29 @@ class Recipe(_Strict):
         folders = [source.episodes for source in self.mixture]
         for folder in folders:
             if folders.count(folder) > 1:
-                raise ValueError(f"{folder} is in the mixture twice; give it more weight instead")
+                raise WrongKey(
+                    "mixture", f"{folder} stands there twice; give it more weight instead"
+                )
         return self
 
     @model_validator(mode="after")
     def _one_start(self) -> "Recipe":
         if self.start_from and self.backbone:
-            raise ValueError("start_from brings its own backbone; remove one of the two keys")
+            raise WrongKey("start_from", "brings its own backbone; remove one of the two keys")
         if self.start_from and self.channel_layout != "native":
-            raise ValueError("start_from brings its own channel_layout; remove one of them")
+            raise WrongKey("start_from", "brings its own channel_layout; remove one of them")
         return self
 
     @model_validator(mode="after")
     def _something_learns(self) -> "Recipe":
         if {"vision", "language", "expert"} <= set(self.frozen):
-            raise ValueError("frozen: nothing is left to train")
+            raise WrongKey("frozen", "nothing is left to train")
         if {"vision", "language"} <= set(self.frozen) and self.grounding.steps:
-            raise ValueError("grounding: its steps train vision and language, which are frozen")
+            raise WrongKey(
+                ("grounding", "steps"), "these train vision and language, which are frozen"
+            )
         if not self.images and self.grounding.asked:
-            raise ValueError("grounding: without images there is nothing to point at; weight: 0")
+            raise WrongKey("grounding", "without images there is nothing to point at; weight: 0")
         return self
 
 
@@ -164,9 +161,6 @@ def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
     Raises:
-        QwenVlaError: it cannot be read, or a key is unknown, missing or out of range.
+        YamlFileError: it cannot be read, or keys are unknown, missing or out of range.
     """
-    try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text()))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise QwenVlaError(f"{path}: {error}") from error
+    return read_yaml(path).check(Recipe, RECIPE)

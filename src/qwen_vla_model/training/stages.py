@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.yaml_file import problems_in
 
 from .recipe import Recipe, load_recipe
 from .trainer import CHECKPOINT, PROGRESS, STATE, Trainer, fraction_done, keep_freed_memory
@@ -58,10 +59,14 @@ def load_stages(paths: Sequence[Path], out: Path | None, robot: str | None) -> l
                     "remove the key, or train them by two calls"
                 )
             changes["start_from"] = recipes[-1].out / CHECKPOINT
+        decided = recipe.model_dump() | changes
         try:
-            recipes.append(Recipe.model_validate(recipe.model_dump() | changes))
+            recipes.append(Recipe.model_validate(decided))
         except ValidationError as error:
-            raise QwenVlaError(f"{path}: {error}") from error
+            problems = problems_in(error, Recipe, decided)
+            raise QwenVlaError(
+                "\n".join(f"{path}: {problem.words(decided)}" for problem in problems)
+            ) from error
     return recipes
 
 

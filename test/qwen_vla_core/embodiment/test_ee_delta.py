@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.embodiment.rotation import matrix_from_axis_angle
-from qwen_vla_core.errors import EmbodimentError
+from qwen_vla_core.errors import YamlFileError
 from robots import robot, widowx_text
 from rotations import rotations
 
@@ -124,5 +124,5 @@ def test_when_the_rotation_is_not_euler_expect_channels_named_after_it():
     ],
 )
 def test_when_a_camera_is_no_frame_expect_the_reason(change, words):
-    with pytest.raises(EmbodimentError, match=words):
+    with pytest.raises(YamlFileError, match=words):
         robot(widowx_text(**{"camera": "over_shoulder"} | change))

@@ -2,6 +2,7 @@
 
 import re
 import time
+from math import radians
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment, parse_embodiment
-from qwen_vla_core.embodiment.loader import MAX_FILE_BYTES
-from qwen_vla_core.errors import EmbodimentError
+from qwen_vla_core.errors import EmbodimentError, YamlFileError
+from qwen_vla_core.yaml_file import MAX_FILE_BYTES
 from robots import base_text, two_arms_text
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
 TEXT = (EMBODIMENTS / "widowx.yaml").read_text()
 WIDOWX = parse_embodiment(TEXT, "widowx.yaml")
+_TURN, _RAD_S = (radians(-180) + 1e-5, radians(180) - 1e-5), radians(180)
+PUBLISHED_RANGES = {
+    "aloha": {
+        "waist": (*_TURN, _RAD_S),
+        "shoulder": (radians(-106), radians(72), _RAD_S),
+        "elbow": (radians(-101), radians(92), _RAD_S),
+        "forearm_roll": (*_TURN, _RAD_S),
+        "wrist_angle": (radians(-107), radians(128), _RAD_S),
+        "wrist_rotate": (*_TURN, _RAD_S),
+        "left_finger": (0.021, 0.057, 1.0),
+    },
+    "wx250s": {
+        "waist": (*_TURN, _RAD_S),
+        "shoulder": (radians(-108), radians(114), _RAD_S),
+        "elbow": (radians(-123), radians(92), _RAD_S),
+        "forearm_roll": (*_TURN, _RAD_S),
+        "wrist_angle": (radians(-100), radians(123), _RAD_S),
+        "wrist_rotate": (*_TURN, _RAD_S),
+        "left_finger": (0.015, 0.037, 1.0),
+    },
+}
+"""Lower, upper and speed limit in Interbotix's URDFs, vx300s.urdf.xacro and wx250s.urdf.xacro."""
+SLATE_SPEEDS = dict.fromkeys(("base_x", "base_y", "base_yaw"), (-4.0, 4.0, 1.0))
+"""slate_base clamps at 1.0 m/s and 1.0 rad/s; how far a chunk leads is this package's choice."""
 
 
 def changed(old: str, new: str) -> str:
@@ -28,16 +53,24 @@ def line_of(text: str, part: str) -> int:
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(EmbodimentError) as caught:
+    with pytest.raises(YamlFileError) as caught:
         parse_embodiment(text, "robot.yaml")
     return str(caught.value)
 
 
 @pytest.mark.parametrize("path", sorted(EMBODIMENTS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_when_a_shipped_description_is_loaded_expect_it_to_be_valid(path):
+def test_when_a_shipped_robot_is_loaded_expect_its_own_name_and_the_published_ranges(path):
     embodiment = load_embodiment(path)
     assert embodiment.name == path.stem
-    assert all(joint.lower < joint.upper for joint in embodiment.joints)
+    ranges = PUBLISHED_RANGES["aloha" if path.stem == "aloha" else "wx250s"] | SLATE_SPEEDS
+    for group in embodiment.groups:
+        for joint in group.joints:
+            low, high, fastest = ranges[joint.driver_name]
+            assert 0 < joint.velocity <= fastest and joint.acceleration <= 5.0
+            if len(group.joints) == 6:  # an arm uses all of its range
+                assert (joint.lower, joint.upper) == pytest.approx((low, high), abs=1e-6)
+            else:
+                assert low <= joint.lower < joint.upper <= high
 
 
 @pytest.mark.parametrize(
@@ -46,7 +79,7 @@ def test_when_a_shipped_description_is_loaded_expect_it_to_be_valid(path):
         ("action_hz: 5 ", "action_hertz: 5 ", "action_hertz"),
         ("    width: 96", "    wide: 96", "wide"),
         ("lower: -1.884956, ", "", "lower"),
-        ("lower: -1.884956", "lower: 2.5", "groups.0.joints.1"),
+        ("lower: -1.884956", "lower: 2.5", "groups.arm.joints.shoulder.lower"),
         ("upper: 1.989675", "upper: .nan", "upper"),
         ("upper: 1.989675", "upper: .inf", "upper"),
         ("velocity: 1.57", "velocity: 0.0", "velocity"),
@@ -59,7 +92,7 @@ def test_when_a_shipped_description_is_loaded_expect_it_to_be_valid(path):
         ("topic: blue/image_raw", "topic: 'no topic'", "topic"),
         ("max_age_s: 0.5", "max_age_s: 0", "max_age_s"),
         ("joint_states_s: 0.1", "joint_states_s: 0", "joint_states_s"),
-        ("closed: 0.015, open: 0.037", "closed: 0.015, open: 0.015", "groups.1"),
+        ("closed: 0.015, open: 0.037", "closed: 0.015, open: 0.015", "groups.gripper"),
         ("convention: ee_delta", "convention: telekinesis", "action"),
         ("start: [0.037]", "start: [0.037, 0.0]", "start"),
         ("q01: [-0.05, -0.05,", "q01: [-0.05,", "q01"),
@@ -82,7 +115,7 @@ def test_when_one_key_is_wrong_expect_file_line_and_key_in_the_error(old, new, k
         (two_arms_text(), "hardware_name: elbow", "hardware_name: waist", "left_elbow"),
         (two_arms_text(), "hardware_name: elbow", "hardware_name: gripper", "motor gripper"),
         (two_arms_text(), "preset: aloha_original", "preset: aloha_modern", "preset"),
-        (two_arms_text(), "upper: 0.057", "upper: 0.06", "left_finger has limits 0.02..0.06"),
+        (two_arms_text(), "upper: 0.057", "upper: 0.06", "left_finger: has limits 0.02..0.06"),
         (
             two_arms_text(),
             "type: interbotix_group, namespace: follower_left, group: arm",
@@ -105,14 +138,19 @@ def test_when_motors_or_drivers_do_not_fit_expect_the_culprit_to_be_named(text, 
     ("text", "old", "new", "words"),
     [
         (TEXT, "start: [0.037]", "start: [0.2]", "left_finger at 0.2 m is outside its limits"),
-        (TEXT, "start: [0.037]", "", "start is missing"),
+        (TEXT, "start: [0.037]", "", "groups.gripper.start: is missing"),
         (TEXT, "observation_s: 2.0", "observation_s: 3.3", "at most a chunk, 3.2 s"),
         (TEXT, "observation_s: 2.0", "observation_s: 0.2", "no longer than an action step, 0.2 s"),
         (TEXT, "  observation_s: 2.0", "  # none", "observation_s"),
-        (TEXT, "joint_states_s: 0.1", "odometry_s: 0.1", "joint_states_s is missing"),
-        (TEXT, "watchdogs:", "watchdogs:\n  odometry_s: 0.2", "odometry_s is of something"),
+        (TEXT, "joint_states_s: 0.1", "odometry_s: 0.1", "watchdogs.joint_states_s: is missing"),
+        (
+            TEXT,
+            "watchdogs:",
+            "watchdogs:\n  odometry_s: 0.2",
+            "watchdogs.odometry_s: this robot has none",
+        ),
         (TEXT, "watchdogs:", "watchdogs:\n  estop_heartbeat_s: 0", "estop_heartbeat_s"),
-        (base_text(), "odometry_s: 0.2, ", "", "odometry_s is missing"),
+        (base_text(), "odometry_s: 0.2, ", "", "watchdogs.odometry_s: is missing"),
         (base_text(), "observation_s: 1.0", "observation_s: 1.1", "at most 1 s with a base"),
         (base_text(), "    tracking_limit", "    start: [0, 0, 0]\n    tracking_limit", "stands"),
     ],
@@ -123,10 +161,10 @@ def test_when_a_start_pose_or_a_watchdog_does_not_fit_expect_the_reason(text, ol
     assert message.startswith("robot.yaml:") and words in message
 
 
-@given(st.sampled_from(WIDOWX.joints), st.floats(-4.0, 4.0))
-@settings(deadline=None)
-def test_when_any_start_pose_is_written_expect_it_taken_within_the_limits_alone(joint, position):
-    start = list(WIDOWX.start_D)
+@given(st.sampled_from(WIDOWX.joints), st.integers(-4000, 4000))
+@settings(max_examples=40, deadline=None)
+def test_when_any_start_pose_is_written_expect_it_taken_within_the_limits_alone(joint, thousandth):
+    position, start = thousandth / 1000, list(WIDOWX.start_D)
     start[WIDOWX.joint_names.index(joint.name)] = position
     text = changed(f"start: {list(WIDOWX.start_D[:-1])}", f"start: {start[:-1]}")
     text = text.replace("start: [0.037]", f"start: {start[-1:]}")
@@ -183,7 +221,7 @@ def test_when_a_file_is_larger_than_a_megabyte_expect_refusal_without_reading_it
     path = tmp_path / "large.yaml"
     with path.open("wb") as file:
         file.truncate(100 * MAX_FILE_BYTES)
-    with pytest.raises(EmbodimentError, match=r"large\.yaml: larger than"):
+    with pytest.raises(YamlFileError, match=r"large\.yaml: larger than"):
         load_embodiment(path)
 
 
@@ -201,7 +239,7 @@ def test_when_the_text_is_not_a_mapping_expect_a_typed_error(text):
 @settings(deadline=None)
 @given(st.text(max_size=300))
 def test_when_any_text_is_given_expect_nothing_but_a_typed_error(text):
-    with pytest.raises(EmbodimentError):
+    with pytest.raises(YamlFileError):
         parse_embodiment(text, "robot.yaml")
 
 
@@ -214,16 +252,16 @@ def test_when_any_part_of_a_description_is_replaced_expect_a_robot_or_a_typed_er
         embodiment = parse_embodiment(
             TEXT[:start] + replacement + TEXT[start + length :], "robot.yaml"
         )
-    except EmbodimentError:
+    except YamlFileError:
         return
     assert all(joint.lower < joint.upper and joint.velocity > 0 for joint in embodiment.joints)
 
 
 def test_when_a_name_is_unknown_expect_the_known_ones_to_be_listed():
-    with pytest.raises(EmbodimentError, match="widowx"):
+    with pytest.raises(EmbodimentError, match=r"aloha, .*; did you mean widowx\?"):
         find_embodiment("windowx", EMBODIMENTS)
 
 
 def test_when_a_path_does_not_exist_expect_it_to_be_named(tmp_path):
-    with pytest.raises(EmbodimentError, match=r"nowhere\.yaml"):
+    with pytest.raises(YamlFileError, match=r"nowhere\.yaml"):
         load_embodiment(tmp_path / "nowhere.yaml")

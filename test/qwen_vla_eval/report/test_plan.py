@@ -110,8 +110,14 @@ def test_when_something_does_not_exist_expect_its_name_before_anything_runs(chan
     [
         ({"sections": section(checkpoints=["genealist"])}, "none called genealist"),
         ({"sections": section(sentences=["right", "none"], ros=[True])}, "always the right one"),
-        ({"sections": section(shifts=["colour"])[1:]}, "no section has 'generalist' in distrib"),
-        ({"bars": {"checkpoint": "generalist", "at_least": {"car": {"go": 0.9}}}}, "car go"),
+        (
+            {"sections": section(shifts=["colour"])[1:]},
+            "sections: none has 'generalist' in distrib",
+        ),
+        (
+            {"bars": {"checkpoint": "generalist", "at_least": {"car": {"go": 0.9}}}},
+            "car: go: not among",
+        ),
         ({"bars": {"checkpoint": "generalist", "as_good_as": "others"}}, "none called others"),
         ({"episodes": 0}, "episodes"),
         ({"epsiodes": 50}, "epsiodes"),

@@ -9,6 +9,7 @@ from .camera import Camera, ViewTag
 from .driver import InterbotixGroup, InterbotixPositionGripper, InterbotixPwmGripper, TwistBase
 from .group import BASE_JOINTS, Group
 from .joint import Joint, Quantiles
+from .presets import with_presets
 from .robot import Embodiment
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "Quantiles",
     "TwistBase",
     "ViewTag",
+    "with_presets",
 ]

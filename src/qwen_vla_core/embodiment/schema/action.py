@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from .values import Name, Rotation, Strict, Vector3
+from ...yaml_file import Strict, WrongKey
+from .values import Name, Rotation, Vector3
 
 ROTATION_CHANNELS = {
     "euler": ("roll", "pitch", "yaw"),
@@ -43,7 +44,7 @@ class Kinematics(Chain):
         if any(
             a >= b for a, b in zip(self.workspace_lower_m, self.workspace_upper_m, strict=True)
         ):
-            raise ValueError("workspace_lower_m is not below workspace_upper_m")
+            raise WrongKey("workspace_lower_m", "is not below workspace_upper_m")
         return self
 
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .values import Name, Positive, Strict, Topic
+from ...yaml_file import Strict, WrongKey
+from .values import Name, Positive, Topic
 
 ViewTag = Literal[
     "ego",
@@ -55,12 +56,19 @@ class Camera(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> "Camera":
         if self.is_depth != self.tag.endswith(DEPTH_TAG_END):
-            raise ValueError(
-                f"tag {self.tag} and depth_range_m {self.depth_range_m} disagree: a depth camera "
-                f"has a depth_range_m and a tag that ends with {DEPTH_TAG_END}, and no other has"
+            raise WrongKey(
+                "tag",
+                f"{self.tag} and depth_range_m {_shown(self.depth_range_m)} disagree: a depth "
+                f"camera has a depth_range_m and a tag that ends with {DEPTH_TAG_END}, and no "
+                "other has",
             )
         if self.depth_range_m is not None and self.depth_range_m[0] >= self.depth_range_m[1]:
-            raise ValueError(f"depth_range_m {self.depth_range_m} does not rise")
+            raise WrongKey("depth_range_m", f"{_shown(self.depth_range_m)} does not rise")
         if any(a >= b for a, b in pairwise(self.history_steps)):
-            raise ValueError(f"history_steps {list(self.history_steps)} do not rise")
+            raise WrongKey("history_steps", f"{list(self.history_steps)} do not rise")
         return self
+
+
+def _shown(depth_range_m: tuple[float, float] | None) -> str:
+    """As the file has it."""
+    return "null" if depth_range_m is None else str(list(depth_range_m))

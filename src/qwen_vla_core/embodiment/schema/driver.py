@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from ...yaml_file import Strict, WrongKey
 from ..gripper_presets import GRIPPER_PRESETS
-from .values import Name, Positive, Strict, Topic
+from .values import Name, Positive, Topic
 
 Preset = Literal[tuple(GRIPPER_PRESETS)]
 
@@ -51,7 +52,7 @@ class InterbotixPositionGripper(Strict):
     @model_validator(mode="after")
     def _turns(self) -> "InterbotixPositionGripper":
         if self.motor_closed_rad == self.motor_open_rad:
-            raise ValueError("motor_closed_rad and motor_open_rad are the same angle")
+            raise WrongKey("motor_open_rad", "is the same angle as motor_closed_rad")
         return self
 
 

@@ -1,11 +1,11 @@
 """A group: joints, how the model acts on them, and the driver that carries them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from ...yaml_file import Strict, WrongKey
 from ..gripper_drive import GripperEnds
-from ..gripper_presets import GRIPPER_PRESETS
 from .action import (
     ROTATION_CHANNELS,
     BaseVelocity,
@@ -16,7 +16,7 @@ from .action import (
 )
 from .driver import AnyDriver, InterbotixPositionGripper, InterbotixPwmGripper, TwistBase
 from .joint import Joint, Quantiles
-from .values import Name, Positive, Strict
+from .values import Name, Positive
 
 BASE_JOINTS = ("base_x", "base_y", "base_yaw")
 
@@ -43,24 +43,6 @@ class Group(Strict):
     """Largest |measured - commanded| before the robot is held, joint units; null where contact
     makes them differ (a gripper holding something)."""
     driver: AnyDriver
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in_preset(cls, group: Any) -> Any:
-        """What a gripper preset knows, where the file does not say it."""
-        match group:
-            case {
-                "action": {"convention": "gripper"} as action,
-                "driver": {"type": "interbotix_position_gripper", "preset": str(name)} as driver,
-            } if name in GRIPPER_PRESETS:
-                ends = GRIPPER_PRESETS[name]
-                fingers = {"closed": ends.finger_closed_m, "open": ends.finger_open_m}
-                motor = {
-                    "motor_closed_rad": ends.motor_closed_rad,
-                    "motor_open_rad": ends.motor_open_rad,
-                }
-                return {**group, "action": fingers | action, "driver": motor | driver}
-        return group
 
     @property
     def gripper_ends(self) -> GripperEnds:
@@ -112,56 +94,80 @@ class Group(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> "Group":
         names = [joint.name for joint in self.joints]
-        for what, quantiles, channels in (
-            ("action_normalization", self.action_normalization, self.action_channels),
-            ("state_normalization", self.state_normalization, self.state_channels),
-        ):
-            count = 0 if quantiles is None else len(quantiles.q01)
-            if count != len(channels):
-                raise ValueError(
-                    f"{what} has {count} channels; this group has {', '.join(channels) or 'none'}"
-                )
+        if self.is_base:
+            self._check_base(names)
+        else:
+            self._check_start()
         if isinstance(self.action, EeDelta | JointPosition) and self.action.kinematics is not None:
             chain = [link.joint for link in self.action.kinematics.links]
             if chain != names:
-                raise ValueError(f"the kinematic chain {chain} is not the group's joints {names}")
-        elif isinstance(self.action, Gripper):
-            if len(names) != 1:
-                raise ValueError("a gripper has exactly one joint")
-            if self.action.closed == self.action.open:
-                raise ValueError("closed and open are the same position")
-        if self.is_base:
-            if names != list(BASE_JOINTS):
-                raise ValueError(f"a base has the joints {', '.join(BASE_JOINTS)}, not {names}")
-            if self.tracking_limit is not None:
-                raise ValueError("a base has no commanded position; its tracking_limit is null")
-            if self.start is not None:
-                raise ValueError("a base starts where it stands; remove start")
-        else:
-            self._check_start()
-        grippers = InterbotixPwmGripper | InterbotixPositionGripper
-        if self.is_base != isinstance(self.driver, TwistBase) or (
-            isinstance(self.driver, grippers) and not isinstance(self.action, Gripper)
+                raise WrongKey(
+                    ("action", "kinematics", "links"),
+                    f"the chain {', '.join(chain)} is not the group's joints {', '.join(names)}",
+                )
+        for key, quantiles, channels in (
+            ("action_normalization", self.action_normalization, self.action_channels),
+            ("state_normalization", self.state_normalization, self.state_channels),
         ):
-            raise ValueError(f"driver {self.driver.type} cannot carry {self.action.convention}")
+            _check_channels(key, quantiles, channels)
+        self._check_driver()
+        return self
+
+    def _check_base(self, names: list[str]) -> None:
+        if names != list(BASE_JOINTS):
+            raise WrongKey(
+                "joints", f"a base has {', '.join(BASE_JOINTS)}, and not {', '.join(names)}"
+            )
+        if self.tracking_limit is not None:
+            raise WrongKey("tracking_limit", "a base has no commanded position; write null")
+        if self.start is not None:
+            raise WrongKey("start", "a base starts where it stands; remove this key")
+
+    def _check_start(self) -> None:
+        if self.start is None:
+            raise WrongKey("start", "is missing: the pose from which policies set out")
+        if len(self.start) != len(self.joints):
+            raise WrongKey("start", f"has {len(self.start)} values for {len(self.joints)} joints")
+        for joint, position in zip(self.joints, self.start, strict=True):
+            if not joint.lower <= position <= joint.upper:
+                raise WrongKey(
+                    "start",
+                    f"{joint.name} at {position:g} {joint.unit} is outside its limits, "
+                    f"{joint.lower:g}..{joint.upper:g}",
+                )
+
+    def _check_driver(self) -> None:
+        gripper = isinstance(self.action, Gripper)
+        if gripper and len(self.joints) != 1:
+            raise WrongKey("joints", "a gripper has exactly one joint")
+        if gripper and self.action.closed == self.action.open:
+            raise WrongKey("action", "closed and open are the same position")
+        carries_grippers = InterbotixPwmGripper | InterbotixPositionGripper
+        if self.is_base != isinstance(self.driver, TwistBase) or (
+            isinstance(self.driver, carries_grippers) and not gripper
+        ):
+            raise WrongKey(
+                ("driver", "type"), f"{self.driver.type} cannot carry {self.action.convention}"
+            )
         if isinstance(self.driver, InterbotixPositionGripper):
             (joint,) = self.joints
             low, high = sorted((self.action.closed, self.action.open))
             if joint.lower < low or joint.upper > high:
-                raise ValueError(
-                    f"joint {joint.name} has limits {joint.lower}..{joint.upper}, beyond the ends "
-                    f"of its driver, {low}..{high}; narrow lower and upper"
+                raise WrongKey(
+                    ("joints", 0),
+                    f"has limits {joint.lower}..{joint.upper}, beyond the ends of its driver, "
+                    f"{low}..{high}; narrow lower and upper",
                 )
-        return self
 
-    def _check_start(self) -> None:
-        if self.start is None:
-            raise ValueError("start is missing: the pose from which policies set out")
-        if len(self.start) != len(self.joints):
-            raise ValueError(f"start has {len(self.start)} values for {len(self.joints)} joints")
-        for joint, position in zip(self.joints, self.start, strict=True):
-            if not joint.lower <= position <= joint.upper:
-                raise ValueError(
-                    f"start: {joint.name} at {position:g} {joint.unit} is outside its limits, "
-                    f"{joint.lower:g}..{joint.upper:g}"
-                )
+
+def _check_channels(key: str, quantiles: Quantiles | None, channels: tuple[str, ...]) -> None:
+    count = 0 if quantiles is None else len(quantiles.q01)
+    if count != len(channels):
+        raise WrongKey(
+            key, f"has {count} channels; this group has {', '.join(channels) or 'none'}"
+        )
+    if quantiles is None:
+        return
+    for channel, low, high in zip(channels, quantiles.q01, quantiles.q99, strict=True):
+        if low >= high:
+            raise WrongKey(key, f"q01 {low} of {channel} is not below q99 {high}")

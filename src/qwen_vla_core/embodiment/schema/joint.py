@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from .values import Name, Positive, Strict
+from ...yaml_file import Strict, WrongKey
+from .values import Name, Positive
 
 
 class Joint(Strict):
@@ -31,22 +32,22 @@ class Joint(Strict):
     @model_validator(mode="after")
     def _ordered(self) -> "Joint":
         if self.lower >= self.upper:
-            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
+            raise WrongKey("lower", f"{self.lower} is not below upper, {self.upper}")
         return self
 
 
 class Quantiles(Strict):
-    """The 1 % and 99 % quantiles that map native units onto [-1, 1], one pair per channel."""
+    """The 1 % and 99 % quantiles that map native units onto [-1, 1], one pair per channel.
+
+    The group that they belong to checks their order, since it knows the channels' names.
+    """
 
     q01: tuple[FiniteFloat, ...]
     q99: tuple[FiniteFloat, ...]
     source: Annotated[str, Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Quantiles":
+    def _pairs(self) -> "Quantiles":
         if len(self.q01) != len(self.q99):
-            raise ValueError(f"{len(self.q01)} values of q01 but {len(self.q99)} of q99")
-        for channel, (low, high) in enumerate(zip(self.q01, self.q99, strict=True)):
-            if low >= high:
-                raise ValueError(f"channel {channel}: q01 {low} is not below q99 {high}")
+            raise WrongKey("q01", f"has {len(self.q01)} values, but q99 has {len(self.q99)}")
         return self

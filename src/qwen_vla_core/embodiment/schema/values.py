@@ -1,23 +1,31 @@
 """The kinds of values that descriptions are made of."""
 
+import re
 from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, Field, FiniteFloat
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-Topic = Annotated[str, Field(pattern=r"^/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$")]
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text):
+        raise ValueError(f"'{text}' is no name: a letter, then letters, digits and _")
+    return text
+
+
+def _topic(text: str) -> str:
+    if not re.fullmatch(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*", text):
+        raise ValueError(f"'{text}' is no ROS topic name: names with / between them")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Topic = Annotated[str, AfterValidator(_topic)]
 Positive = Annotated[FiniteFloat, Field(gt=0.0)]
 Vector3 = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
 ROTATION_TOLERANCE = 1e-3
 """How far a rotation matrix in a file may be from orthonormal: three digits are enough."""
-
-
-class Strict(BaseModel):
-    """Every part of the description refuses keys it does not know and never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _rotation_matrix(rows: tuple[Vector3, Vector3, Vector3]) -> tuple[Vector3, Vector3, Vector3]:

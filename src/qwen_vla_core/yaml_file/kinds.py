@@ -1,0 +1,23 @@
+"""The kinds of YAML files that people meet here, told apart by their keys."""
+
+from typing import Any
+
+EMBODIMENT = "an embodiment"
+RECIPE = "a training recipe"
+PLAN = "a report plan"
+
+KINDS = {
+    EMBODIMENT: ("prompt_words", "action_hz", "cameras", "groups", "watchdogs"),
+    RECIPE: ("mixture", "max_steps", "observations", "tau", "learning_rates"),
+    PLAN: ("checkpoints", "robots", "sections", "bars"),
+    "a file of node parameters": ("/**",),
+    "a file of Interbotix motor modes": ("port", "groups", "singles"),
+}
+"""Kind -> keys that most files of that kind have and hardly any of another."""
+
+
+def kind_of(values: dict[str, Any]) -> str | None:
+    """The kind with most of its keys there; the first one of several, None where there is none."""
+    found = {kind: sum(key in values for key in keys) for kind, keys in KINDS.items()}
+    best = max(found, key=found.__getitem__)
+    return best if found[best] else None
