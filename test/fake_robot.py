@@ -39,7 +39,7 @@ class FakeArm:
     Attributes:
         positions: where it truly is, by joint name; ``gripper`` is the motor, rad.
         goals: what its servos are told, by joint name; like real ones they keep it without torque.
-        group, single: the commands it received.
+        group, single: the commands it received; times_s: when those of the group, steady, s.
         alive: whether it publishes.
         torque: whether the arm's servos hold; without it the arm falls, elbow first.
         obstacles: joint -> (lowest, highest) position that something in the way allows.
@@ -53,7 +53,7 @@ class FakeArm:
         self.positions = dict(zip((*ARM, "gripper", "left_finger"), positions, strict=True))
         self.positions["gripper"] = motor_rad(self.positions["left_finger"])
         self.goals = {name: self.positions[name] for name in ARM}
-        self.group, self.single, self.asked = [], [], []
+        self.group, self.single, self.asked, self.times_s = [], [], [], []
         self.alive, self.torque, self.silent = True, True, False
         self.obstacles, self.false = {}, {}
         self._node, self._namespace = node, namespace
@@ -105,6 +105,7 @@ class FakeArm:
             self.positions[joint] = min(max(self.positions[joint] + step, lowest), highest)
 
     def _on_group(self, message):
+        self.times_s.append(time.monotonic())
         self.group.append(list(message.cmd))
         self.goals.update(zip(ARM, message.cmd, strict=True))
 
@@ -150,6 +151,11 @@ class FakeBase:
             message.pose.covariance[0] = -1.0 if self.estop else 0.0
             message.twist.twist.linear.x = float("nan") if self.broken else 0.0
             self._odometry.publish(message)
+
+    @property
+    def last(self):
+        """The last command's velocities ahead and turning; None before the first."""
+        return self.heard[-1][1:] if self.heard else None
 
     def _on_twist(self, message):
         if isinstance(message, TwistStamped):

@@ -11,18 +11,22 @@ class LoopedRobot:
     """Feeds every stream of a robot in every period, and remembers what was sent.
 
     Attributes:
-        commands, velocities: [D] each, one for every period.
+        commands, velocities: [D] each, one for every period in which it is commanded.
+        commanding: whether it was in the last period.
+        refusals: why samples were refused.
         silent: topics of streams that have died.
     """
 
     def __init__(self, embodiment, start_D, **options):
         self.loop = ControlLoop(embodiment, **options)
+        self.embodiment = embodiment
         self.streams = joint_streams(embodiment)
         self.base = embodiment.base
         self.period_s = 1.0 / embodiment.command_hz
         self.now_s, self.offset_s = 100.0, 1e9
         self.measured_D = np.array(start_D, dtype=float)
-        self.commands, self.velocities = [], []
+        self.commands, self.velocities, self.refusals = [], [], []
+        self.commanding = False
         self.silent, self.follows = set(), True
 
     @property
@@ -34,7 +38,8 @@ class LoopedRobot:
             self.now_s += self.period_s
             self.hear()
             cycle = self.loop.update(self.ros_s, self.now_s)
-            if cycle is not None:
+            self.commanding = cycle is not None and cycle.commanding
+            if self.commanding:
                 self.commands.append(cycle.filtered.motion.command_D)
                 self.velocities.append(cycle.filtered.motion.velocity_D)
                 self.acted = cycle.filtered.acted
@@ -46,7 +51,8 @@ class LoopedRobot:
         for stream in self.streams:
             if stream.topic not in self.silent:
                 rows = list(stream.rows)
-                self.loop.on_joints(self.measured_D[rows], self.now_s, stream.topic)
+                refusal = self.loop.on_joints(self.measured_D[rows], self.now_s, stream.topic)
+                self.refusals += [refusal] if refusal else []
         if self.base is not None and self.base.driver.odometry_topic not in self.silent:
             self.loop.on_odometry(self.now_s)
 
@@ -61,13 +67,16 @@ class LoopedRobot:
         )
         self.loop.on_teleop(target, self.ros_s, self.now_s)
 
-    def give(self, positions_TD, velocities_TD=None, step_s=0.2, stamp_s=None):
-        """Offer a chunk with these points."""
+    def give(self, positions_TD, velocities_TD=None, stamp_s=None):
+        """Offer a chunk that begins with these points, and then stays at the last of them."""
         positions_TD = np.asarray(positions_TD, dtype=float)
+        velocities_TD = np.zeros_like(positions_TD) if velocities_TD is None else velocities_TD
+        missing = self.embodiment.horizon + 1 - len(positions_TD)
+        still_TD = np.zeros((missing, positions_TD.shape[1]))
         chunk = ActionChunk(
             stamp_s=self.ros_s if stamp_s is None else stamp_s,
-            step_s=step_s,
-            positions_TD=positions_TD,
-            velocities_TD=np.zeros_like(positions_TD) if velocities_TD is None else velocities_TD,
+            step_s=self.embodiment.action_step_s,
+            positions_TD=np.concatenate([positions_TD, still_TD + positions_TD[-1]]),
+            velocities_TD=np.concatenate([velocities_TD, still_TD]),
         )
         return self.loop.on_chunk(chunk, self.ros_s, self.now_s)

@@ -1,4 +1,4 @@
-"""Who moves the robot: HOLD, TELEOP, AUTONOMY or ESTOP, as a pure transition table.
+"""Who moves the robot: HOLD, START, TELEOP, AUTONOMY or ESTOP, as a pure transition table.
 
 Nothing here knows time or topics. The control node feeds requests and events in, keeps the state
 that comes back, and says the reason to whoever asked.
@@ -13,6 +13,7 @@ class Mode(Enum):
     """What the robot is doing."""
 
     HOLD = "HOLD"
+    START = "START"  # slowly to the start pose, because a person asked for it
     TELEOP = "TELEOP"
     AUTONOMY = "AUTONOMY"
     ESTOP = "ESTOP"
@@ -24,6 +25,7 @@ class Trigger(Enum):
     # Requests: a person or a program asks, and is answered.
     ENGAGE_POLICY = "engage policy"
     ENGAGE_TELEOP = "engage teleop"
+    GO_TO_START = "go to start"
     HOLD = "hold"
     ESTOP = "emergency stop"
     RESET = "reset"
@@ -32,7 +34,9 @@ class Trigger(Enum):
     TELEOP_LOST = "teleop lost"  # teleop fell silent, or its deadman was released
     POLICY_FAULT = "policy fault"
     STREAM_LOST = "stream lost"  # something the control loop itself needs, such as joint states
+    ARRIVED = "arrived"  # at the start pose
     TRACKING_FAULT = "tracking fault"  # latches: the arm is not where it was sent
+    HARDWARE_FAULT = "hardware fault"  # latches: a driver's problem appeared while commanding
 
 
 class Answer(Enum):
@@ -53,7 +57,7 @@ class ModeState:
     """
 
     mode: Mode = Mode.HOLD
-    reason: str = "started; nothing moves until someone engages"
+    reason: str = "started; nothing is sent until someone engages"
     fault: str = ""
 
 
@@ -69,10 +73,20 @@ class Transition:
 _TABLE = {
     (Mode.HOLD, Trigger.ENGAGE_POLICY): Mode.AUTONOMY,
     (Mode.HOLD, Trigger.ENGAGE_TELEOP): Mode.TELEOP,
+    (Mode.HOLD, Trigger.GO_TO_START): Mode.START,
     (Mode.HOLD, Trigger.HOLD): Mode.HOLD,
     (Mode.HOLD, Trigger.ESTOP): Mode.ESTOP,
     (Mode.HOLD, Trigger.RESET): Mode.HOLD,
     (Mode.HOLD, Trigger.TRACKING_FAULT): Mode.HOLD,
+    (Mode.HOLD, Trigger.HARDWARE_FAULT): Mode.HOLD,
+    (Mode.START, Trigger.GO_TO_START): Mode.START,
+    (Mode.START, Trigger.HOLD): Mode.HOLD,
+    (Mode.START, Trigger.ESTOP): Mode.ESTOP,
+    (Mode.START, Trigger.RESET): Mode.START,
+    (Mode.START, Trigger.ARRIVED): Mode.HOLD,
+    (Mode.START, Trigger.STREAM_LOST): Mode.HOLD,
+    (Mode.START, Trigger.TRACKING_FAULT): Mode.HOLD,
+    (Mode.START, Trigger.HARDWARE_FAULT): Mode.HOLD,
     (Mode.TELEOP, Trigger.ENGAGE_POLICY): Mode.AUTONOMY,
     (Mode.TELEOP, Trigger.ENGAGE_TELEOP): Mode.TELEOP,
     (Mode.TELEOP, Trigger.HOLD): Mode.HOLD,
@@ -81,6 +95,7 @@ _TABLE = {
     (Mode.TELEOP, Trigger.TELEOP_LOST): Mode.HOLD,
     (Mode.TELEOP, Trigger.STREAM_LOST): Mode.HOLD,
     (Mode.TELEOP, Trigger.TRACKING_FAULT): Mode.HOLD,
+    (Mode.TELEOP, Trigger.HARDWARE_FAULT): Mode.HOLD,
     (Mode.AUTONOMY, Trigger.ENGAGE_POLICY): Mode.AUTONOMY,
     (Mode.AUTONOMY, Trigger.ENGAGE_TELEOP): Mode.TELEOP,
     (Mode.AUTONOMY, Trigger.HOLD): Mode.HOLD,
@@ -90,13 +105,18 @@ _TABLE = {
     (Mode.AUTONOMY, Trigger.POLICY_FAULT): Mode.HOLD,
     (Mode.AUTONOMY, Trigger.STREAM_LOST): Mode.HOLD,
     (Mode.AUTONOMY, Trigger.TRACKING_FAULT): Mode.HOLD,
+    (Mode.AUTONOMY, Trigger.HARDWARE_FAULT): Mode.HOLD,
     (Mode.ESTOP, Trigger.ESTOP): Mode.ESTOP,
     (Mode.ESTOP, Trigger.RESET): Mode.HOLD,
     (Mode.ESTOP, Trigger.TRACKING_FAULT): Mode.ESTOP,
+    (Mode.ESTOP, Trigger.HARDWARE_FAULT): Mode.ESTOP,
 }
 """(mode, trigger) -> next mode. What is not listed is refused and changes nothing."""
 
-_ENGAGES = (Trigger.ENGAGE_POLICY, Trigger.ENGAGE_TELEOP)
+ENGAGES = (Trigger.ENGAGE_POLICY, Trigger.ENGAGE_TELEOP, Trigger.GO_TO_START)
+"""Requests after which the robot may move."""
+
+_LATCHES = (Trigger.TRACKING_FAULT, Trigger.HARDWARE_FAULT)
 
 
 def step(
@@ -117,17 +137,17 @@ def step(
     wanted = _TABLE.get((state.mode, trigger))
     if wanted is None:
         return _refused(state, _why_not(state, trigger))
-    if trigger in _ENGAGES and state.fault:
+    if trigger in ENGAGES and state.fault:
         return _refused(state, f"a fault is latched ({state.fault}): reset first")
     latched = state.fault or state.mode is Mode.ESTOP
     if trigger is Trigger.RESET and not latched:
         return Transition(answer=Answer.ACCEPTED, reason="nothing was latched", state=state)
-    if blockers and trigger in (*_ENGAGES, Trigger.RESET):
+    if blockers and trigger in (*ENGAGES, Trigger.RESET):
         return _refused(state, f"{trigger.value} refused: {'; '.join(blockers)}")
 
     reason = f"{trigger.value}: {detail}" if detail else trigger.value
     fault = state.fault
-    if trigger is Trigger.TRACKING_FAULT:
+    if trigger in _LATCHES:
         fault = fault or reason
     elif trigger is Trigger.RESET:
         fault = ""
@@ -141,6 +161,8 @@ def _why_not(state: ModeState, trigger: Trigger) -> str:
     """Say why a trigger that the table does not list has no effect."""
     if state.mode is Mode.ESTOP:
         return f"the emergency stop is latched ({state.reason}): reset first"
+    if trigger in ENGAGES:
+        return f"{trigger.value} is refused in {state.mode.value}: hold first"
     return f"{trigger.value} changes nothing while in {state.mode.value}"
 
 

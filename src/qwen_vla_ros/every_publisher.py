@@ -38,19 +38,29 @@ in the same round of the executor, which on a loaded machine takes a while."""
 
 
 def subscribe_to_stream(
-    node: Node, message_type: type, topic: str, callback: Callable[[Any], None], depth: int = 10
+    node: Node,
+    message_type: type,
+    topic: str,
+    callback: Callable[[Any], None],
+    depth: int = 10,
+    raw: bool = False,
 ) -> Subscription:
     """Receive each message of every publisher of a stream, once, at the cost of one subscription.
 
     Args:
         depth: messages that wait while the node is busy; 1 where only the newest is of use.
+        raw: hand on the bytes, for ``bounded``.
     """
     qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
-    return node.create_subscription(message_type, topic, callback, qos)
+    return node.create_subscription(message_type, topic, callback, qos, raw=raw)
 
 
 def subscribe_to_state(
-    node: Node, message_type: type, topic: str, callback: Callable[[Any], None]
+    node: Node,
+    message_type: type,
+    topic: str,
+    callback: Callable[[Any], None],
+    raw: bool = False,
 ) -> list[Subscription]:
     """Receive what every publisher says of a state, and what a latched one said before.
 
@@ -68,12 +78,12 @@ def subscribe_to_state(
     )
     return [
         node.create_subscription(
-            message_type, topic, once.receiver(), latched, event_callbacks=silent
+            message_type, topic, once.receiver(), latched, event_callbacks=silent, raw=raw
         ),
         node.create_subscription(
-            message_type, topic, once.receiver(), volatile, event_callbacks=silent
+            message_type, topic, once.receiver(), volatile, event_callbacks=silent, raw=raw
         ),
-        subscribe_to_stream(node, message_type, topic, once.receiver(), STATE_DEPTH),
+        subscribe_to_stream(node, message_type, topic, once.receiver(), STATE_DEPTH, raw),
     ]
 
 

@@ -6,7 +6,10 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import ChunkError, NonFiniteError
+from qwen_vla_core.execution import Sample
+from qwen_vla_core.observation import match_joints
 from qwen_vla_core.types import ActionChunk
 
 NS_PER_S = 1_000_000_000
@@ -63,8 +66,13 @@ def chunk_from_message(message: JointTrajectory, joint_names: tuple[str, ...]) -
             )
     times_T = np.array([seconds(point.time_from_start) for point in message.points])
     step_s = float(times_T[1])
-    if step_s <= 0.0 or not np.allclose(times_T, np.arange(len(times_T)) * step_s, atol=1e-6):
-        raise ChunkError(f"chunk points are not evenly spaced from zero: {times_T.tolist()} s")
+    uneven_T = ~np.isclose(times_T, np.arange(len(times_T)) * step_s, rtol=0.0, atol=1e-6)
+    if step_s <= 0.0 or uneven_T.any():
+        k = int(np.argmax(uneven_T))
+        raise ChunkError(
+            f"chunk points are not evenly spaced from zero: point 1 is due after {step_s:g} s, "
+            f"point {k} after {times_T[k]:g} s"
+        )
     order = [message.joint_names.index(name) for name in joint_names]
     return ActionChunk(
         stamp_s=seconds(message.header.stamp),
@@ -83,6 +91,25 @@ def joint_state_message(
     )
     message.header.stamp = stamp_message(stamp_s)
     return message
+
+
+def teleop_from_message(message: JointState, embodiment: Embodiment) -> Sample:
+    """A person's target: positions of the arms' joints; of a base the velocities.
+
+    Raises:
+        ObservationError: joints are missing or repeated, or values are. NonFiniteError: one that
+            counts is NaN or infinite.
+    """
+    base_D = np.array(embodiment.base_D)
+    positions_D, velocities_D = np.zeros(len(base_D)), np.zeros(len(base_D))
+    for values_D, rows, values, what in (
+        (positions_D, np.flatnonzero(~base_D), message.position, "positions"),
+        (velocities_D, np.flatnonzero(base_D), message.velocity, "velocities"),
+    ):
+        if len(rows):
+            names = [embodiment.joint_names[row] for row in rows]
+            values_D[rows] = match_joints(message.name, values, names, what)
+    return Sample(positions_D=positions_D, velocities_D=velocities_D)
 
 
 def estop_in(odometry: Odometry) -> bool:

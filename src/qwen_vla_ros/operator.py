@@ -103,10 +103,18 @@ class Operator(Node):
         Raises:
             OperatorError: it does not answer or does not change.
         """
-        change = Transition.TRANSITION_ACTIVATE if active else Transition.TRANSITION_DEACTIVATE
-        request = ChangeState.Request(transition=Transition(id=change))
+        transitions = Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE
+        self.change_state(node, transitions[active])
+
+    def change_state(self, node: str, transition: int) -> None:
+        """Have a lifecycle node make a transition, by its number in lifecycle_msgs.
+
+        Raises:
+            OperatorError: it does not answer or does not change.
+        """
+        request = ChangeState.Request(transition=Transition(id=transition))
         if not self._call(ChangeState, f"{node}/change_state", request).success:
-            raise OperatorError(f"{node} refused to become {'active' if active else 'inactive'}")
+            raise OperatorError(f"{node} refused transition {transition}")
 
     def reset_simulation(self, seed: int, task: str = "", shift: str = "") -> str:
         """Have sim_node lay out the scene of ``seed``; returns the scene's own instruction.

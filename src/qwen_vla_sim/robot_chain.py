@@ -37,8 +37,8 @@ class RobotChain:
         self._periods = 0
         self.chunk: ActionChunk | None = None
         self._loop.on_joints(world.positions_D, self.now_s)
-        self.commanded_D = self._loop.update(self.now_s, self.now_s).filtered.motion.command_D
         self._loop.trigger(Trigger.ENGAGE_POLICY, "rollout", self.now_s)
+        self.commanded_D = self._loop.update(self.now_s, self.now_s).filtered.motion.command_D
 
     @property
     def now_s(self) -> float:

@@ -6,25 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_vla_core.modes import Answer, Mode, ModeState, Trigger, step
+from qwen_vla_core.modes import ENGAGES, Answer, Mode, ModeState, Trigger, step
 
-H, T, A, E = Mode.HOLD, Mode.TELEOP, Mode.AUTONOMY, Mode.ESTOP
+H, S, T, A, E = Mode.HOLD, Mode.START, Mode.TELEOP, Mode.AUTONOMY, Mode.ESTOP
 
 # Written down by hand: what an operator expects. None: refused, nothing changes.
 EXPECTED = {
-    #                         HOLD  TELEOP AUTONOMY ESTOP
-    Trigger.ENGAGE_POLICY: (A, A, A, None),
-    Trigger.ENGAGE_TELEOP: (T, T, T, None),
-    Trigger.HOLD: (H, H, H, None),
-    Trigger.ESTOP: (E, E, E, E),
-    Trigger.RESET: (H, T, A, H),
-    Trigger.TELEOP_ACTIVE: (None, None, T, None),
-    Trigger.TELEOP_LOST: (None, H, None, None),
-    Trigger.POLICY_FAULT: (None, None, H, None),
-    Trigger.STREAM_LOST: (None, H, H, None),
-    Trigger.TRACKING_FAULT: (H, H, H, E),
+    #                   HOLD START TELEOP AUTONOMY ESTOP
+    Trigger.ENGAGE_POLICY: (A, None, A, A, None),
+    Trigger.ENGAGE_TELEOP: (T, None, T, T, None),
+    Trigger.GO_TO_START: (S, S, None, None, None),
+    Trigger.HOLD: (H, H, H, H, None),
+    Trigger.ESTOP: (E, E, E, E, E),
+    Trigger.RESET: (H, S, T, A, H),
+    Trigger.TELEOP_ACTIVE: (None, None, None, T, None),
+    Trigger.TELEOP_LOST: (None, None, H, None, None),
+    Trigger.POLICY_FAULT: (None, None, None, H, None),
+    Trigger.STREAM_LOST: (None, H, H, H, None),
+    Trigger.ARRIVED: (None, H, None, None, None),
+    Trigger.TRACKING_FAULT: (H, H, H, H, E),
+    Trigger.HARDWARE_FAULT: (H, H, H, H, E),
 }
-MODES = (H, T, A, E)
+MODES = (H, S, T, A, E)
 STOPS = (Trigger.HOLD, Trigger.ESTOP)
 
 
@@ -52,11 +55,11 @@ def test_when_the_robot_is_not_ready_expect_an_engage_refused_with_every_reason(
     state = ModeState(mode=mode)
     transition = step(state, trigger, blockers=["no camera", "no joint states"])
     assert transition.answer is Answer.REFUSED and transition.state is state
-    if mode is not Mode.ESTOP:
+    if mode not in (Mode.ESTOP, Mode.START):
         assert transition.reason == f"{trigger.value} refused: no camera; no joint states"
 
 
-@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.TELEOP, Mode.AUTONOMY])
+@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.START, Mode.TELEOP, Mode.AUTONOMY])
 @pytest.mark.parametrize("trigger", STOPS)
 def test_when_someone_wants_to_stop_expect_nothing_in_the_way(mode, trigger):
     transition = step(ModeState(mode=mode), trigger, blockers=["anything"])
@@ -79,12 +82,13 @@ def test_when_stopped_twice_expect_the_first_reason_kept():
     assert engaged.reason == "the emergency stop is latched (emergency stop: button): reset first"
 
 
-def test_when_a_tracking_fault_latched_expect_no_engage_until_a_reset():
+@pytest.mark.parametrize("fault", [Trigger.TRACKING_FAULT, Trigger.HARDWARE_FAULT])
+def test_when_a_fault_latched_expect_no_engage_until_a_reset(fault):
     state = ModeState(mode=Mode.AUTONOMY)
-    state = step(state, Trigger.TRACKING_FAULT, "elbow is 0.3 off").state
-    assert state.mode is Mode.HOLD and state.fault == "tracking fault: elbow is 0.3 off"
-    assert step(state, Trigger.TRACKING_FAULT, "waist too").state is state
-    for trigger in (Trigger.ENGAGE_POLICY, Trigger.ENGAGE_TELEOP):
+    state = step(state, fault, "elbow is 0.3 off").state
+    assert state.mode is Mode.HOLD and state.fault == f"{fault.value}: elbow is 0.3 off"
+    assert step(state, fault, "waist too").state is state
+    for trigger in ENGAGES:
         refused = step(state, trigger)
         assert refused.answer is Answer.REFUSED and "elbow is 0.3 off" in refused.reason
     assert step(state, Trigger.RESET, blockers=["still off"]).state is state
@@ -111,11 +115,11 @@ def test_when_triggers_flap_expect_motion_only_after_an_engage_and_latches_to_ho
         assert transition.reason and state.reason
         if transition.answer is Answer.REFUSED:
             assert state is before
-        if state.mode in (Mode.TELEOP, Mode.AUTONOMY):
+        if state.mode in (Mode.START, Mode.TELEOP, Mode.AUTONOMY):
             assert not state.fault
             if state.mode is not before.mode:
                 takeover = before.mode is Mode.AUTONOMY and trigger is Trigger.TELEOP_ACTIVE
-                assert takeover or (trigger.value.startswith("engage") and not blockers)
+                assert takeover or (trigger in ENGAGES and not blockers)
         if state.mode is Mode.AUTONOMY and before.mode is not Mode.AUTONOMY:
             assert trigger is Trigger.ENGAGE_POLICY
         latched = before.mode is Mode.ESTOP or before.fault

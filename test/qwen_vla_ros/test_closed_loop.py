@@ -174,7 +174,7 @@ def test_when_nobody_engages_expect_the_arm_to_stay_and_refusals_to_say_why(syst
     system.operator.instruct("pick up the red block")
     assert system.held_for(2.0)
     granted, reason = system.operator.request("engage_teleop")
-    assert not granted and "teleop: never heard" in reason
+    assert not granted and "teleop: nothing received" in reason
     assert system.held_for(0.5)
 
 
@@ -223,7 +223,7 @@ def test_when_cameras_never_come_expect_no_engagement_and_their_names(ros, tmp_p
         )
         assert "wrist" in operator.diagnostics["/policy_node"][0]
         granted, reason = operator.request("engage_policy")
-        assert not granted and "wx250s/joint_states: never heard" in reason
+        assert not granted and "wx250s/joint_states: nothing received" in reason
         assert operator.commands == []
 
 

@@ -17,6 +17,10 @@ SIDEWAYS_TOLERANCE_M_S = 0.1
 """Sideways speed not worth a report: what the chords of a sampled curve, or a waypoint that is
 two centimetres off, leave over. It is dropped all the same."""
 
+SLOW = 0.2
+"""Share of the limits for a motion that nobody planned: 0.3 rad/s at 1.57, a speed at which a
+person beside the robot has time to press a button."""
+
 
 class Limiter:
     """The limits of one robot. What it lets through depends on nothing but its arguments."""
@@ -26,28 +30,26 @@ class Limiter:
         self._period_s = 1.0 / embodiment.command_hz
         self._arms, self._base = np.flatnonzero(~base_D), np.flatnonzero(base_D)
         self._arm_limits = _limits(embodiment, self._arms, embodiment.jump_limit)
-        self._retreat_limits = _limits(embodiment, self._arms, None)
+        self._unplanned_limits = _limits(embodiment, self._arms, None)
+        self._slow_limits = _limits(embodiment, self._arms, None, SLOW)
         self._base_limits = _limits(embodiment, self._base, None)
 
     def limit(
         self,
         positions_D: np.ndarray,
-        velocities_D: np.ndarray | None,
+        velocities_D: np.ndarray,
         last: Motion,
         *,
         dt_s: float,
-        check_jumps: bool = True,
     ) -> Filtered:
         """Move towards a target as far as the limits allow.
 
         Args:
             positions_D: wanted positions, float64 [D], rad or m; those of a base do not matter.
             velocities_D: wanted velocities; only those of a base matter, along its own axes:
-                ahead, to the left (wheels cannot; it is dropped and reported) and turning. None
-                stops the base at once.
+                ahead, to the left (wheels cannot; it is dropped and reported) and turning.
             last: what was last sent.
             dt_s: time since then, s, > 0.
-            check_jumps: whether a position far from the last target is an error.
         Returns:
             The motion to send, in which a base keeps its position. Where any part of the target
             is rejected, the whole robot holds.
@@ -59,11 +61,12 @@ class Limiter:
         acted: dict[Rule, tuple[str, ...]] = {}
         verdicts = []
         if len(self._arms):
-            limits = self._arm_limits if check_jumps else self._retreat_limits
-            arms = limit_positions(positions_D[self._arms], last.rows(self._arms), limits, **times)
+            arms = limit_positions(
+                positions_D[self._arms], last.rows(self._arms), self._arm_limits, **times
+            )
             motion = motion.with_rows(self._arms, arms.motion)
             acted, verdicts = arms.acted, [arms.verdict]
-        if len(self._base) and velocities_D is not None:
+        if len(self._base):
             ahead, left, turn = velocities_D[self._base]
             wanted = np.array([ahead, 0.0 if np.isfinite(left) else left, turn])
             base = limit_velocities(wanted, last.rows(self._base), self._base_limits, **times)
@@ -80,8 +83,36 @@ class Limiter:
         verdict = Verdict.LIMITED if acted else Verdict.PASS
         return Filtered(verdict=verdict, motion=motion, acted=acted)
 
+    def approach(
+        self, positions_D: np.ndarray, last: Motion, *, dt_s: float, slow: bool
+    ) -> Filtered:
+        """Move the arms to a pose that no plan leads to, however far it is; a base stands.
 
-def _limits(embodiment: Embodiment, rows: np.ndarray, jump: float | None) -> JointLimits | None:
+        Args:
+            positions_D: where to, float64 [D], rad or m.
+            last: what was last sent.
+            dt_s: time since then, s, > 0.
+            slow: at ``SLOW`` of the speed limits.
+        Raises:
+            NonFiniteError: ``last`` is NaN or infinite. ValueError: ``dt_s`` <= 0.
+        """
+        still = Motion.at_rest(last.command_D)
+        if not len(self._arms):
+            return Filtered(verdict=Verdict.PASS, motion=still, acted={})
+        arms = limit_positions(
+            positions_D[self._arms],
+            last.rows(self._arms),
+            self._slow_limits if slow else self._unplanned_limits,
+            dt_s=dt_s,
+            period_s=self._period_s,
+        )
+        motion = still.with_rows(self._arms, arms.motion)
+        return Filtered(verdict=arms.verdict, motion=motion, acted=arms.acted)
+
+
+def _limits(
+    embodiment: Embodiment, rows: np.ndarray, jump: float | None, share: float = 1.0
+) -> JointLimits | None:
     joints = [embodiment.joints[row] for row in rows]
     if not joints:
         return None
@@ -89,7 +120,7 @@ def _limits(embodiment: Embodiment, rows: np.ndarray, jump: float | None) -> Joi
         names=tuple(joint.name for joint in joints),
         lower_D=np.array([joint.lower for joint in joints]),
         upper_D=np.array([joint.upper for joint in joints]),
-        velocity_D=np.array([joint.velocity for joint in joints]),
-        acceleration_D=np.array([joint.acceleration for joint in joints]),
+        velocity_D=share * np.array([joint.velocity for joint in joints]),
+        acceleration_D=share * np.array([joint.acceleration for joint in joints]),
         jump_D=None if jump is None else np.full(len(joints), jump),
     )

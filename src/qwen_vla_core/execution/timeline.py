@@ -22,6 +22,14 @@ CROSSFADE_S = 0.1
 """Time over which a new chunk fades in, s: five commands at 50 Hz, a third of a chunk of 16."""
 
 
+STEP_TOLERANCE_S = 1e-6
+"""A step on the wire is a whole number of nanoseconds."""
+
+AGREEMENT = 0.01
+"""Velocities and positions of a base may lead this far apart beside one step's motion, m or rad:
+what rounding and the chords of a curve make of a chunk."""
+
+
 class Verdict(Enum):
     """What became of a chunk; all but the first leave the old one playing."""
 
@@ -34,6 +42,7 @@ class Verdict(Enum):
     LATE = "late"
     JUMP = "jump"
     FAR = "far"
+    CONTRADICTION = "contradiction"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +79,8 @@ class Timeline:
         self,
         names: tuple[str, ...],
         *,
+        step_s: float,
+        points: int,
         jump_limit: float | np.ndarray,
         crossfade_s: float = CROSSFADE_S,
         base: slice | None = None,
@@ -79,17 +90,20 @@ class Timeline:
 
         Args:
             names: joint names, D of them.
+            step_s: time between a chunk's points, s: the robot's action step.
+            points: how many points a chunk has: the robot's horizon, and the one it starts from.
             jump_limit: largest distance from the command in force to a new chunk's target now,
                 for all joints or one each, rad or m, > 0; inf for joints driven by velocity,
                 whose positions are displacements from the observation's pose.
             crossfade_s: time over which a new chunk fades in over the old one, s, > 0.
-            base: where base_x, base_y and base_yaw stand among the joints, if the robot has them.
+            base: where base_x, base_y and base_yaw stand among the joints, if the robot has them;
+                what they are sent are velocities, which have to agree with their positions.
             reach_D: lowest and highest position a chunk may name, float64 [D] each, +-inf where
                 it may name any (an arm: the safety filter clamps those).
         Raises:
             ValueError: a limit or the time is NaN or not positive.
         """
-        self._names = names
+        self._names, self._step_s, self._points = names, step_s, points
         self._jump_limit_D = np.broadcast_to(np.float64(jump_limit), (len(names),))
         if not ((self._jump_limit_D > 0.0).all() and crossfade_s > 0.0):
             raise ValueError("jump limits and crossfade time must be positive")
@@ -97,6 +111,11 @@ class Timeline:
         self._base, self._reach_D = base, reach_D
         self._valid_from_s = -np.inf
         self._layers: deque[_Layer] = deque()
+
+    @property
+    def observed_s(self) -> float:
+        """ROS time at which the newest chunk was observed, s; -inf while there is none."""
+        return self._layers[-1].chunk.stamp_s if self._layers else -np.inf
 
     def clear(self, valid_from_s: float) -> None:
         """Drop everything; from now on take only chunks observed at ``valid_from_s`` or later."""
@@ -167,11 +186,17 @@ class Timeline:
         kinds = {chunk.positions_TD.dtype.kind, chunk.velocities_TD.dtype.kind}
         if kinds != {"f"}:
             return Offer(verdict=Verdict.MALFORMED, reason="positions and velocities not floats")
+        if len(chunk.positions_TD) != self._points:
+            reason = f"{len(chunk.positions_TD)} points; a chunk of this robot has {self._points}"
+            return Offer(verdict=Verdict.MALFORMED, reason=reason)
         if not all(
             np.isfinite(values).all()
             for values in (chunk.positions_TD, chunk.velocities_TD, chunk.stamp_s, chunk.step_s)
         ):
             return Offer(verdict=Verdict.NON_FINITE, reason="a value is NaN or infinite")
+        if abs(chunk.step_s - self._step_s) > STEP_TOLERANCE_S:
+            reason = f"a step of {chunk.step_s:g} s; this robot's is {self._step_s:g} s"
+            return Offer(verdict=Verdict.MALFORMED, reason=reason)
         if chunk.stamp_s > now_s + FUTURE_TOLERANCE_S:
             reason = f"observed {chunk.stamp_s - now_s:.3f} s in the future"
             return Offer(verdict=Verdict.FUTURE, reason=reason)
@@ -195,6 +220,15 @@ class Timeline:
                     f"{lowest_D[d]:g} to {highest_D[d]:g}"
                 )
                 return Offer(verdict=Verdict.FAR, reason=reason)
+        if self._base is not None:
+            apart = _contradiction(chunk, self._base)
+            # Velocities may be taken anywhere within a step, which is at most one step of them.
+            fastest = np.abs(chunk.velocities_TD[:, self._base]).max(axis=0) * chunk.step_s
+            bad = np.flatnonzero(~(apart <= fastest + AGREEMENT))
+            if len(bad):
+                name = self._names[self._base.start + bad[0]]
+                reason = f"{name}: its velocities lead {apart[bad[0]]:.3f} beside its positions"
+                return Offer(verdict=Verdict.CONTRADICTION, reason=reason)
         jump_D = np.abs(_interpolate(chunk, now_s).positions_D - command_D)
         if not (jump_D <= self._jump_limit_D).all():
             d = int(np.argmax(jump_D / self._jump_limit_D))
@@ -203,6 +237,15 @@ class Timeline:
             )
             return Offer(verdict=Verdict.JUMP, reason=reason)
         return None
+
+
+def _contradiction(chunk: ActionChunk, base: slice) -> np.ndarray:
+    """How far a base's velocities lead beside its positions at the most, [3], m and rad."""
+    velocities_TB, positions_TB = chunk.velocities_TD[:, base], chunk.positions_TD[:, base]
+    with np.errstate(over="ignore"):  # infinite is a contradiction as well
+        means_TB = (velocities_TB[1:] + velocities_TB[:-1]) / 2.0
+        led_TB = np.cumsum(means_TB, axis=0) * chunk.step_s
+    return np.abs(led_TB - (positions_TB[1:] - positions_TB[0])).max(axis=0, initial=0.0)
 
 
 def in_base_axes(chunk: ActionChunk, base: slice) -> ActionChunk:

@@ -1,5 +1,6 @@
 """Joints are matched by name, never by index."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ def match_joints(
         raise ObservationError(f"{len(names)} joint names but {len(values)} {what}")
     value_of = dict(zip(names, values, strict=True))
     if len(value_of) != len(names):
-        twice = sorted({name for name in names if list(names).count(name) > 1})
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         raise ObservationError(f"joints named more than once: {', '.join(twice)}")
     missing = [name for name in wanted if name not in value_of]
     if missing:

@@ -10,6 +10,7 @@ from .filter import (
     limit_velocities,
 )
 from .limits import JointLimits
+from .measured_pose import MeasuredPose
 from .tracking import Tracking, TrackingMonitor, TrackingReport
 from .watchdog import Expired, Watchdog
 
@@ -18,6 +19,7 @@ __all__ = [
     "Expired",
     "Filtered",
     "JointLimits",
+    "MeasuredPose",
     "Motion",
     "Rule",
     "Tracking",

@@ -9,6 +9,14 @@ FAULT_AFTER_PERIODS = 2
 """Control periods in a row beyond the limit that make a fault; one alone may be a late sample."""
 
 
+HELD_SHARE = 0.3
+"""While the command stands still, a fault begins at this share of the tracking limit: 0.15 of 0.5
+rad, beyond any sag under a load. A held arm that moves has lost its torque or is being moved."""
+
+SETTLE_S = 0.5
+"""Time after which a held arm is at rest where it was sent, s: several times a servo's lag."""
+
+
 class Tracking(Enum):
     """How well the arm follows."""
 
@@ -43,15 +51,23 @@ class TrackingMonitor:
             raise ValueError(f"tracking limits {limit_D} must be positive, one each of {names}")
         self._periods_off = 0
 
-    def update(self, measured_D: np.ndarray, commanded_D: np.ndarray) -> TrackingReport:
-        """Judge one control period; NaN counts as off."""
+    def update(
+        self, measured_D: np.ndarray, commanded_D: np.ndarray, held_s: float = 0.0
+    ) -> TrackingReport:
+        """Judge one control period; NaN counts as off.
+
+        Args:
+            measured_D: float64 [D], rad or m. commanded_D: the same.
+            held_s: for how long the command has stood still, s.
+        """
+        limit_D = self._limit_D * (HELD_SHARE if held_s >= SETTLE_S else 1.0)
         error_D = np.abs(np.asarray(measured_D) - commanded_D)
-        off_D = ~(error_D <= self._limit_D)
+        off_D = ~(error_D <= limit_D)
         self._periods_off = self._periods_off + 1 if off_D.any() else 0
         if not self._periods_off:
             return TrackingReport(verdict=Tracking.FOLLOWING)
         detail = ", ".join(
-            f"{self._names[d]} is {error_D[d]:.3f} off, limit {self._limit_D[d]:.3f}"
+            f"{self._names[d]} is {error_D[d]:.3f} off, limit {limit_D[d]:.3f}"
             for d in np.flatnonzero(off_D)
         )
         fault = self._periods_off >= FAULT_AFTER_PERIODS
@@ -60,5 +76,5 @@ class TrackingMonitor:
         )
 
     def reset(self) -> None:
-        """Forget what was seen: the command was moved to the measured position."""
+        """Forget what was seen: commanding begins anew at the measured position."""
         self._periods_off = 0

@@ -1,43 +1,42 @@
 """control_node: streams filtered commands to the hardware at command_hz, whatever else happens.
 
-Its own process, with nothing heavy in it. All decisions are ControlLoop's; this file receives,
-sends and reports.
+Its own process, with nothing heavy in it. All decisions are ControlLoop's, and what arrives
+goes through ControlInputs; this file sends and reports.
 """
 
 import time
 from collections import Counter
 
 import numpy as np
-from nav_msgs.msg import Odometry
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger as TriggerService
-from trajectory_msgs.msg import JointTrajectory
 
-from qwen_vla_core.embodiment.streams import JointStream, joint_streams
-from qwen_vla_core.errors import ChunkError, QwenVlaError
-from qwen_vla_core.execution import ControlLoop, Cycle, Sample
-from qwen_vla_core.execution import Verdict as ChunkVerdict
-from qwen_vla_core.execution.control_loop import ESTOP_OF_BASE
+from qwen_vla_core.execution import ControlLoop, Cycle
 from qwen_vla_core.modes import Answer, Mode, Trigger
-from qwen_vla_core.observation import match_joints
 from qwen_vla_core.safety import Verdict
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
 from ..drivers import make_drivers
-from ..messages import check_odometry, chunk_from_message, estop_in, joint_state_message
+from ..messages import joint_state_message
 from ..qos import LATCHED, RELIABLE
+from .control_inputs import ControlInputs
 from .lifecycle import EmbodimentNode, read_only
 from .process import run
 
 VERIFY_PERIOD_S = 0.2
-"""How often drivers look for their hardware until they have found it as described, s."""
+"""How often drivers and topics are looked at, s: a second commander is found well within 1 s."""
+
+DISCOVERY_S = 1.0
+"""Engaging waits for this long after the node became active, s: until then an e-stop that was
+pressed before may not have been discovered."""
 
 SERVICES = {
     "engage_policy": Trigger.ENGAGE_POLICY,
     "engage_teleop": Trigger.ENGAGE_TELEOP,
+    "go_to_start": Trigger.GO_TO_START,
     "hold": Trigger.HOLD,
     "estop": Trigger.ESTOP,
     "reset": Trigger.RESET,
@@ -54,15 +53,31 @@ class ControlNode(EmbodimentNode):
             False,
             read_only("compute and show everything, send nothing to the hardware"),
         )
+        self.declare_parameter(
+            "estop_topics",
+            ["estop"],
+            read_only("std_msgs/Bool topics, one for each source of an emergency stop"),
+        )
+        self._loop: ControlLoop | None = None
 
     def configure(self) -> None:
-        """Connect everything; nothing is sent before the node is active and drivers agree."""
+        """Connect everything; nothing is sent before a person engages."""
         self._embodiment = self.load_embodiment()
         self._names = self._embodiment.joint_names
+        self._rows = {
+            g.name: self._embodiment.group_slice(g.name) for g in self._embodiment.groups
+        }
         self._dry_run = self.get_parameter("dry_run").value
-        self._loop = ControlLoop(self._embodiment, check_tracking=not self._dry_run)
+        estop_topics = self.get_parameter("estop_topics").value
+        self._loop = ControlLoop(
+            self._embodiment,
+            check_tracking=not self._dry_run,
+            estop_topics=estop_topics,
+            state=self._loop and self._loop.state,  # what was latched stays latched
+        )
         self._drivers = make_drivers(self, self._embodiment)
-        self._counts = Counter()
+        self._commanding = False
+        self._counts, self._last_refusal = Counter(), ""
         self._lateness_s: list[float] = []
         self._published_state = None
 
@@ -70,101 +85,36 @@ class ControlNode(EmbodimentNode):
         self._mode = self.create_publisher(String, "control/mode", LATCHED)
         self._intervention = self.create_publisher(Bool, "control/intervention", LATCHED)
         self._diagnostics = DiagnosticsPublisher(self, self._embodiment.name)
-        for stream in joint_streams(self._embodiment):
-            receive = self._on_joint_states(stream)
-            self.create_subscription(JointState, stream.topic, receive, RELIABLE)
-        if self._embodiment.base is not None:
-            topic = self._embodiment.base.driver.odometry_topic
-            self.create_subscription(Odometry, topic, self._on_odometry, RELIABLE)
-        self.create_subscription(JointTrajectory, "policy/chunk", self._on_chunk, RELIABLE)
-        self.create_subscription(JointState, "teleop/command", self._on_teleop, RELIABLE)
-        self.create_subscription(Bool, "estop", self._on_estop, RELIABLE)
+        self._inputs = ControlInputs(
+            self,
+            self._embodiment,
+            self._loop,
+            estop_topics=estop_topics,
+            react=self._react,
+            refuse=self._refuse,
+        )
         for name, trigger in SERVICES.items():
             self.create_service(TriggerService, f"control/{name}", self._answer(trigger))
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
-        """Start the loop in HOLD at the measured pose; a latched stop stays latched."""
-        self._loop.rest(self.now_s())
+        """Start the loop in HOLD, commanding nothing; a latched stop stays latched."""
+        self._loop.pause(self.now_s())
         self._published_state = None
         self._period_s = 1.0 / self._embodiment.command_hz
-        self._due_s = time.monotonic() + self._period_s
-        self.every(self._period_s, self._update)
+        self._active_since_s = time.monotonic()
+        self._due_s = self._active_since_s + self._period_s
+        self.every(self._period_s, self._period)
         self.every(VERIFY_PERIOD_S, self._verify)
         self.every(diagnostics.PERIOD_S, self._report)
         return super().on_activate(state)
 
     def on_deactivate(self, state: object) -> TransitionCallbackReturn:
-        """Stop the loop, and a base with it."""
+        """Stop the loop, and the hardware with it."""
         result = super().on_deactivate(state)
-        if not self._dry_run and not self._driver_problems():
-            for driver in self._drivers.values():
-                driver.stop()
+        self._stop_drivers()
+        self._loop.pause(self.now_s())
+        self._publish_mode()
         return result
-
-    # --- read
-
-    def _on_joint_states(self, stream: JointStream):
-        def receive(message: JointState) -> None:
-            try:
-                positions = match_joints(message.name, message.position, stream.driver_names)
-            except QwenVlaError as error:
-                self._refuse("joint_states_refused", f"{stream.topic}: {error}")
-                return
-            self._loop.on_joints(positions, time.monotonic(), stream.topic)
-
-        return receive
-
-    def _on_odometry(self, message: Odometry) -> None:
-        driver = self._embodiment.base.driver
-        pressed = driver.estop_in_covariance and estop_in(message)
-        if pressed:  # whatever else is wrong with the message
-            self._loop.on_estop(True, self.now_s(), ESTOP_OF_BASE)
-            self._publish_mode()
-        try:
-            check_odometry(message)
-        except QwenVlaError as error:
-            self._refuse("odometry_refused", f"{driver.odometry_topic}: {error}")
-            return
-        if not pressed:
-            self._loop.on_estop(False, self.now_s(), ESTOP_OF_BASE)
-        self._loop.on_odometry(time.monotonic())
-
-    def _on_chunk(self, message: JointTrajectory) -> None:
-        if not self.active or self._loop.measured_D is None:
-            return
-        try:
-            chunk = chunk_from_message(message, self._names)
-        except ChunkError as error:
-            self._refuse("chunks_malformed", str(error))
-            return
-        offer = self._loop.on_chunk(chunk, self.now_s(), time.monotonic())
-        if offer.verdict is ChunkVerdict.ACCEPTED:
-            self._counts["chunks_accepted"] += 1
-        else:
-            self._refuse(f"chunks_{offer.verdict.value.replace(' ', '_')}", offer.reason)
-
-    def _on_teleop(self, message: JointState) -> None:
-        """Positions of the arms' joints; of a base the velocities ahead and turning."""
-        base_D = np.array(self._embodiment.base_D)
-        positions_D, velocities_D = np.zeros(len(base_D)), np.zeros(len(base_D))
-        try:
-            for values_D, rows, values, what in (
-                (positions_D, np.flatnonzero(~base_D), message.position, "positions"),
-                (velocities_D, np.flatnonzero(base_D), message.velocity, "velocities"),
-            ):
-                if len(rows):
-                    names = [self._names[row] for row in rows]
-                    values_D[rows] = match_joints(message.name, values, names, what)
-        except QwenVlaError as error:
-            self._refuse("teleop_refused", str(error))
-            return
-        target = Sample(positions_D=positions_D, velocities_D=velocities_D)
-        self._loop.on_teleop(target, self.now_s(), time.monotonic())
-        self._publish_mode()
-
-    def _on_estop(self, message: Bool) -> None:
-        self._loop.on_estop(message.data, self.now_s())
-        self._publish_mode()
 
     def _answer(self, trigger: Trigger):
         def answer(request, response):
@@ -172,44 +122,68 @@ class ControlNode(EmbodimentNode):
                 response.success, response.message = False, "control_node is not active"
                 return response
             transition = self._loop.request(
-                trigger, self.now_s(), time.monotonic(), self._driver_problems()
+                trigger, self.now_s(), time.monotonic(), self._blockers(trigger)
             )
             response.success = transition.answer is Answer.ACCEPTED
             response.message = transition.reason
             self.get_logger().info(
                 f"{trigger.value}: {transition.answer.value} ({transition.reason})"
             )
-            self._publish_mode()
+            self._react()
             return response
 
         return answer
 
     # --- decide, limit, send
 
-    def _update(self) -> None:
-        ros_s, steady_s = self.now_s(), time.monotonic()
-        late_s = steady_s - self._due_s
+    def _period(self) -> None:
+        late_s = time.monotonic() - self._due_s
         self._lateness_s.append(late_s)
         # The timer keeps its phase and skips what it missed; so does what we compare it with.
         self._due_s += self._period_s * max(1.0, late_s // self._period_s + 1.0)
-        cycle = self._loop.update(ros_s, steady_s)
-        if cycle is None or self._driver_problems():
-            return
-        self._send(cycle, ros_s)
-        self._count(cycle)
+        self._cycle()
+
+    def _react(self) -> None:
+        """A mode that has just changed acts at once, and not in the next period."""
+        if self.active and self._loop.state != self._published_state:
+            self._cycle()
+
+    def _cycle(self) -> None:
+        ros_s = self.now_s()
+        problems = self._driver_problems()
+        if problems:
+            self._loop.on_hardware_fault("; ".join(problems), ros_s)
+        if self._inputs.policy_problems and self._loop.state.mode is Mode.AUTONOMY:
+            self._loop.trigger(
+                Trigger.POLICY_FAULT, "; ".join(self._inputs.policy_problems), ros_s
+            )
+        cycle = self._loop.update(ros_s, time.monotonic())
+        if cycle is not None:
+            self._send(cycle, ros_s)
+            self._count(cycle)
         self._publish_mode()
 
     def _send(self, cycle: Cycle, ros_s: float) -> None:
         motion = cycle.filtered.motion
-        if not self._dry_run:
-            for group in self._embodiment.groups:
-                rows = self._embodiment.group_slice(group.name)
-                self._drivers[group.name].send(
-                    motion.command_D[rows], motion.velocity_D[rows], self._loop.measured_D[rows]
+        if cycle.commanding and not self._dry_run:
+            measured_D, now_s = self._loop.measured_D, time.monotonic()
+            for name, rows in self._rows.items():
+                measured_G = measured_D[rows] if self._loop.fresh(rows, now_s) else None
+                self._drivers[name].send(
+                    motion.command_D[rows], motion.velocity_D[rows], measured_G
                 )
+        elif self._commanding:
+            self._stop_drivers()
+        self._commanding = cycle.commanding
         self._command.publish(
             joint_state_message(ros_s, self._names, motion.command_D, motion.velocity_D)
         )
+
+    def _stop_drivers(self) -> None:
+        self._commanding = False
+        if not self._dry_run:
+            for driver in self._drivers.values():
+                driver.stop()
 
     def _count(self, cycle: Cycle) -> None:
         if cycle.state.mode is Mode.AUTONOMY and not cycle.following:
@@ -218,7 +192,7 @@ class ControlNode(EmbodimentNode):
             for rule, joints in cycle.filtered.acted.items():
                 self._counts[f"{rule.value}_{cycle.filtered.verdict.value}"] += len(joints)
 
-    # --- report
+    # --- look and report
 
     def _publish_mode(self) -> None:
         state = self._loop.state
@@ -233,33 +207,52 @@ class ControlNode(EmbodimentNode):
         problems = [d.problem for d in self._drivers.values() if d.problem is not None]
         return list(dict.fromkeys(problems))  # two groups may miss the same driver
 
+    def _blockers(self, trigger: Trigger) -> list[str]:
+        """Why a person's request cannot be granted now, beside what the loop knows itself."""
+        blockers = [*self._driver_problems(), *self._inputs.problems]
+        if trigger is Trigger.ENGAGE_POLICY:
+            blockers += self._inputs.policy_problems
+        active_s = time.monotonic() - self._active_since_s
+        if active_s < DISCOVERY_S:
+            blockers.append(
+                f"control_node became active {active_s:.1f} s ago and waits {DISCOVERY_S:g} s for "
+                "the emergency stops to be discovered"
+            )
+        return blockers
+
     def _refuse(self, counter: str, reason: str) -> None:
         self._counts[counter] += 1
-        self.get_logger().warning(f"{counter}: {reason}", throttle_duration_sec=1.0)
+        self._last_refusal = f"{counter}: {reason}"
+        self.get_logger().warning(self._last_refusal, throttle_duration_sec=1.0)
 
     def _verify(self) -> None:
         for driver in self._drivers.values():
-            if driver.problem is not None:
-                driver.verify()
+            driver.verify()
+        self._inputs.look()
 
     def _report(self) -> None:
         state = self._loop.state
-        problems = self._driver_problems()
+        problems = [
+            *self._driver_problems(),
+            *self._inputs.problems,
+            *self._inputs.policy_problems,
+        ]
         silent = self._loop.silent(time.monotonic())
         level, message = diagnostics.OK, f"{state.mode.value}: {state.reason}"
         if problems or silent or state.fault:
-            level, message = (
-                diagnostics.ERROR,
-                "; ".join([*problems, *silent, state.fault]).strip("; "),
-            )
-        elif state.mode is Mode.ESTOP or self._counts["autonomy_holds"]:
+            level = diagnostics.ERROR
+            message = "; ".join(filter(None, [*problems, *silent, state.fault]))
+        elif state.mode is Mode.ESTOP or self._counts["autonomy_holds"] or self._last_refusal:
             level = diagnostics.WARN
+        message = "; ".join(filter(None, [message, self._last_refusal]))
+        self._last_refusal = ""
         lateness_ms = np.array(self._lateness_s or [0.0]) * 1e3
         self._diagnostics.publish(
             level,
             message,
             {
                 "mode": state.mode.value,
+                "commanding": self._commanding,
                 "dry_run": self._dry_run,
                 "period_ms": self._period_s * 1e3,
                 "lateness_p50_ms": float(np.percentile(lateness_ms, 50)),

@@ -39,15 +39,15 @@ class Robot:
             self.loop.on_instruction(instruction)
 
     def observation(self):
-        rest_D = np.concatenate([group.rest for group in self.codec.embodiment.groups])
+        start_D = np.array(self.codec.embodiment.start_D)
         stamp_s = self.now_s
         if self.frame_s:
             stamp_s = START_S + np.floor((self.now_s - START_S) / self.frame_s) * self.frame_s
         return Observation(
             stamp_s=stamp_s,
             images={},
-            positions_D=rest_D,
-            commanded_D=rest_D,
+            positions_D=start_D,
+            commanded_D=start_D,
             instruction=self.loop.instruction,
         )
 

@@ -25,8 +25,14 @@ def chunk_at(stamp_s, start=0.0, speed=0.0, steps=STEPS):
     )
 
 
-def timeline_with(*chunks, jump_limit=0.5, crossfade_s=0.1):
-    timeline = Timeline(("waist", "elbow"), jump_limit=jump_limit, crossfade_s=crossfade_s)
+def timeline_with(*chunks, jump_limit=0.5, crossfade_s=0.1, points=STEPS):
+    timeline = Timeline(
+        ("waist", "elbow"),
+        step_s=STEP_S,
+        points=points,
+        jump_limit=jump_limit,
+        crossfade_s=crossfade_s,
+    )
     for chunk in chunks:
         offer = timeline.offer(chunk, now_s=chunk.stamp_s, command_D=HERE_D)
         assert offer.verdict is Verdict.ACCEPTED, offer
@@ -78,7 +84,10 @@ def test_when_between_points_expect_a_straight_line_and_nothing_outside_the_chun
         (chunk_at(10.0), Verdict.OLD, "0.000 s before the chunk in use"),
         (chunk_at(9.8), Verdict.OLD, "0.200 s before"),
         (chunk_at(10.56), Verdict.FUTURE, "0.060 s in the future"),
-        (chunk_at(10.1, steps=4), Verdict.LATE, "0.100 s ago"),
+        (chunk_at(10.5, steps=STEPS - 1), Verdict.MALFORMED, "10 points; a chunk of this robot"),
+        (chunk_at(10.5, steps=100_000), Verdict.MALFORMED, "100000 points"),
+        (replace(chunk_at(10.5), step_s=1e9), Verdict.MALFORMED, "a step of 1e+09 s"),
+        (replace(chunk_at(10.5), step_s=0.0999), Verdict.MALFORMED, "this robot's is 0.1 s"),
         (chunk_at(10.5, start=0.51), Verdict.JUMP, "waist would jump 0.510, limit 0.500"),
         (chunk_at(10.1, speed=2.0), Verdict.JUMP, "waist would jump 0.800"),
     ],
@@ -113,10 +122,16 @@ def test_when_a_refused_chunk_was_newer_expect_it_not_to_bar_the_next():
 
 
 def test_when_a_chunk_ran_out_expect_its_stamp_still_to_bar_older_ones():
-    timeline = timeline_with(chunk_at(10.0, steps=3))
+    timeline = timeline_with(chunk_at(10.0, steps=3), points=3)
     assert timeline.sample(10.5) is None
-    offer = timeline.offer(chunk_at(9.9), now_s=10.5, command_D=HERE_D)
+    offer = timeline.offer(chunk_at(9.9, steps=3), now_s=10.05, command_D=HERE_D)
     assert offer.verdict is Verdict.OLD
+
+
+def test_when_a_chunks_last_point_has_passed_expect_it_refused_as_late():
+    timeline = timeline_with(points=4)
+    offer = timeline.offer(chunk_at(10.1, steps=4), now_s=10.5, command_D=HERE_D)
+    assert offer.verdict is Verdict.LATE and "0.100 s ago" in offer.reason
 
 
 def test_when_a_joint_is_driven_by_velocity_expect_no_jump_check_on_it():
@@ -147,7 +162,7 @@ def test_when_a_chunk_replaces_another_expect_a_fade_from_the_old_to_the_new():
 
 
 def test_when_nothing_was_playing_expect_a_fade_from_the_command_in_force():
-    timeline = timeline_with(chunk_at(10.0, steps=2))
+    timeline = timeline_with(chunk_at(9.0))
     command_D = np.array([0.2, -0.2])
     timeline.offer(chunk_at(10.4), now_s=10.5, command_D=command_D)
     np.testing.assert_allclose(timeline.sample(10.5).positions_D, command_D)
@@ -175,7 +190,7 @@ chunks = st.tuples(
 @given(st.lists(chunks, min_size=1, max_size=8))
 def test_when_chunks_arrive_at_any_time_expect_no_step_and_nothing_beyond_the_points(arrivals):
     dt_s, jump, crossfade_s = 0.01, 0.9, 0.1
-    timeline = Timeline(("waist", "elbow"), jump_limit=jump, crossfade_s=crossfade_s)
+    timeline = timeline_with(jump_limit=jump, crossfade_s=crossfade_s)
     # Within one period the plan moves at most at its own speed, plus smoothstep's steepest slope
     # of 1.5 / crossfade times the distance of each plan from what it fades in over. That distance
     # is known when it arrives, and changes by what moves meanwhile.
@@ -207,7 +222,9 @@ def test_when_sampled_anywhere_expect_values_between_the_neighbouring_points(poi
     chunk = ActionChunk(
         stamp_s=0.0, step_s=0.5, positions_TD=points_TD, velocities_TD=np.zeros_like(points_TD)
     )
-    timeline = Timeline(("waist",), jump_limit=10.0, crossfade_s=1e-9)
+    timeline = Timeline(
+        ("waist",), step_s=0.5, points=len(points), jump_limit=10.0, crossfade_s=1e-9
+    )
     timeline.offer(chunk, now_s=0.0, command_D=np.zeros(1))
     now_s = max(place * chunk.end_s, 1e-6)
     value = timeline.sample(now_s).positions_D[0]

@@ -1,0 +1,157 @@
+"""What control_node receives: checked, and handed to the control loop.
+
+Every topic is received from publishers of any quality of service, and measured before it is looked
+at. What is refused is named; what is published as another type is a problem that forbids engaging.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.embodiment.streams import JointStream, joint_streams
+from qwen_vla_core.errors import ChunkError, QwenVlaError
+from qwen_vla_core.execution import ControlLoop
+from qwen_vla_core.execution import Verdict as ChunkVerdict
+from qwen_vla_core.execution.control_loop import ESTOP_OF_BASE
+from qwen_vla_core.observation import match_joints
+
+from .. import bounded
+from ..estop_topic import EstopTopic
+from ..every_publisher import subscribe_to_stream
+from ..graph import publishers_of, rivals, type_problem
+from ..messages import check_odometry, chunk_from_message, estop_in, teleop_from_message
+from .lifecycle import EmbodimentNode
+
+CHUNK = "policy/chunk"
+
+
+class ControlInputs:
+    """The subscriptions of one control node.
+
+    Attributes:
+        problems: what is wrong with the topics, in words; forbids engaging.
+        policy_problems: the same of the policy's; ends autonomy as well.
+    """
+
+    def __init__(
+        self,
+        node: EmbodimentNode,
+        embodiment: Embodiment,
+        loop: ControlLoop,
+        *,
+        estop_topics: Sequence[str],
+        react: Callable[[], None],
+        refuse: Callable[[str, str], None],
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: the node to do it with.
+            embodiment: the robot. loop: what everything is handed to.
+            estop_topics: one for each source of an emergency stop.
+            react: called after anything that may have changed the mode.
+            refuse: gets the name of a counter and a reason for what was refused.
+        """
+        self._node, self._embodiment, self._loop = node, embodiment, loop
+        self._react, self._refuse = react, refuse
+        self.problems: list[str] = []
+        self.policy_problems: list[str] = []
+        self._types: dict[str, type] = {}
+        for stream in joint_streams(embodiment):
+            receive = self._on_joint_states(stream)
+            self._subscribe(JointState, stream.topic, bounded.JOINTS_BYTES, receive)
+        if embodiment.base is not None:
+            topic = embodiment.base.driver.odometry_topic
+            self._subscribe(Odometry, topic, bounded.ODOMETRY_BYTES, self._on_odometry)
+        largest = bounded.chunk_bytes(embodiment)
+        self._subscribe(JointTrajectory, CHUNK, largest, self._on_chunk)
+        self._subscribe(JointState, "teleop/command", bounded.JOINTS_BYTES, self._on_teleop)
+        self._estops = [
+            EstopTopic(node, topic, self._on_estop(topic), self._estop_refused)
+            for topic in estop_topics
+        ]
+
+    def look(self) -> None:
+        """Bring ``problems`` up to date: who publishes what, as which type."""
+        problems = [estop.look() for estop in self._estops]
+        for topic, message_type in self._types.items():
+            problems.append(type_problem(topic, publishers_of(self._node, topic), message_type))
+        self.problems = [problem for problem in problems if problem]
+        policies = rivals(self._node, CHUNK)
+        several = f"{CHUNK} is published by {' and '.join(policies)}: stop all but one"
+        self.policy_problems = [several] if len(policies) > 1 else []
+
+    def _subscribe(self, message_type: type, topic: str, largest: int, callback: Callable) -> None:
+        counter = f"{topic.rpartition('/')[2]}_refused"
+        receive = bounded.bounded(
+            message_type, largest, callback, lambda why: self._refuse(counter, f"{topic}: {why}")
+        )
+        subscribe_to_stream(self._node, message_type, topic, receive, raw=True)
+        self._types[topic] = message_type
+
+    def _on_joint_states(self, stream: JointStream) -> Callable[[JointState], None]:
+        def receive(message: JointState) -> None:
+            try:
+                positions = match_joints(message.name, message.position, stream.driver_names)
+            except QwenVlaError as error:
+                self._refuse("joint_states_refused", f"{stream.topic}: {error}")
+                return
+            refusal = self._loop.on_joints(positions, time.monotonic(), stream.topic)
+            if refusal:
+                self._refuse("joint_states_impossible", refusal)
+
+        return receive
+
+    def _on_odometry(self, message: Odometry) -> None:
+        driver = self._embodiment.base.driver
+        pressed = driver.estop_in_covariance and estop_in(message)
+        if pressed:  # whatever else is wrong with the message
+            self._loop.on_estop(True, self._node.now_s(), ESTOP_OF_BASE)
+            self._react()
+        try:
+            check_odometry(message)
+        except QwenVlaError as error:
+            self._refuse("odometry_refused", f"{driver.odometry_topic}: {error}")
+            return
+        if not pressed:
+            self._loop.on_estop(False, self._node.now_s(), ESTOP_OF_BASE)
+        self._loop.on_odometry(time.monotonic())
+
+    def _on_chunk(self, message: JointTrajectory) -> None:
+        if not self._node.active:
+            return
+        try:
+            chunk = chunk_from_message(message, self._embodiment.joint_names)
+        except ChunkError as error:
+            self._refuse("chunks_malformed", str(error))
+            return
+        offer = self._loop.on_chunk(chunk, self._node.now_s(), time.monotonic())
+        # A few chunks from before a mode come at every change of it.
+        if offer.verdict not in (ChunkVerdict.ACCEPTED, ChunkVerdict.BEFORE_MODE):
+            far = offer.verdict is ChunkVerdict.JUMP
+            hint = "; control/go_to_start moves the robot to its start pose" if far else ""
+            self._refuse(f"chunks_{offer.verdict.value.replace(' ', '_')}", offer.reason + hint)
+
+    def _on_teleop(self, message: JointState) -> None:
+        try:
+            target = teleop_from_message(message, self._embodiment)
+        except QwenVlaError as error:
+            self._refuse("teleop_refused", f"teleop/command: {error}")
+            return
+        self._loop.on_teleop(target, self._node.now_s(), time.monotonic())
+        self._react()
+
+    def _on_estop(self, topic: str) -> Callable[[bool, str], None]:
+        def receive(pressed: bool, source: str) -> None:
+            self._loop.on_estop_heartbeat(topic, time.monotonic())
+            self._loop.on_estop(pressed, self._node.now_s(), source)
+            self._react()
+
+        return receive
+
+    def _estop_refused(self, reason: str) -> None:
+        self._refuse("estop_refused", reason)

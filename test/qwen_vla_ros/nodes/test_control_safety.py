@@ -1,0 +1,285 @@
+"""Over DDS: nothing moves by mistake, whoever else is on the network and whatever they send."""
+
+import time
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import Twist
+from lifecycle_msgs.msg import Transition
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS
+from qwen_vla_ros.graph import publishers_of
+from qwen_vla_ros.messages import seconds
+from qwen_vla_ros.nodes.control_node import ControlNode
+from robots import arm_on_base_text, base_text
+
+pytestmark = pytest.mark.timeout(120)
+
+FOUND_S = 1.0
+"""A second commander is found within this time (faults.md B4 row 48)."""
+
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@pytest.fixture
+def other(ros_domain):
+    """Makes nodes as another program would, and takes them away at the end."""
+    context = Context()
+    context.init(domain_id=ros_domain)
+    nodes = []
+
+    def make(name):
+        nodes.append(Node(name, context=context, enable_rosout=False))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+    context.shutdown()
+
+
+def wait(system, seconds):
+    system.operator.wait(lambda: False, seconds)
+
+
+def discovered(system, topic, count):
+    system.expect(lambda: len(publishers_of(system.operator, topic)) == count, "it is discovered")
+
+
+def test_when_nobody_engages_expect_nothing_on_any_command_topic(start_control):
+    system = start_control(arm_on_base_text(), {"follower_left": LEFT}, base=True)
+    system.expect(lambda: len(system.messages) > 30, "control_node runs")
+    arm = system.robot.arms["follower_left"]
+    arm.false = {"waist": 2.5}
+    wait(system, 0.5)
+    assert arm.group == arm.single == system.base.heard == []
+    values = system.operator.diagnostics["/control_node"][1]
+    assert values["commanding"] == "False"
+
+
+def test_when_a_second_control_node_starts_expect_the_first_to_hold_and_to_name_it(start_control):
+    system = start_control(base_text(), base=True).drive()
+    second = ControlNode()
+    second.trigger_configure()
+    second.trigger_activate()
+    try:
+        began_s = time.monotonic()
+        system.expect(lambda: system.operator.mode.startswith("HOLD"), "hold", FOUND_S + 0.5)
+        assert time.monotonic() - began_s < FOUND_S + 0.2
+        assert "another /control_node" in system.operator.mode
+        system.stands()
+        granted, reason = system.operator.request("engage_policy")
+        assert not granted and "another /control_node" in reason
+    finally:
+        second.destroy_node()
+    system.operator.insist("reset", timeout_s=10.0)
+    system.engage()
+
+
+def test_when_someone_else_drives_the_base_later_expect_hold_within_a_second_and_the_name(
+    start_control, other
+):
+    system = start_control(base_text(), base=True).drive()
+    other("joystick").create_publisher(Twist, "mobile_base/cmd_vel", 10)
+    discovered(system, "mobile_base/cmd_vel", 2)
+    began_s = time.monotonic()
+    system.expect(lambda: system.operator.mode.startswith("HOLD"), "hold", FOUND_S + 0.5)
+    assert time.monotonic() - began_s < FOUND_S + 0.2
+    assert "/joystick" in system.operator.mode
+    system.stands()
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "fault is latched" in reason
+
+
+def test_when_two_policies_publish_chunks_expect_autonomy_to_end_and_both_names(
+    start_control, other
+):
+    system = start_control(base_text(), base=True).drive()
+    second = other("second_policy")
+    rival = second.create_publisher(JointTrajectory, "policy/chunk", 10)
+    discovered(system, "policy/chunk", 2)
+    system.expect(lambda: system.operator.mode.startswith("HOLD"), "hold", FOUND_S + 0.5)
+    assert "/second_policy" in system.operator.mode and "/operator" in system.operator.mode
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "/second_policy" in reason
+    second.destroy_publisher(rival)
+    system.engage()
+
+
+@pytest.mark.parametrize("qos", [BEST_EFFORT, LATCHED, QoSProfile(depth=1)], ids=str)
+def test_when_an_emergency_stop_is_published_with_any_quality_of_service_expect_it_to_latch(
+    start_control, other, qos
+):
+    system = start_control(base_text(), base=True).drive()
+    button = other("button").create_publisher(Bool, "estop", qos)
+    system.expect(lambda: button.get_subscription_count() > 0, "the button is discovered")
+    button.publish(Bool(data=True))
+    system.expect(lambda: system.operator.mode.startswith("ESTOP"), "it latches", 2.0)
+    system.stands()
+
+
+def test_when_a_latched_button_was_pressed_before_control_node_started_expect_no_engaging(
+    start_control, other
+):
+    system = start_control(base_text(), base=True, begin=False)
+    other("button").create_publisher(Bool, "estop", LATCHED).publish(Bool(data=True))
+    system.begin()
+    system.expect(lambda: system.operator.mode.startswith("ESTOP"), "it latches")
+    granted, reason = system.operator.request("reset")
+    assert not granted and "estop" in reason
+
+
+def test_when_one_source_releases_expect_the_press_of_another_on_the_same_topic_to_stay(
+    start_control, other
+):
+    system = start_control(base_text(), base=True).drive()
+    pressed = other("button").create_publisher(Bool, "estop", LATCHED)
+    pressed.publish(Bool(data=True))
+    system.expect(lambda: system.operator.mode.startswith("ESTOP"), "it latches")
+    second = other("console")
+    released = second.create_publisher(Bool, "estop", 10)
+    system.expect(lambda: released.get_subscription_count() > 0, "the console is discovered")
+    wait(system, 0.5)
+    for _ in range(5):
+        released.publish(Bool(data=False))
+        wait(system, 0.1)
+    granted, reason = system.operator.request("reset")
+    assert not granted and "estop" in reason
+    second.destroy_publisher(released)
+    wait(system, 1.5)
+    pressed.publish(Bool(data=False))
+    system.operator.insist("reset", timeout_s=5.0)
+
+
+def test_when_latched_and_configured_again_expect_the_latch_to_stay(start_control):
+    system = start_control(base_text(), base=True)
+    system.expect(lambda: system.messages, "control_node runs")
+    assert system.operator.request("estop")[0]
+    system.operator.set_active("control_node", False)
+    for change in (Transition.TRANSITION_CLEANUP, Transition.TRANSITION_CONFIGURE):
+        system.operator.change_state("control_node", change)
+    system.operator.set_active("control_node", True)
+    system.expect(lambda: system.operator.mode.startswith("ESTOP"), "it is still latched")
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "latched" in reason
+
+
+def names(count):
+    return [f"joint_{k}" for k in range(count - 1)] + ["joint_0"]
+
+
+def many_points(count):
+    points = [JointTrajectoryPoint(positions=[0.0] * 6, velocities=[0.0] * 6)] * count
+    return JointTrajectory(joint_names=["x"] * 6, points=points)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    "topic, message",
+    [
+        ("teleop/command", JointState(name=names(30_000), position=[0.0] * 30_000)),
+        ("follower_left/joint_states", JointState(name=names(30_000), position=[0.0] * 30_000)),
+        ("policy/chunk", many_points(10_000)),
+    ],
+    ids=["teleop", "joint_states", "chunk"],
+)
+def test_when_a_message_is_enormous_expect_no_gap_in_the_commands_and_the_refusal_said(
+    start_control, other, topic, message
+):
+    system = start_control(TWO_SLOW_ARMS, TWO_ARMS, process=True).engage()
+    publisher = other("stranger").create_publisher(type(message), topic, 10)
+    system.expect(lambda: publisher.get_subscription_count() > 0, "it is discovered")
+    system.messages.clear()
+    counter = f"{topic.rpartition('/')[2]}_refused"
+
+    def refused():
+        words, values = system.operator.diagnostics.get("/control_node", ("", {}))
+        return counter in values and "bytes; this robot's are at most" in words
+
+    for _ in range(50):  # best effort may lose a part of a message of a megabyte
+        publisher.publish(message)
+        if system.operator.wait(refused, 0.3):
+            break
+    assert refused()
+    sent_s = [seconds(message.header.stamp) for message in system.messages]
+    assert len(sent_s) > 3 and np.diff(sent_s).max() < 0.1
+
+
+def test_when_an_input_is_published_as_another_type_expect_it_named_and_no_engaging(
+    start_control, other
+):
+    system = start_control(base_text(), base=True)
+    other("old_button").create_publisher(JointState, "estop", 10)
+    discovered(system, "estop", 1)
+    wait(system, 1.5)
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "estop is published as sensor_msgs/msg/JointState by /old_button" in (
+        reason
+    )
+
+
+def test_when_the_arm_is_stopped_by_an_obstacle_expect_a_fault_relief_and_silence(start_control):
+    system = start_control(TWO_SLOW_ARMS, TWO_ARMS).engage()
+    left = system.robot.arms["follower_left"]
+    left.obstacles["waist"] = (-3.0, 0.15)
+    system.plan([0.9, 0.0, 0.0, 0.0, 0.0, 0.0])
+    system.expect(lambda: "left_waist" in system.operator.mode, "the fault is said")
+    system.expect(lambda: abs(left.group[-1][0] - 0.15) < 1e-3, "the push is relieved")
+    wait(system, 1.0)
+    count = len(left.group)
+    wait(system, 0.5)
+    assert len(left.group) == count
+
+
+def test_when_an_arm_loses_its_torque_while_held_expect_it_not_to_spring_back(start_control):
+    system = start_control(TWO_SLOW_ARMS, TWO_ARMS).engage()
+    left = system.robot.arms["follower_left"]
+    assert system.operator.request("hold")[0]
+    wait(system, 0.8)
+    left.torque = False
+    system.expect(lambda: "left_elbow" in system.operator.mode, "the fall is noticed")
+    count = len(left.group)
+    wait(system, 0.3)
+    fallen = left.positions["elbow"]
+    assert len(left.group) == count
+    left.torque, left.goals["elbow"] = True, fallen  # as a driver that resets its goals
+    system.operator.insist("reset", timeout_s=5.0)
+    system.engage()
+    assert left.positions["elbow"] == pytest.approx(fallen, abs=0.01)
+
+
+def test_when_a_person_asks_for_the_start_pose_expect_the_arms_to_get_there_slowly(start_control):
+    system = start_control(TWO_SLOW_ARMS, TWO_ARMS)
+    system.operator.insist("go_to_start", timeout_s=10.0)
+    system.expect(lambda: "arrived" in system.operator.mode, "they arrive", 20.0)
+    left, right = system.robot.arms.values()
+    start_D = system.embodiment.start_D
+    np.testing.assert_allclose(
+        [*left.group[-1], *right.group[-1]], [*start_D[:2], *start_D[3:5]], atol=2e-3
+    )
+    assert np.abs(np.diff(left.group, axis=0)).max() <= 0.2 * 3.0 * 0.02 + 1e-6
+
+
+@pytest.mark.alone
+def test_when_estop_is_pressed_expect_zero_at_the_base_long_before_the_next_period(start_control):
+    text = base_text().replace("command_hz: 50", "command_hz: 10")
+    system = start_control(text, base=True, process=True)
+    latencies_s = []
+    for _ in range(10):
+        system.drive()
+        pressed_s = time.monotonic()
+        assert system.operator.request("estop")[0]
+        system.expect(lambda: system.base.last == (0.0, 0.0), "it stands")
+        zero_s = next(t for t, ahead, turn in system.base.heard if t > pressed_s and not ahead)
+        latencies_s.append(zero_s - pressed_s)
+        system.silence_policy()
+        system.operator.insist("reset", timeout_s=5.0)
+    assert np.median(latencies_s) < 0.03  # a period is 0.1 s
+    assert max(latencies_s) < 0.1
