@@ -19,6 +19,8 @@ SERVO_RAD_S = 3.14
 FALL_RAD_S = 0.5
 HORN_M, ROD_M = 0.022, 0.036
 """Linkage of the vx300s gripper (interbotix_xsarm_control/config/vx300s.yaml)."""
+FINGER_M_S, FINGER_STOPS_M = 0.01, (0.02, 0.057)
+"""How fast a pwm of 350 moves the finger, and where it cannot go on."""
 NOWHERE = (-math.inf, math.inf)
 
 
@@ -47,6 +49,7 @@ class FakeArm:
         modes: motor -> operating mode; ``group_mode``: what it believes of the group.
         silent: whether questions to get_robot_info are taken and never answered.
         asked: (cmd_type, name) of every question.
+        pwm: what pushes the gripper while its mode is pwm.
     """
 
     def __init__(self, node, namespace, positions, gripper_mode="current_based_position"):
@@ -55,7 +58,7 @@ class FakeArm:
         self.goals = {name: self.positions[name] for name in ARM}
         self.group, self.single, self.asked, self.times_s = [], [], [], []
         self.alive, self.torque, self.silent = True, True, False
-        self.obstacles, self.false = {}, {}
+        self.obstacles, self.false, self.pwm = {}, {}, 0.0
         self._node, self._namespace = node, namespace
         self.start(gripper_mode)
 
@@ -103,6 +106,11 @@ class FakeArm:
                 step = FALL_RAD_S * PERIOD_S if joint == "elbow" else 0.0
             lowest, highest = self.obstacles.get(joint, NOWHERE)
             self.positions[joint] = min(max(self.positions[joint] + step, lowest), highest)
+        if self.modes["gripper"] == "pwm":
+            lowest, highest = self.obstacles.get("left_finger", FINGER_STOPS_M)
+            moved_m = self.positions["left_finger"] + self.pwm / 350.0 * FINGER_M_S * PERIOD_S
+            self.positions["left_finger"] = min(max(moved_m, lowest), highest)
+            self.positions["gripper"] = motor_rad(self.positions["left_finger"])
 
     def _on_group(self, message):
         self.times_s.append(time.monotonic())
@@ -114,6 +122,8 @@ class FakeArm:
         if self.modes["gripper"] == "current_based_position":
             self.positions["gripper"] = message.cmd
             self.positions["left_finger"] = finger_m(message.cmd)
+        elif self.modes["gripper"] == "pwm":
+            self.pwm = message.cmd
 
     async def _answer(self, request, response):
         self.asked.append((request.cmd_type, request.name))

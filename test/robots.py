@@ -85,6 +85,18 @@ def two_arms_text() -> str:
     return _head("two_arms", "dual", 50) + _ARM.format(side="left") + _ARM.format(side="right")
 
 
+def pwm_arm_text() -> str:
+    """One arm whose gripper is in pwm mode, like a WidowX's."""
+    text = _head("pwm_arm", "single", 10) + _ARM.format(side="left").replace(
+        "action: {convention: gripper}", "action: {convention: gripper, closed: 0.02, open: 0.057}"
+    )
+    before, after = text.split("driver: {type: interbotix_position_gripper")
+    return (
+        f"{before}driver: {{type: interbotix_pwm_gripper, namespace: follower_left, "
+        f"motor: gripper, gain_per_m: 300.0, pwm_limit: 350.0}}{after.split('}', 1)[1]}"
+    )
+
+
 def base_text(stamped: bool = False) -> str:
     """A base that follows waypoints."""
     base = _BASE.format(

@@ -62,7 +62,9 @@ class TwistBase(Strict):
     type: Literal["twist"]
     topic: Topic
     stamped: bool
-    """TwistStamped instead of Twist."""
+    """TwistStamped instead of Twist. It is what diff_drive_controller takes since Jazzy (its clock
+    has to agree with ours within its time-out) and what Nav2's nodes take by default since Kilted;
+    SLATE, most micro-ROS bases and Humble's Nav2 take Twist."""
     frame_id: Name = "base_link"
     """In the header of a TwistStamped."""
     odometry_topic: Topic
