@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test test-pythons lock generalist bench-gpu lint clean
+.PHONY: help setup demo test mutants test-pythons lock generalist bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
+	@echo "make mutants    put small faults into a copy of the source and see that a test finds each"
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and try each for a minute"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
 	@echo "make generalist train one set of weights for three robots: about two and a half hours on two cores"
@@ -27,6 +28,10 @@ demo: setup
 # Two workers; loadgroup keeps the tests marked "alone" together (test/workers.py).
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+# ARGS: words that must be in a mutant's entry, e.g. a file's name.
+mutants: setup
+	$(BIN)/python test/mutants/runner.py $(ARGS)
 
 # In environments of their own: .venv-3.10 and .venv-3.12.
 test-pythons:

@@ -53,6 +53,9 @@ def evaluate(
     found_shift = find_shift(shift)
     check_replan_steps(robot, replan_steps or 0)
     if checkpoint is not None:
+        from qwen_vla_model.hub import find_checkpoint
+
+        find_checkpoint(checkpoint)  # before torch is loaded, which takes seconds
         from qwen_vla_model.policy import QwenVlaPolicy
 
         # What does not fit is refused here in words, not in every worker.

@@ -7,24 +7,33 @@ from pathlib import Path
 import pytest
 
 from qwen_vla_cli.check import describe
-from qwen_vla_cli.main import COMMANDS
+from qwen_vla_cli.main import COMMANDS, main
 from qwen_vla_core.embodiment import parse_embodiment
 
 
-def qwen_vla(*arguments):
-    command = [sys.executable, "-m", "qwen_vla_cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+@pytest.fixture
+def qwen_vla(monkeypatch, capsys):
+    """Runs the command in this process; returns its exit status, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["qwen-vla", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_when_help_is_asked_for_expect_what_it_does_and_an_example(command):
-    ended = qwen_vla(command, "--help")
-    assert ended.returncode == 0
-    assert f"qwen-vla {command}" in ended.stdout and "Example:" in ended.stdout
+def test_when_help_is_asked_for_expect_what_it_does_and_an_example(qwen_vla, command):
+    status, printed, _ = qwen_vla(command, "--help")
+    assert status == 0
+    assert f"qwen-vla {command}" in printed and "Example:" in printed
 
 
 def test_when_an_embodiment_is_checked_expect_prompt_channels_and_limits():
-    ended = qwen_vla("check", "widowx")
+    command = [sys.executable, "-m", "qwen_vla_cli.main", "check", "widowx"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0
     for part in ("The robot is widowX", "arm_dyaw", "wrist_rotate", "blue/image_raw"):
         assert part in ended.stdout
@@ -75,6 +84,9 @@ def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
         (("train", "--config", "nowhere.yaml"), "nowhere.yaml"),
     ],
 )
-def test_when_input_is_unusable_expect_status_two_and_one_clear_line(arguments, words):
-    ended = qwen_vla(*arguments)
-    assert ended.returncode == 2 and words in ended.stderr and "Traceback" not in ended.stderr
+def test_when_input_is_unusable_expect_status_two_and_one_clear_line(qwen_vla, arguments, words):
+    status, _, said = qwen_vla(*arguments)
+    usage, _, message = said.rpartition(f"qwen-vla {arguments[0]}: ")
+    assert status == 2 and words in message
+    assert message.count("\n") == 1 and message.endswith("\n")
+    assert usage == "" or usage.startswith("usage: ")  # of wrong arguments; of nothing else

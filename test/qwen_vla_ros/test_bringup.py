@@ -18,7 +18,7 @@ def shipped(name):
 
 @pytest.mark.parametrize("use_sim", [True, False])
 def test_when_the_checkpoint_was_trained_for_the_robot_expect_it_to_pass(use_sim):
-    check_policy(shipped("aloha"), SHIPPED, use_sim)
+    assert check_policy(shipped("aloha"), SHIPPED, use_sim) is None
 
 
 def test_when_the_checkpoint_was_not_trained_for_the_robot_expect_refusal_and_the_expert_named():
@@ -46,7 +46,7 @@ def test_when_a_folder_is_no_checkpoint_expect_refusal(tmp_path, text):
 
 
 def test_when_a_name_may_be_one_on_the_hub_expect_it_left_to_policy_node():
-    check_policy(shipped("aloha"), "owner/model", False)
+    assert check_policy(shipped("aloha"), "owner/model", False) is None
 
 
 @pytest.mark.parametrize("use_sim", [True, False])

@@ -38,3 +38,10 @@ def test_when_a_timeout_would_never_or_always_expire_expect_an_error(timeout_s):
 def test_when_nobody_watches_a_name_expect_an_error():
     with pytest.raises(KeyError):
         Watchdog({"joints": 0.1}).feed("jionts", 0.0)
+
+
+def test_when_news_come_out_of_order_expect_the_latest_to_count():
+    watchdog = Watchdog({"joints": 0.1})
+    watchdog.feed("joints", 100.0)
+    watchdog.feed("joints", 99.8)  # by a callback that was overtaken
+    assert watchdog.expired(100.05) == ()
