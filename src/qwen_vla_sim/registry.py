@@ -4,14 +4,48 @@ A world is built for an embodiment that names it (``simulated_world``); rates, c
 channels may differ from embodiment to embodiment, joints and camera names may not.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 from qwen_vla_core.did_you_mean import did_you_mean
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import EmbodimentError
 
+from .hardware.xs_models import VX300S, WX250S, XsModel
+from .tasks.aloha_cubes import HandOverCube, PickUpCube
+from .tasks.fetch import Fetch
+from .tasks.go_to import GoTo, GoToSide
+from .tasks.pick_up import PickUp
+from .tasks.put_on_plate import PutOnPlate
 from .tasks.task import Task
+from .worlds.aloha_mjcf import aloha_mjcf
+from .worlds.mobile_base_mjcf import mobile_base_mjcf
+from .worlds.widowx_mjcf import widowx_mjcf
+from .worlds.widowx_mobile_mjcf import widowx_mobile_mjcf
 from .worlds.world import World
 
-WORLDS = ("widowx", "aloha", "mobile_base", "widowx_mobile")
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A world.
+
+    Attributes:
+        mjcf: gives it as text.
+        arm: type of every arm in it.
+        tasks: what can be done there; the first is the usual one.
+    """
+
+    mjcf: Callable[[], str]
+    arm: XsModel | None
+    tasks: tuple[Callable[[Embodiment], Task], ...]
+
+
+WORLDS: Mapping[str, _Entry] = {
+    "widowx": _Entry(mjcf=widowx_mjcf, arm=WX250S, tasks=(PickUp, PutOnPlate)),
+    "aloha": _Entry(mjcf=aloha_mjcf, arm=VX300S, tasks=(PickUpCube, HandOverCube)),
+    "mobile_base": _Entry(mjcf=mobile_base_mjcf, arm=None, tasks=(GoTo, GoToSide)),
+    "widowx_mobile": _Entry(mjcf=widowx_mobile_mjcf, arm=WX250S, tasks=(Fetch,)),
+}
 
 
 def make_world(embodiment: Embodiment) -> World:
@@ -20,23 +54,10 @@ def make_world(embodiment: Embodiment) -> World:
     Raises:
         EmbodimentError: there is none.
     """
-    match _known(embodiment):
-        case "widowx":
-            from .worlds.widowx import make_widowx_world
-
-            return make_widowx_world(embodiment)
-        case "aloha":
-            from .worlds.aloha import make_aloha_world
-
-            return make_aloha_world(embodiment)
-        case "mobile_base":
-            from .worlds.mobile_base import make_mobile_base_world
-
-            return make_mobile_base_world(embodiment)
-        case "widowx_mobile":
-            from .worlds.widowx_mobile import make_widowx_mobile_world
-
-            return make_widowx_mobile_world(embodiment)
+    entry = _find(embodiment)
+    drivers = [group.driver for group in embodiment.groups]
+    arms = [driver.namespace for driver in drivers if driver.type == "interbotix_group"]
+    return World(entry.mjcf(), embodiment, dict.fromkeys(arms, entry.arm))
 
 
 def make_tasks(embodiment: Embodiment) -> dict[str, Task]:
@@ -45,27 +66,8 @@ def make_tasks(embodiment: Embodiment) -> dict[str, Task]:
     Raises:
         EmbodimentError: it has no world.
     """
-    match _known(embodiment):
-        case "widowx":
-            from .tasks.pick_up import PickUp
-            from .tasks.put_on_plate import PutOnPlate
-
-            return {task.name: task for task in (PickUp(embodiment), PutOnPlate(embodiment))}
-        case "aloha":
-            from .tasks.aloha_cubes import HandOverCube, PickUpCube
-
-            return {
-                "pick_up_cube": PickUpCube(embodiment),
-                "hand_over_cube": HandOverCube(embodiment),
-            }
-        case "mobile_base":
-            from .tasks.go_to import GoTo, GoToSide
-
-            return {"go_to": GoTo(embodiment), "go_to_side": GoToSide(embodiment)}
-        case "widowx_mobile":
-            from .tasks.fetch import Fetch
-
-            return {"fetch": Fetch(embodiment)}
+    tasks = (make(embodiment) for make in _find(embodiment).tasks)
+    return {task.name: task for task in tasks}
 
 
 def find_tasks(embodiment: Embodiment, name: str | None) -> tuple[Task, ...]:
@@ -85,10 +87,10 @@ def find_tasks(embodiment: Embodiment, name: str | None) -> tuple[Task, ...]:
     return (tasks[name],)
 
 
-def _known(embodiment: Embodiment) -> str:
+def _find(embodiment: Embodiment) -> _Entry:
     if embodiment.simulated_world not in WORLDS:
         raise EmbodimentError(
             f"{embodiment.name}: simulated_world is {embodiment.simulated_world}; "
             f"the simulator has {', '.join(WORLDS)}"
         )
-    return embodiment.simulated_world
+    return WORLDS[embodiment.simulated_world]

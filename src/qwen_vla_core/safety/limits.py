@@ -1,6 +1,5 @@
 """How far and how fast each joint may go."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,22 +50,6 @@ class JointLimits:
             if values_D is not None:
                 good_D = (values_D > 0.0) & np.isfinite(values_D)
                 self._demand(good_D, f"{key} must be positive and finite")
-
-    def subset(self, names: Sequence[str]) -> "JointLimits":
-        """The limits of the joints ``names`` only, in that order.
-
-        Raises:
-            ValueError: a joint is not among ours.
-        """
-        rows = [self.names.index(name) for name in names]
-        return JointLimits(
-            names=tuple(names),
-            lower_D=self.lower_D[rows],
-            upper_D=self.upper_D[rows],
-            velocity_D=self.velocity_D[rows],
-            acceleration_D=self.acceleration_D[rows],
-            jump_D=None if self.jump_D is None else self.jump_D[rows],
-        )
 
     def _demand(self, good_D: np.ndarray, what: str) -> None:
         bad = [name for name, good in zip(self.names, good_D, strict=True) if not good]

@@ -6,11 +6,11 @@ scene does not use stay parked below the table.
 """
 
 from ..hardware.xs_models import ARM_JOINTS
+from .arm_world_mjcf import arm_world_mjcf
 from .look_at import look_at
 from .objects_mjcf import TOUCHED
 from .vx300s_mjcf import Vx300s
 
-TIMESTEP_S = 0.002
 SIDES = ("left", "right")
 BASES_M = {"left": (0.5, 0.25, 0.0), "right": (0.5, -0.25, 0.0)}
 ARMS = {
@@ -37,17 +37,7 @@ def aloha_mjcf() -> str:
     )
     return f"""
 <mujoco model="aloha">
-  <compiler angle="radian" autolimits="true"/>
-  <option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="10"/>
-  <visual>
-    <headlight ambient="0.35 0.35 0.35" diffuse="0.25 0.25 0.25" specular="0 0 0"/>
-    <quality offsamples="0" shadowsize="0"/>
-    <map znear="0.01" zfar="4"/>
-    <global offwidth="640" offheight="480"/>
-  </visual>
-  <asset>
-    <texture type="skybox" builtin="flat" rgb1="0.55 0.60 0.64" width="16" height="96"/>
-  </asset>
+  {arm_world_mjcf(znear=0.01)}
   <worldbody>
     <light pos="0.8 0.3 1.5" dir="0.1 -0.2 -1" directional="true" castshadow="false"
            diffuse="0.4 0.4 0.4" specular="0 0 0"/>

@@ -12,8 +12,6 @@ from ..hardware.dynamixel_gripper import gripper_damping_n_s_m
 from ..hardware.xs_models import VX300S
 from .objects_mjcf import TOUCHED
 
-TOOL_M = 0.536494
-"""How far ahead of the base ee_gripper_link is when all joints are at zero."""
 FINGER_FACE_M = 0.0135
 """The finger's inner face is this much nearer to the middle than the joint says (URDF mesh)."""
 FINGERTIP_M = 0.0293

@@ -1,28 +1,18 @@
 """A wx250s on a table with objects and two cameras, as MJCF text."""
 
+from .arm_world_mjcf import arm_world_mjcf
 from .look_at import look_at
 from .objects_mjcf import HALF_M, TOUCHED, object_mjcf
 from .wx250s_mjcf import WX250S_MIRRORING, wx250s_body, wx250s_servos
 
-TIMESTEP_S = 0.002
+_HEAD = arm_world_mjcf(znear=0.02, option=' jacobian="dense"')
 
 
 def widowx_mjcf() -> str:
     """The whole world; objects that a task does not use float behind the robot."""
     return f"""
 <mujoco model="widowx">
-  <compiler angle="radian" autolimits="true"/>
-  <option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="10"
-          jacobian="dense"/>
-  <visual>
-    <headlight ambient="0.35 0.35 0.35" diffuse="0.25 0.25 0.25" specular="0 0 0"/>
-    <quality offsamples="0" shadowsize="0"/>
-    <map znear="0.02" zfar="4"/>
-    <global offwidth="640" offheight="480"/>
-  </visual>
-  <asset>
-    <texture type="skybox" builtin="flat" rgb1="0.55 0.60 0.64" width="16" height="96"/>
-  </asset>
+  {_HEAD}
   <worldbody>
     <light pos="0.3 0.3 1.5" dir="0 -0.2 -1" directional="true" castshadow="false"
            diffuse="0.4 0.4 0.4" specular="0 0 0"/>

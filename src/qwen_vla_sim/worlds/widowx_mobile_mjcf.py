@@ -4,11 +4,12 @@ The bench is as high as the deck on which the arm stands, so that the arm finds 
 its table. The middle of the bench's front edge is the world's origin; the base comes from -x.
 """
 
+from .arm_world_mjcf import arm_world_mjcf
 from .base_mjcf import BASE_ACTUATORS, base_mjcf
 from .objects_mjcf import BLOCKS, BRICKS, TOUCHED, object_mjcf
 from .wx250s_mjcf import WX250S_MIRRORING, wx250s_body, wx250s_servos
 
-TIMESTEP_S = 0.002
+_HEAD = arm_world_mjcf(znear=0.01, option=' jacobian="dense"')
 BENCH_Z_M = 0.22
 """Height of the bench and of the arm's base_link."""
 ARM_X_M = 0.2
@@ -29,18 +30,7 @@ def widowx_mobile_mjcf() -> str:
     )
     return f"""
 <mujoco model="widowx_mobile">
-  <compiler angle="radian" autolimits="true"/>
-  <option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="10"
-          jacobian="dense"/>
-  <visual>
-    <headlight ambient="0.35 0.35 0.35" diffuse="0.25 0.25 0.25" specular="0 0 0"/>
-    <quality offsamples="0" shadowsize="0"/>
-    <map znear="0.01" zfar="4"/>
-    <global offwidth="640" offheight="480"/>
-  </visual>
-  <asset>
-    <texture type="skybox" builtin="flat" rgb1="0.55 0.60 0.64" width="16" height="96"/>
-  </asset>
+  {_HEAD}
   <worldbody>
     <light pos="0 0 2" dir="0.2 -0.2 -1" directional="true" castshadow="false"
            diffuse="0.4 0.4 0.4" specular="0 0 0"/>

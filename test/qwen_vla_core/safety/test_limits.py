@@ -36,14 +36,6 @@ def test_when_a_limit_makes_no_sense_expect_an_error_naming_it(change, complaint
         JointLimits(**{**GOOD, **change})
 
 
-def test_when_a_subset_is_taken_expect_the_limits_of_those_joints_in_that_order():
-    subset = JointLimits(**GOOD).subset(["elbow", "waist"])
-    assert subset.names == ("elbow", "waist")
-    for key in ("lower_D", "upper_D", "velocity_D", "acceleration_D", "jump_D"):
-        np.testing.assert_array_equal(getattr(subset, key), GOOD[key][::-1])
-    assert JointLimits(**{**GOOD, "jump_D": None}).subset(["waist"]).jump_D is None
-
-
 def test_when_someone_writes_to_a_limit_expect_an_error():
     with pytest.raises(ValueError, match="read-only"):
         JointLimits(**GOOD).upper_D[0] = 100.0
