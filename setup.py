@@ -68,7 +68,8 @@ setup(
         *share("rviz"),
     ],
     install_requires=[line for file in DEPENDENCIES for line in requirements(file)],
-    extras_require=EXTRAS,
+    # Without 'test', `colcon test` runs nothing and says OK; see test/quick_selection.py.
+    extras_require=EXTRAS | {"test": ["pytest"]},
     zip_safe=False,
     entry_points={
         "console_scripts": [

@@ -8,6 +8,7 @@ import signal
 import pytest
 from domain_coordinator import domain_id
 
+from quick_selection import pytest_ignore_collect  # noqa: F401  as below
 from workers import (  # noqa: F401  pytest finds its hooks here
     pytest_collection_modifyitems,
     pytest_runtest_protocol,

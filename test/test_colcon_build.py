@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -19,23 +20,74 @@ def files_below(folder):
     }
 
 
-@pytest.fixture(scope="module")
-def prefix(tmp_path_factory):
-    """The package's install space after one build."""
-    bases = tmp_path_factory.mktemp("workspace")
-    colcon = Path(sys.executable).with_name("colcon")
-    build = subprocess.run(
+def colcon(verb, bases, *arguments):
+    """Run colcon on this repository, with all that it writes below ``bases``."""
+    return subprocess.run(
         [
-            *(colcon, "--log-base", bases / "log"),
-            *("build", "--base-paths", REPOSITORY),
+            *(Path(sys.executable).with_name("colcon"), "--log-base", bases / "log"),
+            *(verb, "--base-paths", REPOSITORY),
             *("--build-base", bases / "build", "--install-base", bases / "install"),
             *("--event-handlers", "console_direct+"),
+            *arguments,
         ],
         cwd=bases,
         capture_output=True,
         text=True,
     )
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A workspace in which the package was built."""
+    bases = tmp_path_factory.mktemp("workspace")
+    build = colcon("build", bases)
     assert build.returncode == 0, build.stdout + build.stderr
+    return bases
+
+
+def results(bases):
+    """The suite that `colcon test` leaves: attributes tests, failures, errors."""
+    (path,) = bases.rglob("pytest.xml")
+    suites = ElementTree.parse(path).getroot()
+    return suites if suites.tag == "testsuite" else suites.find("testsuite")
+
+
+@pytest.mark.timeout(300)
+def test_when_colcon_tests_expect_a_quick_selection_to_run(workspace):
+    # Of the selection only this part: all of it runs in the same tests as this one anyway.
+    part = "test_launch or launching or bringup or closed_loop"
+    run = colcon("test", workspace, "--return-code-on-test-failure", "--pytest-args", "-k", part)
+    suite = results(workspace)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert int(suite.get("tests")) > 50
+    assert int(suite.get("failures")) == int(suite.get("errors")) == 0
+    files = {case.get("classname") for case in suite.iter("testcase")}
+    assert not any("closed_loop" in name for name in files)  # not quick
+
+
+def test_when_a_test_fails_expect_colcon_to_say_so(workspace, tmp_path):
+    failing = tmp_path / "test_failing.py"
+    failing.write_text("def test_when_it_runs_expect_failure():\n    assert False\n")
+    run = colcon("test", workspace, "--return-code-on-test-failure", "--pytest-args", str(failing))
+    assert run.returncode != 0
+    assert results(workspace).get("failures") == "1"
+    told = colcon_result(workspace)
+    assert told.returncode != 0 and "1 failure" in told.stdout, told
+
+
+def colcon_result(bases):
+    return subprocess.run(
+        [Path(sys.executable).with_name("colcon"), "test-result", "--test-result-base", "build"],
+        cwd=bases,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def prefix(workspace):
+    """The package's install space after one build."""
+    bases = workspace
     # One package: the messages below src/interfaces must not shadow a robot's own workspace.
     assert [path.name for path in (bases / "install").iterdir() if path.is_dir()] == [PACKAGE]
     return bases / "install" / PACKAGE

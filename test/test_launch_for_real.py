@@ -142,10 +142,10 @@ def test_when_a_node_dies_expect_its_name_what_it_means_and_an_end_of_all(launch
 
 def test_when_the_policy_dies_expect_it_back_and_control_never_to_end(launch):
     run = launch("mobile_base", "use_sim:=yes", "use_rviz:=no", "instruction:=yes")
-    assert run.says("is ready for mobile_base"), run.text
+    assert run.says(RUNNING), run.text
     control = run.pids("control_node")
     os.kill(run.pids("policy_node")[0], signal.SIGSEGV)
-    assert run.says("is ready for mobile_base", 2), run.text
+    assert run.wait(lambda: len(run.pids("policy_node")) == 2), run.text
     assert "policy_node ended (ended by SIGSEGV: a crash in compiled code)" in run.text
     assert "(1 of 3)" in run.text
     assert run.pids("control_node") == control and control[0] in run.living()

@@ -18,6 +18,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
+from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.resources import PACKAGE
 
 from ..bringup import NodeDescription, check_policy, describe_bringup
@@ -66,6 +67,8 @@ def _launch(context: LaunchContext) -> list:
     checkpoint = values["checkpoint"] or str(SHIPPED_CHECKPOINT)
     checkpoint = None if checkpoint == EXPERT else checkpoint
     check_policy(robot, checkpoint, use_sim)
+    if values["instruction"]:
+        check_instruction(values["instruction"])
     descriptions = describe_bringup(
         embodiment=str(path),
         checkpoint=checkpoint,
