@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TEST = Path(__file__).parent
-SLEEPS = {}
+SLEEPS = {"killed_trainings.py": "between looks at a folder, so that the training has the core"}
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""
 
 

@@ -46,6 +46,12 @@ def write_whole(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
 
 
+def write_text_whole(path: Path, text: str) -> None:
+    """A file that is this text; see ``write_whole``."""
+    with write_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def cannot_write(path: Path, error: OSError) -> QwenVlaError:
     """The error in one line, to be raised."""
     return QwenVlaError(f"{path} cannot be written: {error.strerror or error}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.schema import Joint
+from qwen_vla_core.whole_file import write_whole
 
 COLUMNS = 7
 """An arm and its gripper side by side."""
@@ -72,7 +73,8 @@ class CommandPicture:
         figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8)
         figure.suptitle(f"{self._embodiment.name}: commands sent, limits dashed", fontsize=10)
         figure.tight_layout(rect=(0, 0.06 / rows, 1, 0.98))
-        figure.savefig(path, dpi=110)
+        with write_whole(path) as partial:
+            figure.savefig(partial, format="png", dpi=110)
         pyplot.close(figure)
 
     def _draw(self, joint: Joint, index: int, is_base: bool, upper, lower) -> None:

@@ -1,7 +1,6 @@
 """Simulated robots that carry out instructions, filmed, with what was sent to every joint."""
 
 import dataclasses
-import json
 import os
 import platform
 import sys
@@ -17,6 +16,7 @@ from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from .command_picture import CommandPicture
 from .demo_episodes import DemoEpisode, asking_for, each_task, usual_scenes
 from .simulated_robot import SimulatedRobot
+from .tables import write_json
 from .video import EpisodeVideo
 
 EPISODE_TIMEOUT_S = 25.0
@@ -119,7 +119,7 @@ def run_embodiment(
         "episodes": outcomes,
         "diagnostics": {name: values for name, (_, values) in diagnostics.items()},
     }
-    (out / "summary.json").write_text(json.dumps(summary, indent=1))
+    write_json(out / "summary.json", summary)
     return outcomes
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from qwen_vla_core.whole_file import write_text_whole
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -43,5 +45,4 @@ def show(parts: Iterable[str | Table]) -> None:
 
 def write_json(file: Path, content: dict) -> None:
     """Write it, with its folder."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=1) + "\n")
+    write_text_whole(file, json.dumps(content, indent=1) + "\n")

@@ -7,6 +7,8 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from qwen_vla_core.whole_file import write_whole
+
 VIEW_PX = 352
 """Side of the first camera's picture, divided among the others; in blocks of 8 like all sizes."""
 CAPTION_PX, LINE_PX = 56, 24
@@ -66,7 +68,9 @@ class EpisodeVideo:
     def save_strip(self, path: Path) -> None:
         """Write the film strip, a row per episode."""
         strip = np.concatenate(self._rows)
-        cv2.imwrite(str(path), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
+        _, png = cv2.imencode(".png", cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
+        with write_whole(path) as partial:
+            partial.write_bytes(png.tobytes())
 
 
 def _side_by_side(images: list[np.ndarray]) -> np.ndarray:

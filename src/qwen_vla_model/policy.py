@@ -11,7 +11,7 @@ from qwen_vla_core.embodiment import Camera, Embodiment
 from qwen_vla_core.errors import ChunkError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.instruction import check_instruction
-from qwen_vla_core.types import Observation
+from qwen_vla_core.types import ActionChunk, Observation
 
 from .action_space import ActionSpace
 from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
@@ -63,7 +63,7 @@ class QwenVlaPolicy:
     @classmethod
     def load(
         cls,
-        name: Path | str,
+        name: Path | str | None,
         embodiment: Embodiment,
         device: str = "cpu",
         seed: int = 0,
@@ -73,7 +73,7 @@ class QwenVlaPolicy:
         """The policy of a checkpoint, for a robot it was trained on.
 
         Args:
-            name: a folder, or ``owner/model`` on the hub.
+            name: a folder, or ``owner/model`` on the hub; None for the shipped one.
             seed: of the noise that every chunk starts from.
             threads: CPU threads of the whole process; a second one makes the small model slower
                 as soon as something else needs the core.
@@ -89,7 +89,7 @@ class QwenVlaPolicy:
         config = load_config(folder)
         space = load_action_space(folder, embodiment)
         processor = Processor(config, load_tokenizer(folder), embodiment)
-        model = from_pretrained(name, device, weights or default_weights(device))
+        model = from_pretrained(name or folder, device, weights or default_weights(device))
         return cls(model, processor, space, seed)
 
     def warm_up(self) -> float:
@@ -164,6 +164,20 @@ class QwenVlaPolicy:
         if prefix is not None:
             actions_HC[: prefix.committed] = prefix.actions_NC[: prefix.committed]
         return actions_HC
+
+    def plan(self, observation: Observation) -> ActionChunk:
+        """Predict joint targets, in rad and m: what ``infer`` predicts, in the robot's units.
+
+        Returns:
+            H + 1 points in the order of ``Embodiment.joint_names``, one action step apart. Point 0
+            is ``observation.commanded_D``, and zero for a base, whose targets are displacements
+            from where it was observed.
+        Raises:
+            ObservationError, InstructionError: as ``infer``.
+            KinematicsError: a target of an arm cannot be reached.
+        """
+        codec = self.processor.codec
+        return codec.decode(self.infer(observation), observation.commanded_D, observation.stamp_s)
 
     def look(self, observations: Sequence[Observation]) -> Inputs:
         """What the model sees, a prompt for each observation; pictures are on the device already.

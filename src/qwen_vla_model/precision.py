@@ -9,6 +9,7 @@ used: it is there for what does not fit otherwise, and is the slowest.
 
 import ctypes
 import sys
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -29,6 +30,9 @@ NF4_TABLE_BYTES = 34
 WORKING_BYTES = 4
 """Beside the weights, per weight of the largest tensor: what loading and quantising take for a
 while (3.1 were measured), and the activations after that."""
+
+LARGE_PART = 0.1
+"""Of the free memory: from this on what the weights need is worth a line."""
 
 
 def compute_dtype(weights: Weights) -> torch.dtype:
@@ -91,7 +95,10 @@ def weight_bytes(model: nn.Module, weights: Weights) -> int:
 
 
 def require_memory(model: nn.Module, weights: Weights, device: torch.device) -> None:
-    """Print what the weights will take on ``device``, before anything is taken.
+    """See that the weights fit on ``device``, before anything is taken.
+
+    Where they take a large part of it, what they need is printed; once, and not by each worker of
+    a command.
 
     Args:
         model: a ``QwenVla`` on the meta device.
@@ -102,7 +109,8 @@ def require_memory(model: nn.Module, weights: Weights, device: torch.device) -> 
     needed = {w: weight_bytes(model, w) + working for w in WEIGHTS}
     free = free_bytes(device)
     text = f"weights as {weights} need {_gb(needed[weights])} on {device}, {_gb(free)} are free"
-    print(text, file=sys.stderr, flush=True)
+    if needed[weights] > free * LARGE_PART and parent_process() is None:
+        print(text, file=sys.stderr, flush=True)
     if needed[weights] <= free:
         return
     smaller = [w for w in sorted(WEIGHTS, key=needed.get, reverse=True) if needed[w] <= free]

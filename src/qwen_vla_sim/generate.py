@@ -15,6 +15,7 @@ from qwen_vla_core.embodiment.loader import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import resize_view
 from qwen_vla_core.policy import Policy
+from qwen_vla_core.whole_file import write_text_whole
 from qwen_vla_core.worker_pool import WorkerPool
 from qwen_vla_data.episode import Episode
 
@@ -168,8 +169,7 @@ def _claim(out: Path, origin: dict[str, Any]) -> None:
                 "choose another folder, or remove this one"
             )
         return
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(origin, indent=1))
+    write_text_whole(path, json.dumps(origin, indent=1))
 
 
 def _file(out: Path, seed: int) -> Path:

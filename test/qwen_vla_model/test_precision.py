@@ -139,10 +139,18 @@ def test_when_the_full_size_is_weighed_expect_gigabytes_without_any_being_taken(
     assert size["nf4"] == pytest.approx(4.0, abs=0.1)
 
 
-def test_when_memory_suffices_expect_need_and_supply_printed(micro, capfd):
-    require_memory(build_empty(micro_config(), micro), "bfloat16", CPU)
-    printed = capfd.readouterr().err
-    assert "weights as bfloat16 need 0.00 GB on cpu, " in printed and "GB are free" in printed
+@pytest.mark.parametrize(
+    ("free", "printed"),
+    [(int(120e9), "weights as bfloat16 need 12.65 GB on cpu, 120.00 GB are free\n"), (200e9, "")],
+)
+def test_when_memory_suffices_expect_need_and_supply_printed_only_where_it_is_a_large_part(
+    monkeypatch, capfd, free, printed
+):
+    with torch.device("meta"):
+        model = QwenVla(qwen_vla_5b())
+    monkeypatch.setattr(precision, "free_bytes", lambda device: free)
+    require_memory(model, "bfloat16", CPU)
+    assert capfd.readouterr().err == printed
 
 
 def test_when_memory_is_short_expect_how_much_and_what_would_fit(monkeypatch, capfd):

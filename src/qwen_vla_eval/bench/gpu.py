@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from qwen_vla_core.whole_file import write_text_whole
+
 from ..tables import write_json
 from .model import measure, report, require_device
 
@@ -102,5 +104,4 @@ def write(folder: Path, results: dict[str, dict], skipped: list[str]) -> None:
         text += [s if isinstance(s, str) else s.markdown() for s in report(result)]
     if skipped:
         text.append(f"No time for: {'; '.join(skipped)}\n")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tables.md").write_text("\n".join(text))
+    write_text_whole(folder / "tables.md", "\n".join(text))

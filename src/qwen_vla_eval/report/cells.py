@@ -10,6 +10,7 @@ from typing import Any
 
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.whole_file import write_text_whole
 from qwen_vla_model.origin import code_version
 from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
@@ -159,9 +160,7 @@ class Store:
             "code": code_version(),
             "episodes": [episodes[seed] for seed in sorted(episodes)],
         }
-        temporary = path.with_suffix(".partial")
-        temporary.write_text(json.dumps(content, indent=1))
-        temporary.replace(path)
+        write_text_whole(path, json.dumps(content, indent=1))
 
     def _path(self, cell: Cell) -> Path:
         return self._folder / f"{cell.name}.json"

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from qwen_vla_core.whole_file import write_whole
+
 from .bars import Results
 from .plan import Plan, Section, Variant
 
@@ -31,7 +33,8 @@ def draw_chart(path: Path, plan: Plan, results: Results) -> None:
     note = "whiskers: 95 % interval (Wilson)    dotted: chance, of a policy that does not read"
     note += "    red: bar to reach" if plan.bars is not None else ""
     figure.text(0.01, 0.08 / figure.get_figheight(), note, fontsize=8, color="0.3")
-    figure.savefig(path, dpi=100)
+    with write_whole(path) as partial:
+        figure.savefig(partial, format="png", dpi=100)
     pyplot.close(figure)
 
 

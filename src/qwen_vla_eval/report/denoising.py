@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qwen_vla_core.whole_file import write_whole
+
 from ..runner import EpisodeRunner
 from .looking import first_observation, two_sentences
 
@@ -90,7 +92,8 @@ def draw_denoising(path: Path, runner: EpisodeRunner, scene: "Scene") -> None:
         scale, cax=figure.add_axes((0.3, 0.07, 0.4, 0.025)), orientation="horizontal"
     )
     bar.set_ticks([0, len(steps) - 1], labels=["noise", f"{len(steps) - 1} Euler steps"])
-    figure.savefig(path, dpi=100)
+    with write_whole(path) as partial:
+        figure.savefig(partial, format="png", dpi=100)
     pyplot.close(figure)
 
 

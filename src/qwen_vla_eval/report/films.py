@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qwen_vla_core.whole_file import write_whole
+
 from ..runner import EpisodeRunner
 from ..video import EpisodeVideo
 
@@ -107,5 +109,6 @@ def draw_failures(path: Path, runner: EpisodeRunner, scenes: Sequence["Scene"]) 
         ]
         axis.set_title("\n".join(lines), fontsize=7.5, loc="left")
     figure.tight_layout()
-    figure.savefig(path, dpi=100, bbox_inches="tight")
+    with write_whole(path) as partial:
+        figure.savefig(partial, format="png", dpi=100, bbox_inches="tight")
     pyplot.close(figure)

@@ -10,6 +10,7 @@ import numpy as np
 
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import resize_view
+from qwen_vla_core.whole_file import write_whole
 
 from ..rates import Z_95, Interval
 from ..runner import EpisodeRunner
@@ -156,7 +157,8 @@ def draw_looking(path: Path, runner: EpisodeRunner, scene: "Scene") -> None:
         row[0].set_ylabel(camera)
     for axis, sentence in zip(axes[0], sentences, strict=True):
         axis.set_title(f"“{sentence}”", fontsize=11)
-    figure.savefig(path, dpi=100)
+    with write_whole(path) as partial:
+        figure.savefig(partial, format="png", dpi=100)
     pyplot.close(figure)
 
 

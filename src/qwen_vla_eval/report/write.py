@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from qwen_vla_core.whole_file import write_text_whole
 from qwen_vla_model.origin import code_version, machine
 
 from .bars import Results, Verdict
@@ -33,7 +34,7 @@ def write_markdown(
         parts.append(bars_table(verdicts).markdown())
     parts.append(mistakes_table(results).markdown())
     parts += [_robot(name, drawn) for name, drawn in pictures.items()]
-    path.write_text("\n".join(parts))
+    write_text_whole(path, "\n".join(parts))
 
 
 def _origin(plan: Plan, results: Results) -> str:
@@ -88,4 +89,4 @@ def write_json(
         "bars": [dataclasses.asdict(verdict) for verdict in verdicts],
         "pictures": {name: dataclasses.asdict(drawn) for name, drawn in pictures.items()},
     }
-    path.write_text(json.dumps(content, indent=1))
+    write_text_whole(path, json.dumps(content, indent=1))

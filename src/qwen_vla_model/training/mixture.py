@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from transformers import PreTrainedTokenizerFast
@@ -14,6 +15,32 @@ from ..config import QwenVlaConfig
 from ..processor import Processor
 from .dataset import EpisodeDataset, shuffled
 from .recipe import Recipe, Source
+
+
+def episodes_of(source: Source) -> list[Path]:
+    """The files of a source, in the order of their names."""
+    return sorted(source.episodes.glob("*.npz"))
+
+
+def check_sources(recipe: Recipe) -> None:
+    """See that there are episodes to learn from; opens none.
+
+    Raises:
+        QwenVlaError: a folder of the mixture is missing, or has too few episodes.
+    """
+    for source in recipe.mixture:
+        folder, held_out = source.episodes, recipe.validation_episodes
+        record = f"qwen-vla generate --embodiment {source.embodiment} --out {folder}"
+        if not folder.is_dir():
+            where = "" if folder.is_absolute() else f" (seen from {Path.cwd()})"
+            raise QwenVlaError(
+                f"mixture: episodes: {folder}: no such folder{where}; record them with: {record}"
+            )
+        if (found := len(episodes_of(source))) <= held_out:
+            raise QwenVlaError(
+                f"mixture: episodes: {folder} has {found} episodes, and validation_episodes holds "
+                f"out {held_out}, so none is left to learn from; record more, or hold out fewer"
+            )
 
 
 class Mixture:
@@ -50,9 +77,7 @@ class Mixture:
         if recipe.start_from:
             with suppress(CheckpointError):
                 space = load_action_space(recipe.start_from, robot)
-        paths, held_out = sorted(source.episodes.glob("*.npz")), recipe.validation_episodes
-        if len(paths) <= held_out:
-            raise QwenVlaError(f"{source.episodes}: {len(paths)} episodes; none is left to learn")
+        paths, held_out = episodes_of(source), recipe.validation_episodes
         processor = Processor(config, tokenizer, robot)
         learned = EpisodeDataset(paths[:-held_out], processor, space, recipe.images)
         self.learned[name] = learned

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from qwen_vla_core.errors import CheckpointError
+
 BLOCKS = (".blocks.", ".layers.")
 """In the names of what a transformer repeats: vision tower and expert, language model."""
 
@@ -71,7 +73,11 @@ class Optimizer:
         }
 
     def load(self, state: dict[str, torch.Tensor]) -> None:
-        """Take over what ``state`` returned."""
+        """Take over what ``state`` returned.
+
+        Raises:
+            CheckpointError: it is of something that does not learn here.
+        """
         of_name = {
             self._names[parameter]: (part, parameter)
             for part in self._parts
@@ -80,5 +86,7 @@ class Optimizer:
         }
         for key, value in state.items():
             name, _, kind = key.rpartition("/")
+            if name not in of_name:
+                raise CheckpointError(f"optimizer.safetensors: this recipe does not train {name}")
             part, parameter = of_name[name]
             part.state[parameter][kind] = value

@@ -14,10 +14,13 @@ def prefetched(make: Callable[..., T], calls: Iterable[tuple], workers: int) -> 
 
     An exception of ``make`` comes where its result would have.
     """
-    with ThreadPoolExecutor(workers) as pool:
+    pool = ThreadPoolExecutor(workers)
+    try:
         jobs = (pool.submit(make, *call) for call in calls)
         ahead = deque(islice(jobs, workers))
         while ahead:
             first = ahead.popleft().result()
             ahead.extend(islice(jobs, 1))
             yield first
+    finally:  # after Ctrl-C nobody waits for batches that nobody wants
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,6 +1,5 @@
 """Stages of training (paper section 2.4), one recipe each, one after the other."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +10,10 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.yaml_file import problems_in
 
+from .mixture import check_sources
 from .recipe import Recipe, load_recipe
-from .trainer import CHECKPOINT, PROGRESS, STATE, Trainer, fraction_done, keep_freed_memory
+from .saves import CHECKPOINT, only_writer, refuse_overwriting, saved_progress
+from .trainer import Trainer, fraction_done, keep_freed_memory
 
 
 def train(
@@ -26,20 +27,61 @@ def train(
         robot: learn from this robot of the mixture alone, with as many steps as it has there.
         resume: go on where an earlier call ended; what it finished is not done again.
     Raises:
-        QwenVlaError: a recipe or an episode is unusable, or there is nothing to resume.
+        QwenVlaError: a recipe, an episode or a save is unusable, a folder of a run cannot be
+            written or holds a run already, or there is nothing to resume.
+        KeyboardInterrupt: as it came, saying what was saved and how to go on.
     """
     keep_freed_memory()
     recipes = load_stages(paths, out, robot)  # a mistake in the last one is told at once
-    told = [recipe.out / STATE / PROGRESS for recipe in recipes]
-    if resume and not any(path.exists() for path in told):
-        raise QwenVlaError(f"{recipes[0].out / STATE}: nothing to resume")
-    for path, recipe, progress in zip(paths, recipes, told, strict=True):
-        begun = resume and progress.exists()
-        if begun and fraction_done(recipe, **json.loads(progress.read_text())) >= 1.0:
-            continue
+    if not resume:
+        for recipe in recipes:
+            refuse_overwriting(recipe.out)
+    elif not any(saved_progress(recipe.out) for recipe in recipes):
+        raise QwenVlaError(
+            f"{recipes[0].out}: nothing was saved there, so there is nothing to resume; "
+            "the same command without --resume begins"
+        )
+    for recipe in recipes:
+        if not _finished(recipe):
+            check_sources(recipe)
+    try:
+        for path, recipe in zip(paths, recipes, strict=True):
+            _train(path, recipe)
+    except KeyboardInterrupt:
+        saved = [recipe.out for recipe in recipes if saved_progress(recipe.out)]
+        raise KeyboardInterrupt(_how_to_go_on(saved)) from None
+    checkpoint = recipes[-1].out / CHECKPOINT
+    robot_file = recipes[-1].mixture[0].embodiment
+    tqdm.write(
+        f"the checkpoint is in {checkpoint}; to measure it: "
+        f"qwen-vla evaluate --embodiment {robot_file} --checkpoint {checkpoint}"
+    )
+    return checkpoint
+
+
+def _finished(recipe: Recipe) -> bool:
+    progress = saved_progress(recipe.out)
+    return progress is not None and fraction_done(recipe, progress) >= 1.0
+
+
+def _train(path: Path, recipe: Recipe) -> None:
+    """One stage, from its latest save if there is one."""
+    with only_writer(recipe.out):
+        progress = saved_progress(recipe.out)
+        if _finished(recipe):
+            tqdm.write(f"{path}: finished already, at step {progress.step}, in {recipe.out}")
+            return
         tqdm.write(f"{path} -> {recipe.out}")
-        Trainer(recipe).run(begun)
-    return recipes[-1].out / CHECKPOINT
+        Trainer(recipe).run(resume=progress is not None)
+
+
+def _how_to_go_on(saved: Sequence[Path]) -> str:
+    if not saved:
+        return "nothing was saved yet; the same command begins again"
+    step = saved_progress(saved[-1]).step
+    return (
+        f"{saved[-1]} is saved at step {step}; the same command with --resume goes on from there"
+    )
 
 
 def load_stages(paths: Sequence[Path], out: Path | None, robot: str | None) -> list[Recipe]:

@@ -1,13 +1,12 @@
 """One stage of training (paper section 2.4) from a recipe.
 
-A run's folder holds ``checkpoint/`` (what a policy loads), ``state/`` (what ``--resume`` needs:
-float32 weights, optimiser moments, progress), ``curve.csv`` and ``curve.png``. Every step draws
-its samples and noise from (seed, step) alone, so a resumed run repeats what it would have done;
-bit for bit on one core, but for rounding on several.
+A save holds ``checkpoint/`` (what a policy loads), ``state/`` (what ``--resume`` needs: float32
+weights, optimiser moments, progress), ``curve.csv`` and ``curve.png``, all of one step; see
+``saves.py``. Every step draws its samples and noise from (seed, step) alone, so a resumed run
+repeats what it would have done; bit for bit on one core, but for rounding on several.
 """
 
 import ctypes
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -37,11 +36,13 @@ from .mixture import Mixture
 from .optimizer import Optimizer
 from .passes import Passes
 from .prefetch import prefetched
+from .progress import ProgressBar
 from .recipe import Recipe
-from .validation import append_curve, validate
+from .saves import CHECKPOINT, CURVE, LATEST, STATE, Progress, check_save, new_save
+from .validation import read_curve, row_text, validate, write_curve
 
-CHECKPOINT, STATE, PROGRESS = "checkpoint", "state", "progress.json"
-"""What a run's folder holds, and what tells of a run in its state."""
+MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
+"""In a state. The model's is called as in a checkpoint."""
 
 
 class Trainer:
@@ -93,6 +94,7 @@ class Trainer:
             torch.compiler.reset()  # of the stage before: other weights learned there
             compile_passes(self.model, dynamic=True)
         self.step, self.elapsed_s = 0, 0.0
+        self.curve: list[dict[str, float]] = []
 
     def _learning(self) -> Iterator[tuple[str, nn.Parameter, float]]:
         """Freeze what stays; the rest, with the rate of the part it belongs to."""
@@ -114,7 +116,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Fraction of the run that is done, by steps or minutes."""
-        return fraction_done(self.recipe, self.step, self.elapsed_s)
+        return fraction_done(self.recipe, Progress(step=self.step, elapsed_s=self.elapsed_s))
 
     @property
     def _samples(self) -> int:
@@ -188,32 +190,31 @@ class Trainer:
         )
 
     def run(self, resume: bool) -> Path:
-        """Train to the end, with a progress bar; returns the checkpoint folder."""
-        recipe, state = self.recipe, self.recipe.out / STATE
-        recipe.out.mkdir(parents=True, exist_ok=True)
+        """Train to the end, with a progress bar; returns the checkpoint folder.
+
+        The caller is the only writer of the run's folder (``saves.only_writer``).
+        """
+        recipe = self.recipe
         if resume:
-            self.load_state(state)
-        elif (recipe.out / "curve.csv").exists():
-            raise QwenVlaError(f"{recipe.out} holds a run already; resume it or choose another")
+            self.load_state()
+            tqdm.write(f"{recipe.out}: going on from step {self.step}")
         batches = self.batches()
         saved_s = validated_s = self.elapsed_s
         losses: list[float] = []
-        with tqdm(total=recipe.max_steps, initial=self.step, unit="step", mininterval=5) as bar:
+        with ProgressBar(self.progress) as bar:
             while self.progress < 1.0:
                 begin = time.monotonic()
                 losses.append(self.learn(next(batches)))
                 self.elapsed_s += time.monotonic() - begin
-                bar.update()
-                done = f"{100 * self.progress:.0f} % {self._samples} samples"
-                bar.set_postfix_str(f"loss {np.mean(losses[-100:]):.4f} {done}", refresh=False)
+                bar.show(self.progress, self.step, float(np.mean(losses[-100:])))
                 if self.elapsed_s - validated_s > 60 * recipe.validate_every_minutes:
                     self._validate(float(np.mean(losses)))
                     validated_s, losses = self.elapsed_s, losses[-100:]
                 if self.elapsed_s - saved_s > 60 * recipe.save_every_minutes:
-                    self.save(state)
+                    self.save()
                     saved_s = self.elapsed_s
         self._validate(float(np.mean(losses or [math.nan])))
-        self.save(state)
+        self.save()
         return recipe.out / CHECKPOINT
 
     def _validate(self, loss: float) -> None:
@@ -226,47 +227,52 @@ class Trainer:
                 result = validate(self.model, data, np.unique(steps).tolist(), boxes=asked)
             row |= {f"{key}/{source}": value for key, value in result.items()}
         self.model.train()
-        append_curve(self.recipe.out / "curve.csv", row)
-        tqdm.write(json.dumps({key: round(value, 4) for key, value in row.items()}))
+        self.curve.append(row)
+        tqdm.write(row_text(row))
 
-    def save(self, folder: Path) -> None:
-        """Write the checkpoint a policy loads, and what resuming needs."""
+    def save(self) -> None:
+        """Write the checkpoint a policy loads, what resuming needs, and the curve.
+
+        Raises:
+            QwenVlaError: nothing can be written; the latest save stays the one before.
+        """
         recipe = self.recipe
-        save_pretrained(
-            recipe.out / CHECKPOINT,
-            self.model,
-            self.tokenizer,
-            self.mixture.embodiments(),
-            {
-                "recipe": recipe.model_dump(mode="json"),
-                "steps": self.step,
-                "minutes": self.elapsed_s / 60,
-                "samples_per_second": self._samples / max(self.elapsed_s, 1e-3),
-                "machine": machine(self.device),
-                "code": code_version(),
-                "observations_in_data": len(self.mixture),
-                **self.continues,
-            },
-        )
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.trained.state_dict(), folder / "model.safetensors")
-        save_file(self.optimizer.state(), folder / "optimizer.safetensors")
-        progress = {"step": self.step, "elapsed_s": self.elapsed_s}
-        (folder / PROGRESS).write_text(json.dumps(progress))
+        training = {
+            "recipe": recipe.model_dump(mode="json"),
+            "steps": self.step,
+            "minutes": self.elapsed_s / 60,
+            "samples_per_second": self._samples / max(self.elapsed_s, 1e-3),
+            "machine": machine(self.device),
+            "code": code_version(),
+            "observations_in_data": len(self.mixture),
+            **self.continues,
+        }
+        progress = Progress(step=self.step, elapsed_s=self.elapsed_s)
+        with new_save(recipe.out, progress) as folder:
+            known = self.mixture.embodiments()
+            save_pretrained(folder / CHECKPOINT, self.model, self.tokenizer, known, training)
+            save_file(self.trained.state_dict(), folder / STATE / MODEL)
+            save_file(self.optimizer.state(), folder / STATE / OPTIMIZER)
+            if self.curve:
+                write_curve(folder / CURVE, self.curve)
 
-    def load_state(self, folder: Path) -> None:
-        """Continue where ``save`` left off."""
-        load_weights(self.trained, folder)
-        moments = load_file(folder / "optimizer.safetensors", device=self.device)
-        self.optimizer.load(moments)
-        progress = json.loads((folder / PROGRESS).read_text())
-        self.step, self.elapsed_s = progress["step"], progress["elapsed_s"]
+    def load_state(self) -> None:
+        """Continue from the latest save.
+
+        Raises:
+            CheckpointError: a file of it is damaged, or of another network; it is named.
+        """
+        progress, folder = check_save(self.recipe.out), self.recipe.out / LATEST
+        load_weights(self.trained, folder / STATE)
+        self.optimizer.load(load_file(folder / STATE / OPTIMIZER, device=self.device))
+        self.curve = read_curve(folder / CURVE)
+        self.step, self.elapsed_s = progress.step, progress.elapsed_s
 
 
-def fraction_done(recipe: Recipe, step: int, elapsed_s: float) -> float:
+def fraction_done(recipe: Recipe, progress: Progress) -> float:
     """How much of a run is done, by steps or minutes, at most 1."""
-    by_time = elapsed_s / 60 / (recipe.max_minutes or math.inf)
-    return min(max(step / recipe.max_steps, by_time), 1.0)
+    by_time = progress.elapsed_s / 60 / (recipe.max_minutes or math.inf)
+    return min(max(progress.step / recipe.max_steps, by_time), 1.0)
 
 
 def _of_forecast(key: str) -> str | None:

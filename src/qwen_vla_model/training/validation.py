@@ -96,13 +96,30 @@ def _translation_channels(robot: Embodiment) -> list[int]:
     return []
 
 
-def append_curve(path: Path, row: dict[str, float]) -> None:
-    """Add a row to the csv file and redraw the picture beside it."""
-    rows = []
-    if path.exists():
-        with path.open(newline="") as file:
-            rows = [{k: float(v) for k, v in r.items() if v} for r in csv.DictReader(file)]
-    rows.append(row)
+def row_text(row: dict[str, float]) -> str:
+    """A row of the curve in words, what is known of each source after its name."""
+    parts: dict[str, list[str]] = {}
+    for key, value in row.items():
+        metric, _, source = key.partition("/")
+        if key not in ("minutes", "step"):
+            parts.setdefault(source, []).append(f"{metric} {value:.4g}")
+    found = "; ".join(
+        ", ".join(values) if not source else f"{source}: {', '.join(values)}"
+        for source, values in parts.items()
+    )
+    return f"validated at step {row['step']}, {row['minutes']:.1f} minutes: {found}"
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    """The rows of a csv file, none if it is missing."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in r.items() if v} for r in csv.DictReader(file)]
+
+
+def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write the rows as a csv file, and a picture of them beside it."""
     keys = list(dict.fromkeys(key for r in rows for key in r))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, keys)

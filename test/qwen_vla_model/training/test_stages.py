@@ -42,7 +42,7 @@ def test_when_a_stage_between_does_not_point_expect_what_was_learned_of_pointing
 
 
 def test_when_there_is_nothing_to_resume_expect_an_error_with_the_folder(recipe):
-    with pytest.raises(QwenVlaError, match="new/state: nothing to resume"):
+    with pytest.raises(QwenVlaError, match="new: nothing was saved there"):
         train(recipe("new"), resume=True)
 
 

@@ -92,7 +92,7 @@ def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_an
     (batch,) = next(Trainer(load_recipe(path)).batches())
     assert batch.inputs.patches == batch.inputs.grids == batch.inputs.image_at == ()
     first = train(path)
-    shutil.rmtree(tmp_path / "t2a" / "state")
+    (tmp_path / "t2a" / "state").unlink()
     second = train(recipe("cpt", start_from=str(first)))
     story = json.loads((second / "training.json").read_text())
     assert story["continues"]["recipe"]["images"] is False
@@ -128,7 +128,7 @@ def test_when_a_run_is_resumed_on_several_cores_expect_every_pass_to_have_its_we
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     train(recipe("run", batches=3))
     trainer = Trainer(load_recipe(recipe("run", batches=3, max_steps=6)))
-    trainer.load_state(trainer.recipe.out / "state")
+    trainer.load_state()
     trainer.learn(next(trainer.batches()))
     first, second = (list(network.parameters()) for network in trainer._passes._networks)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
@@ -210,7 +210,7 @@ def test_when_robots_are_mixed_expect_each_as_often_as_weighed_and_a_checkpoint_
     assert 0.7 < np.mean([source == "twin" for source, _ in batches]) < 0.8
     assert list(trainer.mixture.batches(150)) == batches[150:]
     trainer.learn(next(trainer.batches()))
-    trainer.save(tmp_path / "state")
+    trainer.save()
     known = json.loads((tmp_path / "run" / "checkpoint" / "embodiments.json").read_text())
     assert set(known) == {"widowx", "twin"}
 
@@ -297,7 +297,7 @@ def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recip
     space = load_action_space(SHIPPED, WIDOWX)
     assert trainer.mixture.learned["widowx"].space == space
     assert trainer.mixture.held_out["widowx"].space == space
-    trainer.save(tmp_path / "state")
+    trainer.save()
     assert load_config(tmp_path / "run" / "checkpoint").prefix_steps == 5
     story = json.loads((tmp_path / "run" / "checkpoint" / "training.json").read_text())
     assert story["continues"] == json.loads((SHIPPED / "training.json").read_text())

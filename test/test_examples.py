@@ -1,0 +1,105 @@
+"""The programs of examples/ run as they are, and so do the five lines of the README."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from qwen_vla_core.errors import CheckpointError, EmbodimentError
+from qwen_vla_core.types import Observation
+from qwen_vla_model import load_policy
+from qwen_vla_sim.registry import find_tasks, make_world
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(name, *arguments):
+    ended = subprocess.run(
+        [sys.executable, EXAMPLES / name, *arguments], capture_output=True, text=True, timeout=110
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A base in front of pillars: its policy, the picture it sees and what it is told."""
+    policy = load_policy(embodiment="mobile_base")
+    embodiment = policy.processor.embodiment
+    world = make_world(embodiment)
+    scene = find_tasks(embodiment, None)[0].sample(0)
+    scene.lay_out(world)
+    return policy, world.render("front"), scene.instruction
+
+
+def test_when_a_picture_is_given_expect_the_waypoints_that_the_policy_plans(tmp_path, scene):
+    policy, rgb, instruction = scene
+    cv2.imwrite(str(tmp_path / "picture.png"), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    lines = run("infer_on_picture.py", tmp_path / "picture.png", instruction).splitlines()
+    told = np.array([re.findall(r"[+-]\d\.\d\d", line) for line in lines], float)
+    observation = Observation(
+        stamp_s=0.0,
+        images={"front": rgb},
+        positions_D=np.zeros(3),
+        commanded_D=np.zeros(3),
+        instruction=instruction,
+    )
+    policy.runtime.reseed(0)
+    np.testing.assert_allclose(told, policy.plan(observation).positions_TD, atol=0.006)
+    assert len(told) == 9 and np.abs(told[-1]).max() > 0.2  # it goes somewhere
+
+
+def test_when_a_file_is_no_picture_expect_that_said():
+    command = [sys.executable, EXAMPLES / "infer_on_picture.py", __file__, "go"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 1 and ended.stderr.strip().endswith("not a readable picture")
+
+
+def test_when_the_simulator_is_driven_expect_the_task_done():
+    text = run("drive_simulator.py", "--embodiment", "widowx", "--seed", "0")
+    assert text.startswith("widowx: pick up the ") and "success: True" in text
+
+
+def test_when_a_policy_is_evaluated_expect_its_rate_and_interval():
+    text = run("evaluate.py", "--embodiment", "mobile_base", "--episodes", "2")
+    assert re.fullmatch(
+        r"go_to: 100% of 2 scenes \(95 % interval 34% to 100%\); chance \d+%\n", text
+    )
+
+
+def test_when_the_package_is_imported_expect_no_torch_until_a_policy_is_loaded():
+    program = "import sys; import qwen_vla_model; print('torch' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout.strip() == "False"
+
+
+def test_when_nothing_is_named_expect_the_shipped_checkpoint_on_a_widowx():
+    policy = load_policy()
+    robot = policy.processor.embodiment
+    start_D = np.array(robot.start_D)
+    pictures = {camera.name: np.zeros((480, 640, 3), np.uint8) for camera in robot.cameras}
+    observation = Observation(
+        stamp_s=5.0,
+        images=pictures,
+        positions_D=start_D,
+        commanded_D=start_D,
+        instruction="pick up the red block",
+    )
+    chunk = policy.plan(observation)
+    assert robot.name == "widowx" and chunk.positions_TD.shape == (17, 7)
+    assert chunk.stamp_s == 5.0
+    np.testing.assert_array_equal(chunk.positions_TD[0], start_D)
+    assert policy.infer(observation).shape == (16, 7)
+
+
+def test_when_a_policy_is_asked_for_what_there_is_not_expect_the_names_there_are():
+    with pytest.raises(EmbodimentError, match="no embodiment 'windowx'.*widowx"):
+        load_policy(embodiment="windowx")
+    with pytest.raises(CheckpointError, match="'nowhere' is neither a folder nor a name"):
+        load_policy("nowhere")
+    with pytest.raises(CheckpointError, match="not trained for widowx_mobile"):
+        load_policy(embodiment="widowx_mobile")
