@@ -35,6 +35,14 @@ def test_when_values_lie_within_the_quantiles_expect_an_exact_inverse(pairs, see
     np.testing.assert_allclose(denormalize(normalized, q01, q99), native, atol=1e-9, rtol=1e-9)
 
 
+@given(st.floats(1.0, 1e6))
+def test_when_a_value_lies_beyond_the_quantiles_expect_the_nearest_of_them(beyond):
+    q01, q99 = np.array([-0.5, 2.0]), np.array([0.5, 3.0])
+    ends = np.array([-1.0, 1.0])
+    np.testing.assert_array_equal(normalize(np.array([-beyond, 2.0 + beyond]), q01, q99), ends)
+    np.testing.assert_array_equal(denormalize(beyond * ends, q01, q99), [q01[0], q99[1]])
+
+
 @pytest.mark.parametrize("transform", [normalize, denormalize])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_when_a_value_is_not_finite_expect_refusal_and_not_a_clipped_number(transform, bad):
