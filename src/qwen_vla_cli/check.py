@@ -1,8 +1,9 @@
-"""Check an embodiment description; print its prompt, channels and limits.
+"""Check an embodiment, a training recipe or a report plan, and print what it says.
 
 Example:
   qwen-vla check widowx
   qwen-vla check my_robot.yaml
+  qwen-vla check config/recipes/finetune_widowx.yaml
 """
 
 import argparse
@@ -16,18 +17,30 @@ from qwen_vla_core.embodiment import (
     load_embodiment,
 )
 from qwen_vla_core.embodiment.schema import EeDelta
+from qwen_vla_core.yaml_file import kinds, read_yaml
 from qwen_vla_ros.resources import embodiments_directory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla check`."""
-    parser.add_argument("embodiment", help="a name in embodiments/ or the path of a YAML file")
+    parser.add_argument("file", help="a robot in embodiments/ or the path of a YAML file")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what the file describes; errors name file, line and key."""
-    path = find_embodiment(arguments.embodiment, embodiments_directory())
-    print("\n".join(describe(load_embodiment(path), str(path))))
+    path = find_embodiment(arguments.file, embodiments_directory())
+    match read_yaml(path).kind:
+        case kinds.RECIPE:
+            from qwen_vla_model.training.recipe import describe_recipe, load_recipe
+
+            lines = describe_recipe(load_recipe(path), str(path))
+        case kinds.PLAN:
+            from qwen_vla_eval.report.plan import describe_plan, load_plan
+
+            lines = describe_plan(load_plan(path), str(path))
+        case _:
+            lines = describe(load_embodiment(path), str(path))
+    print("\n".join(lines))
     return 0
 
 

@@ -6,7 +6,7 @@ import sys
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.missing_ros import explain_missing_ros
 
-from . import bench, check, demo, evaluate, generate, train
+from . import bench, check, demo, evaluate, generate, new, train
 from .arguments import add_command
 from .completion import complete
 
@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": demo,
     "evaluate": evaluate,
     "check": check,
+    "new": new,
     "generate": generate,
     "train": train,
     "bench": bench,

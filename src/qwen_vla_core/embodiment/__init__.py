@@ -2,6 +2,7 @@
 
 from .codec import EmbodimentCodec
 from .loader import find_embodiment, load_embodiment, parse_embodiment
+from .new_file import write_new_embodiment
 from .prompt import build_prompt
 from .schema import Camera, Embodiment, Group, Joint
 
@@ -15,4 +16,5 @@ __all__ = [
     "find_embodiment",
     "load_embodiment",
     "parse_embodiment",
+    "write_new_embodiment",
 ]

@@ -136,3 +136,15 @@ def load_plan(path: Path) -> Plan:
         YamlFileError: it cannot be read, or keys are unknown, missing or out of range.
     """
     return read_yaml(path).check(Plan, PLAN)
+
+
+def describe_plan(plan: Plan, origin: str) -> list[str]:
+    """A plan in lines for a person."""
+    return [
+        f"{origin}: a valid report plan",
+        "",
+        f"runs     {plan.episodes} episodes of each cell, seeds from {plan.seed} on",
+        *(f"robot    {name}: {', '.join(robot.tasks)}" for name, robot in plan.robots.items()),
+        *(f"weights  {label}: {folder}" for label, folder in plan.checkpoints.items()),
+        *(f"section  {section.title}" for section in plan.sections),
+    ]

@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.yaml_file import Strict, WrongKey, read_yaml
 from qwen_vla_core.yaml_file.kinds import RECIPE
 
@@ -164,3 +165,28 @@ def load_recipe(path: Path) -> Recipe:
         YamlFileError: it cannot be read, or keys are unknown, missing or out of range.
     """
     return read_yaml(path).check(Recipe, RECIPE)
+
+
+def describe_recipe(recipe: Recipe, origin: str) -> list[str]:
+    """A recipe in lines for a person.
+
+    Raises:
+        YamlFileError: a robot that it names is unusable.
+    """
+    lines = [f"{origin}: a valid training recipe", ""]
+    for source in recipe.mixture:
+        robot = load_embodiment(source.embodiment)
+        count = len(list(source.episodes.glob("*.npz")))
+        lines.append(
+            f"learns   {robot.name:<14} {source.episodes}, {count} episodes there, "
+            f"weight {source.weight:g}"
+        )
+    minutes = f" or {recipe.max_minutes:g} minutes" if recipe.max_minutes else ""
+    start = recipe.start_from or recipe.backbone or "random weights"
+    return [
+        *lines,
+        f"holds    {recipe.validation_episodes} episodes of each out, to validate on",
+        f"starts   from {start}",
+        f"ends     after {recipe.max_steps} steps{minutes}",
+        f"writes   {recipe.out or 'where --out says'}",
+    ]
