@@ -45,12 +45,21 @@ def check_normalisation(embodiment):
     assert (np.abs(codec.normalize_state(state_S)) <= 1.0).all()
 
 
+def engaged(codec, start_D):
+    """The robot in autonomy, standing still: a person engaged once a policy was there."""
+    robot = LoopedRobot(codec.embodiment, start_D).run(0.1)
+    still = codec.decode(scripted(codec, robot.measured_D, 0), robot.measured_D, robot.ros_s)
+    assert robot.loop.on_chunk(still, robot.ros_s, robot.now_s).verdict is Verdict.BEFORE_MODE
+    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    return robot.run(0.1)
+
+
 def check_start(embodiment):
     """The start pose is a state within [-1, 1], and a chunk that sets out from it is accepted."""
     codec, start_D = EmbodimentCodec(embodiment), np.array(embodiment.start_D)
     assert (start_D[np.array(embodiment.base_D)] == 0.0).all()
     assert (np.abs(codec.normalize_state(codec.state(start_D))) <= 1.0).all()
-    robot = LoopedRobot(embodiment, start_D).run(0.1)
+    robot = engaged(codec, start_D)
     chunk = codec.decode(scripted(codec, start_D, 0), start_D, robot.ros_s)
     np.testing.assert_allclose(chunk.positions_TD[0], start_D, atol=1e-6)
     offer = robot.loop.on_chunk(chunk, robot.ros_s, robot.now_s)
@@ -60,16 +69,14 @@ def check_start(embodiment):
 def check_scripted_policy(embodiment):
     """A policy moves every group, and all commands are within limits, as an observer sees it."""
     codec = EmbodimentCodec(embodiment)
-    robot = LoopedRobot(embodiment, pose_of(embodiment)).run(0.1)
+    robot = engaged(codec, pose_of(embodiment))
     chunk_s = embodiment.horizon * embodiment.action_step_s
     for k in range(CHUNKS):
         actions_HC = scripted(codec, robot.commands[-1], k)
         chunk = codec.decode(actions_HC, robot.commands[-1], robot.ros_s)
         offer = robot.loop.on_chunk(chunk, robot.ros_s, robot.now_s)
         assert offer.verdict is Verdict.ACCEPTED, offer
-        if k == 0:
-            assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
-        robot.run(chunk_s / 2.0)
+        robot.run(min(chunk_s / 2.0, embodiment.watchdogs.observation_s))
     assert robot.loop.state.mode is Mode.AUTONOMY
     robot.ask(Trigger.HOLD)
     robot.run(0.2)
