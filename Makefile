@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants test-pythons lock generalist bench-gpu lint clean
+.PHONY: help setup demo test mutants test-pythons distribution lock generalist bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
 	@echo "make mutants    put small faults into a copy of the source and see that a test finds each"
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and try each for a minute"
+	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
 	@echo "make generalist train one set of weights for three robots: about two and a half hours on two cores"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
@@ -36,6 +37,10 @@ mutants: setup
 # In environments of their own: .venv-3.10 and .venv-3.12.
 test-pythons:
 	@bash scripts/test_pythons.sh 3.10 3.12
+
+# Then build with colcon, see README.md.
+distribution:
+	@bash scripts/set_up.sh distribution
 
 # Commit what it writes. An edited requirements file counts only after this.
 lock: setup

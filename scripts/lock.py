@@ -3,8 +3,8 @@
 Set-up installs from the locks and never searches. `locks/3.11.txt` has what runs and tests this
 repository on a CPU, without torch. `locks/3.11-cuda.txt` has torch as the default index serves it
 for Linux, which cannot be imported without the CUDA libraries, those libraries, and what
-requirements-gpu.txt asks for. Each line holds one version, the checksums of its files and the
-megabytes to fetch.
+requirements-gpu.txt asks for. `locks/jazzy.txt` has what a ROS distribution lacks, without torch.
+Each line holds one version, the checksums of its files and the megabytes to fetch.
 """
 
 import subprocess
@@ -27,18 +27,24 @@ REQUIREMENTS = (
     "requirements-ros.txt",
     "requirements-dev.txt",
 )
+# ROS distribution -> the Python of its Ubuntu.
+DISTRIBUTIONS = {"humble": "3.10", "jazzy": "3.12"}
+# Its cv_bridge is compiled against NumPy 1, and its colcon calls what setuptools 80 has no more.
+FOR_A_DISTRIBUTION = ("numpy<2", "setuptools<80")
 
 
-def resolve(python, *requirements):
+def resolve(python, *requirements, extra=()):
     """Package name -> its entry in a pylock.toml (PEP 751), as uv resolves the requirements."""
     with tempfile.TemporaryDirectory() as folder:
         lock = Path(folder, "pylock.toml")
+        extras = Path(folder, "extra.txt")
+        extras.write_text("\n".join(extra))
         subprocess.run(
             [
                 *(Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet"),
                 *("--python-version", python, "--python-platform", PLATFORM),
                 *("--python", sys.executable, "--no-python-downloads"),
-                *("--format", "pylock.toml", "--output-file", lock, *requirements),
+                *("--format", "pylock.toml", "--output-file", lock, *requirements, extras),
             ],
             cwd=REPOSITORY,
             check=True,
@@ -74,6 +80,9 @@ def main():
         write(
             f"{python}-cuda.txt", [everything[name] for name in sorted(everything.keys() - base)]
         )
+    for distribution, python in DISTRIBUTIONS.items():
+        lacks = resolve(python, "requirements.txt", extra=FOR_A_DISTRIBUTION)
+        write(f"{distribution}.txt", [lacks[name] for name in lacks if not is_for_cuda(name)])
 
 
 if __name__ == "__main__":

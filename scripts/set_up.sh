@@ -3,6 +3,7 @@
 #   set_up.sh python     system libraries, virtual environment, locked packages, this package
 #   set_up.sh messages   interbotix_xs_msgs, where no robot workspace brings it
 #   set_up.sh gpu        torch and its libraries for an NVIDIA GPU
+#   set_up.sh distribution   beside a sourced ROS distribution: what that lacks
 # PYTHON (python3) is the interpreter to use, VENV (.venv) the folder of the environment.
 set -Eeuo pipefail  # E: the trap below sees failures inside functions
 cd "$(dirname "$0")/.."
@@ -164,6 +165,15 @@ install_torch_for_gpu() {
     install_locked --requirement "$(lock -cuda)"
 }
 
+install_torch() {
+    if has_gpu; then
+        install_torch_for_gpu
+    elif ! has_torch && ! install_torch_for_cpu; then
+        say "no source here has torch without CUDA"
+        install_torch_for_gpu
+    fi
+}
+
 # --- step: python ----------------------------------------------------------------------------
 
 set_up_python() {
@@ -182,16 +192,31 @@ set_up_python() {
     say_what_is_missing "$(lock)"
     prepare_uv
     install_locked --requirement "$(lock)"
-    if has_gpu; then
-        install_torch_for_gpu
-    elif ! has_torch && ! install_torch_for_cpu; then
-        say "no source here has torch without CUDA"
-        install_torch_for_gpu
-    fi
+    install_torch
 
     say "installing this package, editable"
     install_locked --quiet --no-build-isolation --editable .
     link_share_folders
+}
+
+# Debian refuses pip outside an environment (PEP 668); this one sees the distribution's packages.
+set_up_distribution() {
+    local distribution=${ROS_DISTRO:-}
+    [ -n "$distribution" ] || stop "source a ROS distribution first: . /opt/ros/jazzy/setup.bash"
+    [ -f "locks/$distribution.txt" ] || stop "ROS $distribution is not supported: Humble and Jazzy"
+    "$PYTHON" -c 'import rclpy' || stop "'$PYTHON' is not the Python of ROS $distribution"
+    install_system_packages
+    if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+        say "creating ${VENV##*/}"
+        "$PYTHON" -m venv --system-site-packages --clear "$VENV"
+    fi
+    touch "$VENV/COLCON_IGNORE"
+    say_what_is_missing "locks/$distribution.txt"
+    prepare_uv
+    install_locked --requirement "locks/$distribution.txt"
+    install_torch
+    say "done; now build in the workspace with this environment's Python:
+    $VENV/bin/python -m colcon build --packages-select qwen_vla_ros"
 }
 
 set_up_gpu() {
@@ -258,5 +283,6 @@ case ${1:-} in
     python) set_up_python ;;
     messages) set_up_messages ;;
     gpu) set_up_gpu ;;
-    *) stop "say which step: python, messages or gpu" ;;
+    distribution) set_up_distribution ;;
+    *) stop "say which step: python, messages, gpu or distribution" ;;
 esac

@@ -27,6 +27,7 @@ KEYS = {
     "matplotlib": "python3-matplotlib",
     "numpy": "python3-numpy",
     "packaging": "python3-packaging",
+    "pinocchio": "pinocchio",
     "pytest": "python3-pytest",
     "xdist": "python3-pytest-xdist",
     "yaml": "python3-yaml",

@@ -69,6 +69,22 @@ def test_when_a_locked_package_needs_another_expect_it_in_the_lock():
     assert {name: by for name, by in needed.items() if name not in locked} == {}
 
 
+@pytest.mark.parametrize(("distribution", "python"), [("humble", "3.10"), ("jazzy", "3.12")])
+def test_when_a_ros_distribution_is_beside_expect_what_its_own_packages_work_with(
+    distribution, python
+):
+    locked = read_lock(f"{distribution}.txt")
+    assert locked["numpy"].startswith("1.26."), "its cv_bridge is compiled against NumPy 1"
+    assert int(locked["setuptools"].partition(".")[0]) < 80, "colcon calls setup.py install"
+    # rosdep brings Pinocchio; its wheel would want NumPy 2.
+    assert not {"pin", "opencv-python-headless"} & locked.keys()
+    wanted = {
+        canonicalize_name(r.name): str(r.specifier) for r in pins("requirements.txt", python)
+    }
+    wanted.pop("torch")
+    assert {name: f"=={locked.get(name)}" for name in wanted} == wanted, "run `make lock`"
+
+
 def test_when_set_up_reads_python_3_10_s_lock_expect_the_installer_with_a_checksum():
     """Set-up gives this one line to the pip that an environment begins with."""
     lines = (REPOSITORY / "locks/3.10.txt").read_text().splitlines()
