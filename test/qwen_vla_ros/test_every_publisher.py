@@ -1,6 +1,7 @@
 """Every kind of publisher is received, started before or after the subscription, over real DDS."""
 
 import time
+from random import Random
 
 import pytest
 import rclpy
@@ -10,7 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool, String
 
 from qwen_vla_ros import every_publisher
-from qwen_vla_ros.every_publisher import subscribe_to_state, subscribe_to_stream
+from qwen_vla_ros.every_publisher import COPIES_S, subscribe_to_state, subscribe_to_stream
 from qwen_vla_ros.graph import publishers_of
 
 KINDS = [(d, r) for d in ("volatile", "transient_local") for r in ("reliable", "best_effort")]
@@ -157,3 +158,43 @@ def test_when_a_publisher_offers_less_than_one_subscription_asks_expect_no_warni
     two.until(lambda: two.matched(publisher, matching(kind)))
     two.settle()
     assert "incompatible QoS" not in capfd.readouterr().err
+
+
+class Copies:
+    """The three subscriptions of a state, without ROS, in time that is made up."""
+
+    def __init__(self, monkeypatch):
+        self.now_s, self.passed_on = 100.0, []
+        monkeypatch.setattr(every_publisher.time, "monotonic", lambda: self.now_s)
+        once = every_publisher._Once(self.passed_on.append)
+        self.latched, self.reliable, self.all = (once.receiver() for _ in range(3))
+
+
+def test_when_a_heartbeat_loses_best_effort_copies_expect_every_beat_once(monkeypatch):
+    copies, random = Copies(monkeypatch), Random(0)
+    for beat in range(1, 1000):
+        copies.now_s += 0.02
+        receivers = [copies.reliable, copies.all] if random.random() > 0.1 else [copies.reliable]
+        random.shuffle(receivers)
+        for receive in receivers:
+            receive("alive")
+        assert len(copies.passed_on) == beat
+
+
+def test_when_copies_were_lost_expect_another_publisher_received_after_a_while(monkeypatch):
+    copies = Copies(monkeypatch)
+    for _ in range(100):  # the best-effort copies of all of them are lost
+        copies.now_s += 0.02
+        copies.reliable("alive")
+    copies.now_s += COPIES_S + 0.1
+    copies.all("alive")
+    assert len(copies.passed_on) == 101
+
+
+def test_when_a_state_changes_between_equal_ones_expect_all_passed_on_whoever_says_it(monkeypatch):
+    copies = Copies(monkeypatch)
+    copies.latched(True)  # from before; the others never deliver it
+    copies.reliable(False)
+    copies.all(False)
+    copies.all(True)  # another publisher, best effort
+    assert copies.passed_on == [True, False, True]

@@ -51,3 +51,8 @@ def test_when_a_base_carries_an_arm_expect_the_papers_sentence():
 def test_when_there_is_no_sentence_expect_the_instruction_alone():
     assert build_prompt(None, "go") == "go."
     assert build_prompt(None, "go", [34, 128]) == "state: [34, 128] go."
+
+
+def test_when_an_instruction_is_typed_another_way_expect_the_same_prompt():
+    plain = build_prompt(robot(base_text()), "go to the red door")
+    assert build_prompt(robot(base_text()), " Go to  the RED door.\n") == plain
