@@ -74,7 +74,7 @@ def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
         (("evaluate", "--task", "juggle"), "no task 'juggle'; there are pick_up"),
         (("evaluate", "--shift", "color"), "did you mean colour?"),
         (("evaluate", "--task", "pickup"), "did you mean pick_up?"),
-        (("evaluate", "--replan-steps", "16"), "1 to 15"),
+        (("evaluate", "--replan-steps", "16"), "1 to 9"),
         (("evaluate", "--seed", "-1"), "--seed"),
         (("evaluate", "--report", "nowhere.yaml"), "nowhere.yaml"),
         (("demo", "--episodes", "0"), "--episodes"),

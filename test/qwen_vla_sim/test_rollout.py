@@ -77,7 +77,7 @@ def test_when_the_policy_is_asked_again_expect_the_rest_of_its_last_chunk_as_pre
 def test_when_a_chunk_does_not_cover_the_replan_steps_expect_refusal(replan_steps):
     widowx = robot(widowx_text())
     world, task = make_world(widowx), make_tasks(widowx)["pick_up"]
-    with pytest.raises(ChunkError, match="1 to 15"):
+    with pytest.raises(ChunkError, match="1 to 9"):
         codec = EmbodimentCodec(widowx)
         roll_out(Watcher(), codec, world, task, task.sample(3), replan_steps=replan_steps)
     world.close()

@@ -42,18 +42,25 @@ class Question:
     prefix: Prefix | None
 
 
+def followed_steps(embodiment: Embodiment) -> int:
+    """How many steps of a chunk the robot follows at most: ``observation_s``, or all."""
+    within = int(embodiment.watchdogs.observation_s * embodiment.action_hz + 1e-6)
+    return min(embodiment.horizon, within)
+
+
 def check_replan_steps(embodiment: Embodiment, steps: int) -> None:
     """Refuse what a chunk does not cover.
 
     Raises:
         ChunkError: with the largest number of steps that leaves one for the next inference.
     """
-    largest = max(1, embodiment.horizon - 1)
+    followed = followed_steps(embodiment)
+    largest = max(1, followed - 1)
     if not 0 <= steps <= largest:
         raise ChunkError(
-            f"replan_steps is {steps}, but a chunk of {embodiment.name} has "
-            f"{embodiment.horizon} steps, and its last must cover the next inference: "
-            f"set 1 to {largest}, or 0 for {embodiment.replan_steps}"
+            f"replan_steps is {steps}, but {embodiment.name} follows a chunk for {followed} "
+            f"steps, and the last must cover the next inference: set 1 to {largest}, or 0 for "
+            f"{embodiment.replan_steps}"
         )
 
 
@@ -86,8 +93,9 @@ class PolicyLoop:
         self._codec, self._robot = codec, robot
         self.instruction = ""
         self.replan_steps = replan_steps
+        self._followed_steps = followed_steps(robot)
         # Half a chunk at most, so that the new half lasts until the next chunk can be there.
-        self._longest_delay_steps = max(1, robot.horizon // 2)
+        self._longest_delay_steps = max(1, self._followed_steps // 2)
         self.delay = DelayEstimator(
             step_s=robot.action_step_s,
             cap_steps=self._longest_delay_steps,
@@ -176,7 +184,7 @@ class PolicyLoop:
         if stamp_s < self.mode_since_s or stamp_s <= self._observed_s:
             return None
         steps = self.replan_steps or self._robot.replan_steps
-        steps = max(1, min(steps, self._robot.horizon - 1 - self.delay.steps()))
+        steps = max(1, min(steps, self._followed_steps - 1 - self.delay.steps()))
         self._observed_s, self._due_s = stamp_s, stamp_s + steps * self._robot.action_step_s
         self._asked_s = steady_s
         prefix = self._prefix(observation)
@@ -233,8 +241,8 @@ class PolicyLoop:
         if not self.latencies_s or late_s <= longest_s:
             return ""
         return (
-            f"chunks come {late_s:.2g} s after their observation, later than half a chunk "
-            f"({longest_s:.2g} s), so the robot stops between them; inference takes "
-            f"{np.median(self.latencies_s):.2g} s here (p50): close what else runs on this "
+            f"chunks come {late_s:.2g} s after their observation, later than half of what is "
+            f"followed of one ({longest_s:.2g} s), so the robot stops between them; inference "
+            f"takes {np.median(self.latencies_s):.2g} s here (p50): close what else runs on this "
             "computer, or use a GPU"
         )

@@ -15,7 +15,7 @@ from robots import base_text, robot, two_arms_text
 
 CODECS = {
     text.__name__: EmbodimentCodec(robot(text())) for text in (two_arms_text, base_text)
-}  # 16 steps at 50 Hz and at 5 Hz
+}  # 16 steps at 50 Hz; at 5 Hz, of which 5 are followed
 ARMS = CODECS["two_arms_text"]
 STEP_S = 0.02
 REPLAN_S = 4 * STEP_S
@@ -130,7 +130,7 @@ def test_when_an_instruction_cannot_be_read_expect_the_one_before_to_stay():
 
 def test_when_a_mode_begins_expect_a_question_with_the_next_frame_and_not_on_the_old_grid():
     frame_s = 0.1
-    robot = Robot(CODECS["base_text"], frame_s)  # asked every 0.8 s
+    robot = Robot(CODECS["base_text"], frame_s)  # asked every 0.4 s
     robot.answer(robot.ask())
     robot.now_s = START_S + 0.15
     robot.loop.on_mode(Mode.AUTONOMY, robot.now_s)
@@ -168,7 +168,7 @@ def test_when_ros_time_is_set_back_expect_questions_to_go_on():
 @given(
     frame_s=st.floats(0.0, 0.3),
     latencies_s=st.lists(st.floats(0.001, 0.5), min_size=1, max_size=12),
-    replan_steps=st.integers(0, 15),
+    replan_steps=st.integers(0, 4),
 )
 @settings(max_examples=50, deadline=None)
 def test_when_times_are_random_expect_stamps_to_rise_and_one_question_at_a_time(
@@ -186,10 +186,16 @@ def test_when_times_are_random_expect_stamps_to_rise_and_one_question_at_a_time(
 # --- replan_steps
 
 
-@pytest.mark.parametrize("steps", [-1, 16, 64])
-def test_when_a_chunk_does_not_cover_the_steps_expect_refusal_with_the_largest(steps):
-    with pytest.raises(ChunkError, match="16 steps.*1 to 15"):
-        PolicyLoop(ARMS, replan_steps=steps)
+@pytest.mark.parametrize(
+    ("name", "steps", "words"),
+    [("two_arms_text", steps, "16 steps.*1 to 15") for steps in (-1, 16, 64)]
+    + [("base_text", steps, "5 steps.*1 to 4") for steps in (5, 15)],
+)
+def test_when_a_chunk_is_not_followed_for_the_steps_expect_refusal_with_the_largest(
+    name, steps, words
+):
+    with pytest.raises(ChunkError, match=words):
+        PolicyLoop(CODECS[name], replan_steps=steps)
 
 
 def test_when_the_steps_are_set_later_expect_them_used_or_the_old_ones_to_stay():

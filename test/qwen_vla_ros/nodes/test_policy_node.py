@@ -223,7 +223,7 @@ def test_when_a_chunk_does_not_cover_the_replan_steps_expect_refusal_at_the_star
     node = start_node(embodiment="widowx", replan_steps=steps)
     assert node.trigger_configure() != SUCCESS
     node.destroy_node()
-    assert f"replan_steps is {steps}" in (said := capfd.readouterr().err) and "1 to 15" in said
+    assert f"replan_steps is {steps}" in (said := capfd.readouterr().err) and "1 to 9" in said
 
 
 def set_parameter(work, name, **value):
@@ -237,7 +237,7 @@ def test_when_parameters_are_set_while_it_runs_expect_what_fits_and_the_limits_o
 ):
     with at_work(ScriptedPolicy(), inference_deadline_s=1, **GO) as work:
         refused = set_parameter(work, "replan_steps", type=2, integer_value=16)
-        assert not refused.successful and "1 to 15" in refused.reason
+        assert not refused.successful and "1 to 9" in refused.reason
         assert set_parameter(work, "replan_steps", type=2, integer_value=2).successful
         assert set_parameter(work, "inference_deadline_s", type=2, integer_value=2).successful
         for value in ({"type": 3, "double_value": 61.0}, {"type": 4, "string_value": "2"}):
