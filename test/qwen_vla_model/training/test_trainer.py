@@ -198,7 +198,7 @@ def test_when_a_robot_has_no_canonical_channels_expect_refusal_before_anything_i
 
 
 def test_when_a_recipe_names_two_starts_expect_refusal(recipe):
-    with pytest.raises(QwenVlaError, match="start_from brings its own backbone"):
+    with pytest.raises(QwenVlaError, match="start_from: brings its own backbone"):
         load_recipe(recipe("run", start_from=str(SHIPPED), backbone="Qwen/Qwen3.5-0.8B"))
 
 
@@ -236,7 +236,7 @@ def test_when_a_robot_has_two_sources_expect_both_with_one_action_space_and_all_
 
 def test_when_a_folder_is_in_the_mixture_twice_expect_refusal(recipe, two_robots):
     with pytest.raises(QwenVlaError, match="mixture: .*/episodes stands there twice"):
-        load_recipe(recipe("run", mixture=[two_robots[0], two_robots[0]]))
+        load_recipe(recipe("run", mixture=[two_robots[0], dict(two_robots[0])]))
 
 
 def test_when_two_sources_of_a_robot_have_one_name_expect_refusal(recipe, two_robots, tmp_path):
