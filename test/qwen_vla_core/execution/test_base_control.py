@@ -10,8 +10,9 @@ from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.execution import Verdict
 from qwen_vla_core.execution.control_loop import ESTOP_OF_BASE
+from qwen_vla_core.execution.limiter import Limiter
 from qwen_vla_core.modes import Answer, Mode, Trigger
-from qwen_vla_core.safety import Rule
+from qwen_vla_core.safety import Motion, Rule
 from robots import arm_on_base_text, base_text, robot
 
 CART, ARM_ON_BASE = robot(base_text()), robot(arm_on_base_text())
@@ -128,15 +129,27 @@ def test_when_chunks_of_one_arc_replace_each_other_expect_no_change_of_velocity(
         )
 
 
-def test_when_a_chunk_slides_sideways_expect_that_part_dropped_and_reported(base):
+@pytest.mark.parametrize("sideways", [0.3, -0.3])
+def test_when_a_chunk_slides_sideways_expect_that_part_dropped_and_reported(base, sideways):
     waypoints_TD = np.tile(base.measured_D, (17, 1))
     velocities_TD = np.zeros_like(waypoints_TD)
-    velocities_TD[:, AHEAD], velocities_TD[:, SIDE] = 0.2, 0.3
+    velocities_TD[:, AHEAD], velocities_TD[:, SIDE] = 0.2, sideways
     waypoints_TD[:, :2] = np.arange(17)[:, None] * STEP_S * velocities_TD[:, :2]
     base.engaged().give(waypoints_TD, velocities_TD)
     base.run(0.9)
     np.testing.assert_allclose(base.sent, [0.2, 0.0, 0.0], atol=1e-9)
     assert base.acted == {Rule.SIDEWAYS: ("base_y",)}
+
+
+def test_when_the_base_s_part_of_a_target_is_refused_expect_the_arm_to_hold_as_well():
+    start_D = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.03])
+    target_D, velocities_D = start_D + 0.01, np.zeros(6)
+    velocities_D[AHEAD] = np.nan
+    limiter = Limiter(ARM_ON_BASE)
+    filtered = limiter.limit(target_D, velocities_D, Motion.at_rest(start_D), dt_s=0.02)
+    assert filtered.acted[Rule.FINITE] == ("base_x",)
+    np.testing.assert_array_equal(filtered.motion.command_D, start_D)
+    np.testing.assert_array_equal(filtered.motion.velocity_D, np.zeros(6))
 
 
 def test_when_a_chunk_is_too_fast_expect_the_limit_and_a_report(base):
@@ -146,9 +159,12 @@ def test_when_a_chunk_is_too_fast_expect_the_limit_and_a_report(base):
     assert base.acted == {Rule.VELOCITY: ("base_x", "base_yaw")}
 
 
-def test_when_a_chunk_leads_farther_than_the_limits_allow_expect_it_refused_whole(base):
-    offer = base.driving().plan(1.3, 0.0)
-    assert offer.verdict is Verdict.FAR and "base_x would come to 4.160" in offer.reason
+@pytest.mark.parametrize(("ahead", "end"), [(1.3, "4.160"), (-1.3, "-4.160")])
+def test_when_a_chunk_leads_farther_than_the_limits_allow_expect_it_refused_whole(
+    base, ahead, end
+):
+    offer = base.driving().plan(ahead, 0.0)
+    assert offer.verdict is Verdict.FAR and f"base_x would come to {end}" in offer.reason
     assert "allowed -4 to 4" in offer.reason
     np.testing.assert_allclose(base.run(0.2).sent, [0.4, 0.0, 0.5], atol=0.005)
 

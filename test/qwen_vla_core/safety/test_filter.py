@@ -160,9 +160,10 @@ def test_when_one_target_is_not_finite_expect_every_joint_held_at_once(bad):
     np.testing.assert_array_equal(held.motion.velocity_D, [0.0, 0.0])
 
 
-def test_when_a_target_jumps_expect_it_rejected_with_the_joint_named():
+@pytest.mark.parametrize("target", [[0.31, 0.29], [-0.31, -0.29], [-0.31, 0.29]])
+def test_when_a_target_jumps_expect_it_rejected_with_the_joint_named(target):
     limits = limits_of((-1.0, -1.0), (1.0, 1.0), (2.0, 2.0), (10.0, 10.0), (0.3, 0.3))
-    (held,) = play([[0.31, 0.29]], Motion.at_rest([0.0, 0.0]), limits)
+    (held,) = play([target], Motion.at_rest([0.0, 0.0]), limits)
     assert held.verdict is Verdict.REJECTED and held.acted == {Rule.JUMP: ("a",)}
 
 
@@ -174,15 +175,17 @@ def test_when_a_steady_target_outruns_the_joint_expect_it_followed_and_never_cal
     assert all(filtered.verdict is Verdict.LIMITED for filtered in results)
 
 
-def test_when_the_arm_is_farther_outside_than_the_jump_limit_expect_it_to_come_in():
-    (filtered,) = play([[0.9]], Motion.at_rest([1.5]), limits_of(jump=(0.2,)))
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_when_the_arm_is_farther_outside_than_the_jump_limit_expect_it_to_come_in(side):
+    (filtered,) = play([[0.9 * side]], Motion.at_rest([1.5 * side]), limits_of(jump=(0.2,)))
     assert filtered.acted == {Rule.POSITION: ("a",), Rule.VELOCITY: ("a",)}
-    assert filtered.motion.command_D[0] == pytest.approx(1.5 - OUTSIDE_SPEED * DT_S)
+    assert filtered.motion.command_D[0] == pytest.approx(side * (1.5 - OUTSIDE_SPEED * DT_S))
 
 
-def test_when_a_target_lies_beyond_a_limit_expect_the_limit_and_a_report():
-    results = list(play([[1.2]] * 200, Motion.at_rest([0.0]), limits_of()))
-    assert results[-1].motion.command_D[0] == pytest.approx(1.0, abs=1e-9)
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_when_a_target_lies_beyond_a_limit_expect_the_limit_and_a_report(side):
+    results = list(play([[1.2 * side]] * 200, Motion.at_rest([0.0]), limits_of()))
+    assert results[-1].motion.command_D[0] == pytest.approx(side, abs=1e-9)
     assert results[-1].verdict is Verdict.LIMITED
     assert results[-1].acted == {Rule.POSITION: ("a",)}
 
