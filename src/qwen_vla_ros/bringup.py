@@ -36,12 +36,17 @@ class NodeDescription:
     parameter_file: Path
     namespace: str = ""
 
+    @property
+    def enclave(self) -> str:
+        """Where SROS2 looks for the node's key; without SROS2 it means nothing."""
+        return f"/{self.namespace}/{self.name}" if self.namespace else f"/{self.name}"
+
     def command(self) -> list[str]:
         """The command line that runs the node with the current interpreter."""
         command = [sys.executable, "-m", self.module, "--ros-args", "-r", f"__node:={self.name}"]
         if self.namespace:
             command += ["-r", f"__ns:=/{self.namespace}"]
-        command += ["--params-file", str(self.parameter_file)]
+        command += ["--enclave", self.enclave, "--params-file", str(self.parameter_file)]
         for key, value in self.parameters.items():
             command += ["-p", f"{key}:={json.dumps(value)}"]
         return command

@@ -56,6 +56,7 @@ def test_when_a_namespace_is_given_expect_every_node_in_it(use_sim, checkpoint):
         embodiment="x.yaml", checkpoint=checkpoint, use_sim=use_sim, namespace="/lab/left"
     )
     assert nodes and all("__ns:=/lab/left" in node.command() for node in nodes)
+    assert {node.enclave for node in nodes} == {f"/lab/left/{node.name}" for node in nodes}
     plain = describe_bringup(embodiment="x.yaml", checkpoint=checkpoint, use_sim=use_sim)
     assert not any("__ns" in " ".join(node.command()) for node in plain)
 

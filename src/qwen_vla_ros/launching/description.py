@@ -128,6 +128,7 @@ def _node(description: NodeDescription, settings: Mapping[str, str], restarts: i
                 for key, value in description.parameters.items()
             },
         ],
+        ros_arguments=["--enclave", description.enclave],
         additional_env=dict(settings),
         output="screen",
         prefix=_die_with_launch(),

@@ -1,0 +1,133 @@
+"""What each node may do on the network, read from the nodes themselves; and the files that say it.
+
+python test/sros2_policy.py     writes config/sros2/*.policy.xml anew
+"""
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "config" / "sros2"
+NODES = ("control_node", "policy_node")
+RULES = {
+    ("topics", "publish"): "get_publisher_names_and_types_by_node",
+    ("topics", "subscribe"): "get_subscriber_names_and_types_by_node",
+    ("services", "reply"): "get_service_names_and_types_by_node",
+    ("services", "request"): "get_client_names_and_types_by_node",
+}
+PERSON = "person"
+PERSONS_TOPICS = ("estop", "policy/instruction", "teleop/command")
+"""What a person, a button or a teleoperation device says; they listen to all that is published."""
+WAIT_S = 30.0
+
+
+def access_of(robot: Path, domain: int) -> dict:
+    """What both nodes of a robot, configured, have on the network.
+
+    Returns:
+        {node: {("topics", "publish"): {"control/command", ...}, ...}}
+    """
+    from qwen_vla_model.policy import QwenVlaPolicy
+    from qwen_vla_ros.nodes.control_node import ControlNode
+    from qwen_vla_ros.nodes.policy_node import PolicyNode
+
+    # No weights of the model are needed, and none are shipped for every robot.
+    load = QwenVlaPolicy.load
+    QwenVlaPolicy.load = lambda *arguments, **options: SimpleNamespace(
+        warm_up=lambda: 0.1, slow_reason=""
+    )
+    rclpy.init(args=["--ros-args", "-p", f"embodiment:={robot}"], domain_id=domain)
+    try:
+        nodes = [ControlNode(), PolicyNode()]
+        for node in nodes:
+            assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        observer = rclpy.create_node("observer")
+        access, complete = {}, False
+        deadline_s = time.monotonic() + WAIT_S
+        while not complete and time.monotonic() < deadline_s:
+            rclpy.spin_once(observer, timeout_sec=0.1)
+            access = {node.get_name(): _seen_by(observer, node.get_name()) for node in nodes}
+            complete = all(_own(node, access[node.get_name()]) for node in nodes)
+        assert complete, "discovery takes too long"
+        for node in (*nodes, observer):
+            node.destroy_node()
+        return access
+    finally:
+        QwenVlaPolicy.load = load
+        rclpy.try_shutdown()
+
+
+def _seen_by(observer, name):
+    try:
+        return {
+            rule: {entry[0].lstrip("/") for entry in getattr(observer, method)(name, "/")}
+            for rule, method in RULES.items()
+        }
+    except rclpy._rclpy_pybind11.NodeNameNonExistentError:
+        return None
+
+
+def _own(node, access) -> bool:
+    """Whether discovery has found all that the node itself knows of."""
+    if access is None:
+        return False
+    own = {
+        ("topics", "publish"): [publisher.topic_name for publisher in node.publishers],
+        ("topics", "subscribe"): [one.topic_name for one in node.subscriptions],
+        ("services", "reply"): [service.srv_name for service in node.services],
+        ("services", "request"): [client.srv_name for client in node.clients],
+    }
+    return all(
+        {node.resolve_topic_name(name).lstrip("/") for name in names} <= access[rule]
+        for rule, names in own.items()
+    )
+
+
+def allowed_in(path: Path) -> dict:
+    """What a policy file allows, as ``access_of``, by enclave."""
+    allowed = {}
+    for enclave in ElementTree.parse(path).getroot().iter("enclave"):
+        rules = {rule: set() for rule in RULES}
+        for (kind, how), names in rules.items():
+            for entry in enclave.iter(kind):
+                if entry.get(how) == "ALLOW":
+                    names |= {name.text for name in entry}
+        allowed[enclave.get("path").lstrip("/")] = rules
+    return allowed
+
+
+def persons(access: dict) -> dict:
+    """What the enclave of persons and devices may do."""
+    return {
+        ("topics", "publish"): {*PERSONS_TOPICS, "rosout", "parameter_events"},
+        ("topics", "subscribe"): set().union(*(a[("topics", "publish")] for a in access.values())),
+        ("services", "request"): set().union(*(a[("services", "reply")] for a in access.values())),
+    }
+
+
+def write(path: Path, access: dict) -> None:
+    """Write a policy file."""
+    root = ElementTree.Element("policy", version="0.2.0")
+    enclaves = ElementTree.SubElement(root, "enclaves")
+    for name, rules in {**access, PERSON: persons(access)}.items():
+        enclave = ElementTree.SubElement(enclaves, "enclave", path=f"/{name}")
+        profiles = ElementTree.SubElement(enclave, "profiles")
+        profile = ElementTree.SubElement(profiles, "profile", ns="/", node=name)
+        for (kind, how), names in rules.items():
+            if names:
+                group = ElementTree.SubElement(profile, kind, {how: "ALLOW"})
+                for entry in sorted(names):
+                    ElementTree.SubElement(group, kind.rstrip("s")).text = entry
+    ElementTree.indent(root)
+    path.write_text(ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
+
+
+if __name__ == "__main__":
+    # Each in a ROS domain of its own: the names of the last robot's nodes live on for a while.
+    for domain, robot in enumerate(sorted((ROOT / "embodiments").glob("*.yaml")), start=90):
+        write(FOLDER / f"{robot.stem}.policy.xml", access_of(robot, domain))
