@@ -63,8 +63,14 @@ def test_when_another_program_commands_an_arm_on_its_way_expect_hold_and_its_nam
 ):
     system, _, _ = moving(start_control)
     rival.create_publisher(kind, f"follower_right/commands/{name}", 10)
-    holds(system, f"/follower_right/commands/{name}: /interbotix_teleop", RIVAL_S)
-    refuses(system, "/interbotix_teleop publishes commands")
+    holds(system, f"/follower_right/commands/{name}: ", RIVAL_S)
+    # Discovery finds the publisher before the name of its node.
+    system.expect(
+        lambda: "/interbotix_teleop publishes" in system.operator.diagnostics["/control_node"][0],
+        "its name is said",
+    )
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted, reason
 
 
 def test_when_a_mode_is_changed_on_the_way_expect_hold_and_engaging_only_once_it_is_mended(
