@@ -2,12 +2,12 @@
 # test_pythons.sh VERSION...: sets up each of these Pythons that is found, in .venv-VERSION, and
 # runs a quick selection of the tests with it. Fails if one of them fails.
 set -Euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 # Numbers on the way to a motor, nodes over real DDS, network and training: about a minute.
 QUICK=(
     test/qwen_vla_core test/test_embodiments.py test/test_layering.py test/test_locks.py
-    test/qwen_vla_ros/test_control_node.py test/qwen_vla_model/test_policy.py
+    test/qwen_vla_ros/nodes/test_control_node.py test/qwen_vla_model/test_policy.py
 )
 
 say() { echo "test-pythons: $*"; }

@@ -95,3 +95,10 @@ def test_when_set_up_reads_python_3_10_s_lock_expect_the_installer_with_a_checks
 @pytest.mark.parametrize("script", ["set_up.sh", "test_pythons.sh"])
 def test_when_bash_reads_a_script_expect_no_error(script):
     subprocess.run(["bash", "-n", REPOSITORY / "scripts" / script], check=True)
+
+
+def test_when_each_python_is_tried_expect_the_selected_tests_to_exist():
+    script = (REPOSITORY / "scripts/test_pythons.sh").read_text()
+    selected = re.findall(r"\btest/\S+", script)
+    assert len(selected) > 4
+    assert [path for path in selected if not (REPOSITORY / path).exists()] == []
