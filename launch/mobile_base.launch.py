@@ -6,7 +6,7 @@ publish mobile_base/cmd_vel meanwhile, so use_joystick_teleop:=false. For anothe
 one under diff_drive_controller, write its topics and 'stamped' into a copy of the YAML.
 
 Example:
-    ros2 launch qwen_vla_ros mobile_base.launch.py instruction:="go to the red pillar"
+    ros2 launch qwen_vla_ros mobile_base.launch.py instruction:="go to the blue ball"
 """
 
 from qwen_vla_ros.launching.description import bringup_description

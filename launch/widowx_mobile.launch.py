@@ -10,7 +10,7 @@ scripted expert drive the simulated one. Engage it with control/engage_policy.
 
 Example:
     ros2 launch qwen_vla_ros widowx_mobile.launch.py use_sim:=true checkpoint:=expert \\
-        instruction:="fetch the red block"
+        instruction:="drive to the red block and pick it up"
 """
 
 from qwen_vla_ros.launching.description import bringup_description

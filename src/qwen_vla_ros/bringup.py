@@ -143,7 +143,10 @@ def describe_bringup(
             NodeDescription(
                 name="sim_node",
                 module="qwen_vla_sim.node",
-                parameters={"embodiment": embodiment, "expert": checkpoint is None},
+                parameters={
+                    "embodiment": embodiment,
+                    **({"expert": True, "instruction": instruction} if checkpoint is None else {}),
+                },
                 parameter_file=config / "sim_node.yaml",
             ),
         )

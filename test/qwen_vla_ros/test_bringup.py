@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_ros.bringup import BringupError, check_policy, describe_bringup
+from qwen_vla_ros.operator import Operator
+from qwen_vla_ros.processes import NodeProcesses
 from robots import base_text, robot
 
 SHIPPED = str(SHIPPED_CHECKPOINT)
@@ -59,6 +62,28 @@ def test_when_a_namespace_is_given_expect_every_node_in_it(use_sim, checkpoint):
     assert {node.enclave for node in nodes} == {f"/lab/left/{node.name}" for node in nodes}
     plain = describe_bringup(embodiment="x.yaml", checkpoint=checkpoint, use_sim=use_sim)
     assert not any("__ns" in " ".join(node.command()) for node in plain)
+
+
+@pytest.mark.timeout(180)
+def test_when_the_expert_has_an_instruction_expect_it_to_drive_once_engaged(ros, tmp_path):
+    path = embodiments_directory() / "widowx_mobile.yaml"
+    nodes = describe_bringup(
+        embodiment=str(path),
+        checkpoint=None,
+        use_sim=True,
+        instruction="drive to the red block and pick it up",
+    )
+    operator = Operator(load_embodiment(path))
+    with NodeProcesses(nodes, {}, tmp_path) as processes:
+        try:
+            operator.insist("engage_policy", timeout_s=60.0)
+            moved = operator.wait(
+                lambda: any(np.abs(velocity).max() > 0.05 for velocity in operator.velocities),
+                30.0,
+            )
+            assert moved, (operator.mode, operator.diagnostics, processes.stopped())
+        finally:
+            operator.destroy_node()
 
 
 @pytest.mark.parametrize("instruction", ["yes", "1", "a: b", "pick up the 'red' block"])

@@ -14,6 +14,8 @@ from ..diagnostics import ERROR, DiagnosticsPublisher
 from ..resources import embodiments_directory
 from .parameters import read_only
 
+NAMESAKE_PERIOD_S = 1.0
+
 TRANSITIONS = ("on_configure", "on_activate", "on_deactivate", "on_cleanup", "on_shutdown")
 
 
@@ -80,6 +82,22 @@ class EmbodimentNode(LifecycleNode):
             self._diagnostics.publish(ERROR, message, {})
             self._diagnostics.flush()
         self.get_logger().fatal(message)
+
+    def on_activate(self, state: object) -> TransitionCallbackReturn:
+        """Watch for a second node of the same name, such as another launch for the same robot."""
+        self._namesakes = 0
+        self.every(NAMESAKE_PERIOD_S, self._look_for_namesakes)
+        return super().on_activate(state)
+
+    def _look_for_namesakes(self) -> None:
+        own = self.get_name(), self.get_namespace()
+        namesakes = self.get_node_names_and_namespaces().count(own) - 1
+        if namesakes > self._namesakes:
+            self.get_logger().error(
+                f"another node is called {self.get_fully_qualified_name()}, too: end one of the "
+                "two (one that was killed is still found for 20 s)"
+            )
+        self._namesakes = namesakes
 
     def on_deactivate(self, state: object) -> TransitionCallbackReturn:
         """Stop all that ``every`` started."""

@@ -69,9 +69,13 @@ class ExpertEndpoint:
         ]
         self._chunk.publish(message)
 
-    def _on_instruction(self, message: String) -> None:
-        self._instruction = message.data
+    def follow(self, instruction: str) -> None:
+        """Do something else from now on."""
+        self._instruction = instruction
         self._due = self._node.get_clock().now()
+
+    def _on_instruction(self, message: String) -> None:
+        self.follow(message.data)
 
     def _on_mode(self, message: String) -> None:
         self._due = self._node.get_clock().now()  # chunks from before a mode are refused

@@ -19,6 +19,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import EmbodimentError, QwenVlaError
+from qwen_vla_core.instruction import check_instruction
 from qwen_vla_ros.nodes.lifecycle import EmbodimentNode
 from qwen_vla_ros.nodes.parameters import declare_integer, declare_number, read_only
 from qwen_vla_ros.nodes.process import run
@@ -43,6 +44,7 @@ class SimNode(EmbodimentNode):
         declare = self.declare_parameter
         expert = "let the scripted expert do what policy/instruction says"
         declare("expert", False, read_only(expert))
+        declare("instruction", "", read_only("the expert's first; policy/instruction replaces it"))
         for name, rate_hz, description, highest_hz in (
             ("joint_state_rate_hz", 100.0, "rate of joint_states (xs_sdk: 100), Hz", 500.0),
             ("camera_rate_hz", 20.0, "rate of each camera, Hz", 60.0),
@@ -77,6 +79,8 @@ class SimNode(EmbodimentNode):
             self, self._embodiment
         )
         self._lay_out()
+        if self._expert and self.text("instruction"):
+            self._expert.follow(check_instruction(self.text("instruction")))
         for camera in self._embodiment.cameras:
             self._world.render(camera.name)  # sets up OpenGL, which takes a third of a second
         self._connect_hardware()

@@ -199,3 +199,19 @@ def test_when_nohup_started_it_expect_it_to_outlive_the_terminal(start):
     assert driven.operator.wait(lambda: len(driven.robot.base.heard) > count + 3, WAIT_S)
     driven.process.send_signal(signal.SIGTERM)
     driven.expect_stopped(TOLD_TO_END)
+
+
+def test_when_a_second_control_node_starts_expect_both_to_say_so(start, tmp_path):
+    first, second = (tmp_path / name for name in ("first.log", "second.log"))
+    with first.open("w") as log:
+        driven = start(stderr=log)
+    with second.open("w") as log:
+        other = subprocess.Popen(driven.process.args, stderr=log)
+    try:
+        words = "another node is called /control_node, too"
+        assert driven.operator.wait(
+            lambda: words in first.read_text() and words in second.read_text(), WAIT_S
+        ), (first.read_text(), second.read_text())
+    finally:
+        other.terminate()
+        other.wait()
