@@ -70,8 +70,8 @@ class Robot(Node):
         self._publishers_of = {
             topic: self.create_publisher(kind, topic, 10)
             for topic, kind in (
-                ("/blue/image_raw", Image),
-                ("/wrist/image_raw", Image),
+                ("blue/image_raw", Image),
+                ("wrist/image_raw", Image),
                 ("wx250s/joint_states", JointState),
                 ("control/command", JointState),
             )

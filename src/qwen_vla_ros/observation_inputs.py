@@ -70,6 +70,7 @@ class ObservationInputs:
     def _about(self, stream: str) -> str:
         """Why a stream seems to be silent, in brackets; empty where nobody knows."""
         topic, kind = self._topics[stream]
+        topic = self._node.resolve_topic_name(topic)
         publishers = publishers_of(self._node, topic)
         if problem := type_problem(topic, publishers, kind):
             return f" ({problem})"

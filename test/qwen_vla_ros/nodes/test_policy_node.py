@@ -186,7 +186,7 @@ def test_when_a_cameras_messages_are_refused_expect_their_number_and_the_last_re
 
 def test_when_a_topic_has_another_type_expect_both_types_and_the_publisher(at_work, ros_domain):
     with at_work(ScriptedPolicy(), **GO) as work:
-        work.robot.silent.add("/blue/image_raw")
+        work.robot.silent.add("blue/image_raw")
         context = Context()  # a process publishes a topic as one type only
         rclpy.init(context=context, domain_id=ros_domain)
         camera = rclpy.create_node("blue_camera", context=context)
@@ -200,7 +200,7 @@ def test_when_a_topic_has_another_type_expect_both_types_and_the_publisher(at_wo
 
 def test_when_nobody_publishes_a_topic_expect_its_name(at_work, tmp_path):
     path = tmp_path / "widowx.yaml"
-    path.write_text(widowx_text().replace("/wrist/image_raw", "/hand/image_raw"))
+    path.write_text(widowx_text().replace("wrist/image_raw", "hand/image_raw"))
     with at_work(ScriptedPolicy(), embodiment=path, **GO) as work:
         work.until_reported("wrist", "nobody publishes /hand/image_raw")
 
