@@ -197,9 +197,14 @@ def test_when_a_held_arm_sags_a_little_expect_it_held():
 
 
 def test_when_joint_states_die_in_motion_expect_no_fault_from_where_the_arm_was_seen_last():
-    robot = engaged(waist(1.5))
+    robot = engaged()
+    share = np.linspace(0.0, 2.0, WIDOWX.horizon + 1).clip(max=1.0)[:, None]
+    robot.give(robot.commands[-1] + share * waist(2.5))  # at all but the joint's highest speed
+    robot.run(0.6)
+    seen_D = robot.loop.measured_D
     robot.silent.add(JOINTS)
     robot.run(2.0)
+    assert np.abs(robot.commands[-1] - seen_D).max() > HELD_SHARE * TRACKING
     assert robot.loop.state.mode is Mode.HOLD and robot.loop.state.fault == ""
     assert robot.commanding
 
