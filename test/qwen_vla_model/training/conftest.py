@@ -29,7 +29,7 @@ def recipe(tmp_path):
             "validation_episodes": 1,
             "validation_steps": 2,
             "validate_every_minutes": 60.0,
-            "save_every_minutes": 1e-9,
+            "save_every_minutes": 60.0,
         }
         path = tmp_path / f"{name}.yaml"
         path.write_text(yaml.safe_dump(values | changes))

@@ -1,13 +1,18 @@
 """Recipes one after the other: each starts from the one before, alone or for one robot."""
 
 import json
+import resource
+import signal
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from noise_episodes import PATH
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_model.training.recipe import load_recipe
+from qwen_vla_model.training.saves import check_save
 from qwen_vla_model.training.stages import load_stages, train
 from qwen_vla_model.training.trainer import Trainer
 
@@ -44,6 +49,83 @@ def test_when_a_stage_between_does_not_point_expect_what_was_learned_of_pointing
 def test_when_there_is_nothing_to_resume_expect_an_error_with_the_folder(recipe):
     with pytest.raises(QwenVlaError, match="new: nothing was saved there"):
         train(recipe("new"), resume=True)
+
+
+def test_when_a_finished_run_is_resumed_expect_that_said_and_nothing_done(
+    recipe, tmp_path, capsys
+):
+    path = recipe("run", max_steps=1, grounding={"weight": 0})
+    train(path)
+    before = (tmp_path / "run" / "latest").readlink()
+    capsys.readouterr()
+    checkpoint = train(path, resume=True)
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == f"{path}: finished already, at step 1, in {tmp_path / 'run'}"
+    assert last.startswith(f"the checkpoint is in {checkpoint}; to measure it: qwen-vla evaluate")
+    assert (tmp_path / "run" / "latest").readlink() == before
+
+
+def test_when_a_training_is_interrupted_before_anything_is_saved_expect_that_said(
+    recipe, monkeypatch
+):
+    def interrupted(self, batches):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "learn", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="nothing was saved yet; the same command begins"):
+        train(recipe("run"))
+
+
+def test_when_the_disk_is_full_at_the_second_save_expect_one_line_and_the_first_one_kept(
+    recipe, tmp_path, monkeypatch
+):
+    """A limit on the size of files stands for the disk: writing fails in the same place."""
+    every_step = {"save_every_minutes": 1e-9, "grounding": {"weight": 0}}
+    path, save = recipe("run", **every_step), Trainer.save
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_the_disk_then_save(self):
+        if self.step == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+        save(self)
+
+    monkeypatch.setattr(Trainer, "save", fill_the_disk_then_save)
+    try:
+        with pytest.raises(
+            QwenVlaError, match=r"run/saves/b cannot be written: .*[Ff]ile too"
+        ) as no:
+            train(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "\n" not in str(no.value)
+    assert check_save(tmp_path / "run").step == 1
+    assert not (tmp_path / "run" / "saves" / "b").exists()
+
+
+def test_when_a_folder_of_runs_cannot_be_written_expect_one_line_before_anything_is_loaded(recipe):
+    with pytest.raises(QwenVlaError, match=r"/proc/runs/one cannot be written: No such file"):
+        train(recipe("one"), out=Path("/proc/runs"))
+
+
+def test_when_a_folder_of_episodes_is_missing_expect_its_key_and_how_to_record(
+    recipe, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    mixture = [{"embodiment": str(PATH), "episodes": "none"}]
+    with pytest.raises(QwenVlaError) as refused:
+        train(recipe("run", mixture=mixture))
+    assert str(refused.value) == (
+        f"mixture: episodes: none: no such folder (seen from {tmp_path}); record them with: "
+        f"qwen-vla generate --embodiment {PATH} --out none"
+    )
+
+
+def test_when_all_episodes_are_held_out_expect_both_keys_and_both_numbers(recipe, tmp_path):
+    words = r"episodes has 4 episodes, and validation_episodes holds out 4, so none is left"
+    with pytest.raises(QwenVlaError, match=f"mixture: episodes: {tmp_path}/{words}"):
+        train(recipe("run", validation_episodes=4))
 
 
 def test_when_the_last_of_some_stages_is_wrong_expect_refusal_before_the_first(recipe, tmp_path):
