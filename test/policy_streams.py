@@ -56,8 +56,8 @@ class Robot(Node):
 
     Attributes:
         silent: topics that are not published.
-        encoding: of the pictures over the shoulder, which show their own number.
-        taken_s: ROS time of each picture.
+        encoding: of the images over the shoulder, which show their own number.
+        taken_s: ROS time of each image.
         chunks: stamps of what came on policy/chunk, s.
         level, problem, values: of policy_node's last diagnostics.
     """

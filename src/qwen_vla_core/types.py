@@ -15,7 +15,7 @@ class Observation:
     Attributes:
         stamp_s: ROS time at which the oldest of the images was taken, s.
         images: camera name -> uint8 RGB [H, W, 3], any size; depth is rendered to colours.
-        history: camera name -> its pictures before that, oldest first, as many as the camera's
+        history: camera name -> its images before that, oldest first, as many as the camera's
             ``history_steps``; cameras without are left out.
         positions_D: measured joint positions, float64 [D], embodiment joint order, rad or m.
         commanded_D: what had been commanded at ``stamp_s``, same layout. Deltas are integrated

@@ -2,7 +2,7 @@
 
 cv_bridge does the conversion where the distribution has it. Without it (ROS from wheels) the few
 encodings that colour cameras publish are converted here. Every message is checked first, because
-neither cv_bridge nor NumPy refuses a truncated or padded picture with words a person understands.
+neither cv_bridge nor NumPy refuses a truncated or padded image with words a person understands.
 """
 
 import cv2
@@ -41,7 +41,7 @@ def rgb_from_image(message: Image, topic: str) -> np.ndarray:
             f"publish one of {', '.join(_CHANNELS)}, or give a depth camera its depth_range_m"
         )
     rows = pixel_rows(message, topic, channels)
-    # cv_bridge takes rows for whole pixels and shears a picture padded by anything else.
+    # cv_bridge takes rows for whole pixels and shears an image padded by anything else.
     if CvBridge is not None and message.step == message.width * channels:
         return np.array(CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
     pixels = rows.reshape(message.height, message.width, channels)

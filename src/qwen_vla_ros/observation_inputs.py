@@ -14,11 +14,11 @@ from qwen_vla_core.observation import Fault, Instant, Refusal, SampleReport, Sam
 from qwen_vla_core.observation.of_embodiment import assembler_of
 from qwen_vla_core.types import Observation
 
+from .camera import image_reader, message_type
 from .every_publisher import subscribe_to_stream
 from .graph import publishers_of, type_problem
 from .messages import seconds
 from .qos import RELIABLE
-from .views import message_type, view_reader
 
 COMMAND = "control/command"
 
@@ -30,7 +30,7 @@ class ObservationInputs:
         """Subscribe to everything the embodiment names.
 
         Args:
-            simulated: a still picture is not a frozen camera.
+            simulated: a still image is not a frozen camera.
         """
         self._node = node
         self._assembler = assembler_of(embodiment, simulated=simulated)
@@ -82,7 +82,7 @@ class ObservationInputs:
     # --- streams
 
     def _on_image(self, camera: Camera) -> Callable[[Any], None]:
-        read = view_reader(camera)
+        read = image_reader(camera)
 
         def receive(message: Any) -> None:
             try:

@@ -10,7 +10,7 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from qwen_vla_core.execution import PolicyLoop, Prefix
 from qwen_vla_core.modes import Mode
-from qwen_vla_core.observation import FrameHistory
+from qwen_vla_core.observation import ImageHistory
 from qwen_vla_core.policy import Policy
 from qwen_vla_core.types import Observation
 
@@ -95,10 +95,10 @@ def roll_out(
     return Rollout(outcome=outcome, steps=step)
 
 
-def make_histories(embodiment: Embodiment) -> dict[str, FrameHistory]:
+def make_histories(embodiment: Embodiment) -> dict[str, ImageHistory]:
     """A history for every camera whose past pictures are shown, by its name."""
     return {
-        camera.name: FrameHistory(camera.history_s(embodiment.action_hz), camera.max_age_s)
+        camera.name: ImageHistory(camera.history_s(embodiment.action_hz), camera.max_age_s)
         for camera in embodiment.cameras
         if camera.history_steps
     }
@@ -109,7 +109,7 @@ def observe(
     world: World,
     chain: RobotChain,
     instruction: str,
-    histories: Mapping[str, FrameHistory],
+    histories: Mapping[str, ImageHistory],
 ) -> Observation:
     """What the robot sees now: its cameras, measured and commanded joints.
 

@@ -12,9 +12,9 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from qwen_vla_core.embodiment import parse_embodiment
 from qwen_vla_core.errors import ObservationError
+from qwen_vla_ros.camera import image_reader, message_type
 from qwen_vla_ros.depth_images import depth_from_compressed, depth_from_image
 from qwen_vla_ros.images import MAX_PIXELS
-from qwen_vla_ros.views import message_type, view_reader
 from robots import widowx_text
 
 MILLIMETRES = np.random.default_rng(0).integers(0, 5000, (5, 7), dtype=np.uint16)
@@ -126,14 +126,12 @@ DEPTH = ("tag: ego\n", "tag: ego_depth\n    depth_range_m: [0.2, 2]\n")
     ("changes", "message", "kind"),
     [
         ((), Image, "rgb"),
-        ((("/blue/image_raw", "/blue/image_raw/compressed"),), CompressedImage, "rgb"),
+        ((("blue/image_raw", "blue/image_raw/compressed"),), CompressedImage, "rgb"),
         ((DEPTH,), Image, "depth"),
-        ((DEPTH, ("/blue/image_raw", "/blue/compressedDepth")), CompressedImage, "depth"),
+        ((DEPTH, ("blue/image_raw", "blue/compressedDepth")), CompressedImage, "depth"),
     ],
 )
-def test_when_a_camera_is_described_expect_its_messages_to_become_a_picture(
-    changes, message, kind
-):
+def test_when_a_camera_is_described_expect_its_messages_to_become_an_image(changes, message, kind):
     seen = camera(*changes)
     assert message_type(seen) is message
     if kind == "depth":
@@ -148,18 +146,18 @@ def test_when_a_camera_is_described_expect_its_messages_to_become_a_picture(
     else:
         png = cv2.imencode(".png", np.zeros((5, 7, 3), np.uint8))[1].tobytes()
         sent = CompressedImage(format="png", data=array("B", png))
-    picture = view_reader(seen)(sent)
-    assert picture.shape == (5, 7, 3) and picture.dtype == np.uint8
+    seen_image = image_reader(seen)(sent)
+    assert seen_image.shape == (5, 7, 3) and seen_image.dtype == np.uint8
 
 
 def test_when_a_depth_camera_sends_colour_expect_what_to_change():
     with pytest.raises(ObservationError, match="take depth_range_m out"):
-        view_reader(camera(DEPTH))(image(MILLIMETRES, "rgb8"))
+        image_reader(camera(DEPTH))(image(MILLIMETRES, "rgb8"))
     with pytest.raises(ObservationError, match="give a depth camera its depth_range_m"):
-        view_reader(camera())(image(MILLIMETRES, "16UC1"))
+        image_reader(camera())(image(MILLIMETRES, "16UC1"))
 
 
-def test_when_a_picture_is_enormous_expect_refusal_before_any_copy():
+def test_when_an_image_is_enormous_expect_refusal_before_any_copy():
     message = Image(width=MAX_PIXELS + 1, height=1, encoding="16UC1", step=2 * MAX_PIXELS + 2)
     with pytest.raises(ObservationError, match=str(MAX_PIXELS)):
         depth_from_image(message, "/depth")

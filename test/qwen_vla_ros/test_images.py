@@ -1,4 +1,4 @@
-"""Every encoding a colour camera sends becomes the same RGB picture; the rest is refused."""
+"""Every encoding a colour camera sends becomes the same RGB image; the rest is refused."""
 
 from array import array
 
@@ -65,14 +65,14 @@ def test_when_rows_are_shorter_than_the_width_expect_refusal():
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 0), (0, 5), (100_000, 100_000)])
-def test_when_a_picture_is_empty_or_enormous_expect_refusal_before_any_copy(width, height):
+def test_when_an_image_is_empty_or_enormous_expect_refusal_before_any_copy(width, height):
     message = Image(width=width, height=height, encoding="rgb8", step=width * 3)
     with pytest.raises(ObservationError, match=str(MAX_PIXELS)):
         rgb_from_image(message, "/cam")
 
 
 @pytest.mark.parametrize(("suffix", "tolerance"), [(".png", 0), (".jpg", 60)])
-def test_when_a_compressed_picture_arrives_expect_its_rgb(suffix, tolerance):
+def test_when_a_compressed_image_arrives_expect_its_rgb(suffix, tolerance):
     smooth = cv2.resize(RGB, (64, 48), interpolation=cv2.INTER_CUBIC)
     encoded = cv2.imencode(suffix, smooth[..., ::-1])[1]
     message = CompressedImage(format=suffix[1:], data=array("B", encoded.tobytes()))

@@ -1,9 +1,9 @@
 """From many streams to one observation, with every doubt about its age and order settled."""
 
 from .assembler import CameraSpec, JointsSpec, ObservationAssembler, Refusal
+from .command_history import CommandHistory
 from .depth import render_depth
-from .frames import FrameHistory
-from .history import CommandHistory
+from .image_history import ImageHistory
 from .joints import match_joints
 from .stream import (
     FUTURE_TOLERANCE_S,
@@ -14,14 +14,14 @@ from .stream import (
     Stream,
     StreamFault,
 )
-from .views import resize_view
+from .view import resize_view
 
 __all__ = [
     "FUTURE_TOLERANCE_S",
     "CameraSpec",
     "CommandHistory",
     "Fault",
-    "FrameHistory",
+    "ImageHistory",
     "Instant",
     "JointsSpec",
     "ObservationAssembler",

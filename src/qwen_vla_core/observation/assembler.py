@@ -7,8 +7,8 @@ import numpy as np
 
 from ..errors import QwenVlaError
 from ..types import Observation
-from .frames import FrameHistory
-from .history import CommandHistory
+from .command_history import CommandHistory
+from .image_history import ImageHistory
 from .joints import match_joints
 from .stream import Fault, Instant, SampleReport, SampleVerdict, Stream, StreamFault
 
@@ -28,14 +28,14 @@ USED = (SampleVerdict.ACCEPTED, SampleVerdict.UNSTAMPED)
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSpec:
-    """A camera: its name in the observation and what makes its picture unusable.
+    """A camera: its name in the observation and what makes its image unusable.
 
     Attributes:
         name: key in ``Observation.images``.
-        max_age_s: oldest usable picture, s.
-        optional: without a usable picture the observation goes on without it.
+        max_age_s: oldest usable image, s.
+        optional: without a usable image the observation goes on without it.
         frozen_after_s: longest time the pixels may stay identical, s; None for simulation.
-        history_s: how long before the newest picture the model also wants one, s, rising.
+        history_s: how long before the newest image the model also wants one, s, rising.
     """
 
     name: str
@@ -110,8 +110,8 @@ class ObservationAssembler:
             )
             for spec in cameras
         }
-        self._frames = {
-            spec.name: FrameHistory(spec.history_s, tolerance_s=spec.max_age_s)
+        self._history = {
+            spec.name: ImageHistory(spec.history_s, tolerance_s=spec.max_age_s)
             for spec in cameras
             if spec.history_s
         }
@@ -131,7 +131,7 @@ class ObservationAssembler:
     def add_image(
         self, name: str, image_HWC: np.ndarray, *, stamp_s: float, now: Instant
     ) -> SampleReport:
-        """Take a picture: uint8 RGB [H, W, 3], not written to afterwards.
+        """Take an image: uint8 RGB [H, W, 3], not written to afterwards.
 
         Raises:
             KeyError: there is no such camera.
@@ -139,10 +139,10 @@ class ObservationAssembler:
         self._follow_ros_time(now)
         stream = self._cameras[name]
         if image_HWC.dtype != np.uint8 or image_HWC.ndim != 3 or image_HWC.shape[2] != 3:
-            return _malformed(name, f"{image_HWC.dtype} {image_HWC.shape} is no RGB picture")
+            return _malformed(name, f"{image_HWC.dtype} {image_HWC.shape} is no RGB image")
         report = stream.add(image_HWC, stamp_s=stamp_s, now=now)
-        if name in self._frames and report.verdict in USED:
-            self._frames[name].add(stream.stamp_s, image_HWC)
+        if name in self._history and report.verdict in USED:
+            self._history[name].add(stream.stamp_s, image_HWC)
         return report
 
     def add_joints(
@@ -185,7 +185,7 @@ class ObservationAssembler:
         """The observation now, or every reason why there is none.
 
         An optional camera that is missing, old, frozen or too far from the others is left out; no
-        picture is ever made up.
+        image is ever made up.
         """
         self._follow_ros_time(now)
         if self._time_fault is not None:
@@ -209,8 +209,8 @@ class ObservationAssembler:
             if stream.fault(now) is None and _span_s([*used, stream]) <= self._max_skew_s:
                 used = [*used, stream]
 
-        pictures = [stream for stream in self._cameras.values() if stream in used]
-        stamp_s = min(stream.stamp_s for stream in pictures or used)
+        images = [stream for stream in self._cameras.values() if stream in used]
+        stamp_s = min(stream.stamp_s for stream in images or used)
         commanded_D = self._commands.at(stamp_s)
         if commanded_D is None:
             detail = f"nothing known of what was sent {now.ros_s - stamp_s:.3f} s ago"
@@ -220,11 +220,11 @@ class ObservationAssembler:
             positions_D[self._rows_of[name]] = stream.data
         return Observation(
             stamp_s=stamp_s,
-            images={stream.name: stream.data for stream in pictures},
+            images={stream.name: stream.data for stream in images},
             history={
-                stream.name: self._frames[stream.name].before()
-                for stream in pictures
-                if stream.name in self._frames
+                stream.name: self._history[stream.name].before()
+                for stream in images
+                if stream.name in self._history
             },
             positions_D=positions_D,
             commanded_D=commanded_D,
@@ -257,7 +257,7 @@ class ObservationAssembler:
             self._time_fault = StreamFault(
                 stream="clock", fault=Fault.TIME_WENT_BACK, detail=detail
             )
-            for kept in (*self._streams(), *self._frames.values(), self._commands):
+            for kept in (*self._streams(), *self._history.values(), self._commands):
                 kept.clear()
         elif now.ros_s < self._ros_s:
             return

@@ -1,4 +1,4 @@
-"""Depth as a picture: what a vision tower that knows colours makes the most of."""
+"""Depth as an image: what a vision tower that knows colours makes the most of."""
 
 from functools import cache
 

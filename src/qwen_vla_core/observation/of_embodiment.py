@@ -9,7 +9,7 @@ def assembler_of(embodiment: Embodiment, *, simulated: bool) -> ObservationAssem
     """Cameras by their names, joint states by their topics, with the embodiment's limits.
 
     Args:
-        simulated: a still picture is not a frozen camera.
+        simulated: a still image is not a frozen camera.
     """
     watchdogs = embodiment.watchdogs
     return ObservationAssembler(

@@ -138,7 +138,7 @@ class Stream:
             return self._at_fault(Fault.OLD, f"{age_s:.3f} s old, limit {self._max_age_s:.3f} s")
         same_s = self._latest.received_s - self._latest.same_since_s
         if self._frozen_after_s is not None and same_s > self._frozen_after_s:
-            detail = f"same picture for {same_s:.3f} s, limit {self._frozen_after_s:.3f} s"
+            detail = f"same image for {same_s:.3f} s, limit {self._frozen_after_s:.3f} s"
             return self._at_fault(Fault.FROZEN, detail)
         return None
 

@@ -22,7 +22,7 @@ NAMES = ("left", "right")
 START_S = 1000.0
 
 
-def picture(seed=0):
+def rgb_image(seed=0):
     return np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 
 
@@ -55,7 +55,7 @@ class Robot:
 
     def see(self, name="ego", age_s=0.0, image=None):
         self.frames += 1
-        image = picture(self.frames) if image is None else image
+        image = rgb_image(self.frames) if image is None else image
         return self.assembler.add_image(name, image, stamp_s=self.ros_s - age_s, now=self.now)
 
     def feel(self, left=1.0, right=2.0, age_s=0.0):
@@ -89,7 +89,7 @@ def test_when_everything_is_fresh_expect_an_observation_in_embodiment_order():
     observation = Robot().all().look()
     assert isinstance(observation, Observation)
     assert observation.stamp_s == START_S and list(observation.images) == ["ego", "wrist"]
-    np.testing.assert_array_equal(observation.images["ego"], picture(1))
+    np.testing.assert_array_equal(observation.images["ego"], rgb_image(1))
     np.testing.assert_array_equal(observation.positions_D, [1.0, 2.0])
     np.testing.assert_array_equal(observation.commanded_D, [0.5, 0.6])
     assert observation.instruction == "pick up the cube"
@@ -117,7 +117,7 @@ def test_when_joint_states_fall_silent_expect_a_refusal_after_their_limit():
     assert robot.faults() == {("left_arm", Fault.OLD), ("right_arm", Fault.OLD)}
 
 
-def test_when_the_picture_was_late_on_its_way_expect_the_header_age_to_count():
+def test_when_the_image_was_late_on_its_way_expect_the_header_age_to_count():
     robot = Robot()
     robot.see(age_s=0.6), robot.feel(), robot.send()
     assert robot.faults() == {("ego", Fault.OLD)}
@@ -138,7 +138,7 @@ def test_when_a_stamp_does_not_rise_expect_silence(age_s):
     for _ in range(6):
         robot.wait(0.1)
         report = robot.assembler.add_image(
-            "ego", picture(9), stamp_s=stamp_s - age_s, now=robot.now
+            "ego", rgb_image(9), stamp_s=stamp_s - age_s, now=robot.now
         )
         assert report.verdict is SampleVerdict.REPEATED
         robot.feel(), robot.send()
@@ -146,7 +146,7 @@ def test_when_a_stamp_does_not_rise_expect_silence(age_s):
 
 
 def test_when_pixels_stay_identical_for_two_seconds_expect_a_frozen_camera_until_they_change():
-    robot, still = Robot(), picture(7)
+    robot, still = Robot(), rgb_image(7)
     frozen_from_s = None
     for _ in range(80):
         robot.see(image=still.copy()), robot.feel(), robot.send()
@@ -154,12 +154,12 @@ def test_when_pixels_stay_identical_for_two_seconds_expect_a_frozen_camera_until
             frozen_from_s = robot.ros_s - START_S
         robot.wait(1 / 30)
     assert 2.0 < frozen_from_s <= 2.0 + 1.01 / 30
-    robot.see(image=picture(8)), robot.feel(), robot.send()
+    robot.see(image=rgb_image(8)), robot.feel(), robot.send()
     assert not robot.faults()
 
 
 def test_when_a_simulated_camera_stands_still_expect_no_complaint():
-    robot, still = Robot(frozen_after_s=None), picture(7)
+    robot, still = Robot(frozen_after_s=None), rgb_image(7)
     for _ in range(100):
         robot.see(image=still), robot.feel(), robot.send()
         assert not robot.faults()
@@ -194,7 +194,7 @@ def test_when_a_driver_sets_no_stamps_expect_the_receive_time_and_one_warning():
     verdicts = []
     for seed in range(3):
         robot.wait(0.1)
-        report = robot.assembler.add_image("ego", picture(seed), stamp_s=0.0, now=robot.now)
+        report = robot.assembler.add_image("ego", rgb_image(seed), stamp_s=0.0, now=robot.now)
         verdicts.append(report.verdict)
     assert verdicts == [SampleVerdict.UNSTAMPED, SampleVerdict.ACCEPTED, SampleVerdict.ACCEPTED]
     robot.feel(), robot.send(age_s=0.1)
@@ -247,11 +247,11 @@ def test_when_a_joint_state_is_not_finite_expect_it_refused_and_a_refusal_if_it_
         np.zeros((4, 4, 3), np.float32),
     ],
 )
-def test_when_an_image_is_no_rgb_picture_expect_it_refused(image):
+def test_when_an_image_is_no_rgb_image_expect_it_refused(image):
     assert Robot().see(image=image).verdict is SampleVerdict.MALFORMED
 
 
-def test_when_pictures_are_older_than_commands_expect_what_was_commanded_back_then():
+def test_when_images_are_older_than_commands_expect_what_was_commanded_back_then():
     robot = Robot()
     robot.send(left=0.1), robot.wait(0.1)
     robot.send(left=0.2), robot.wait(0.1)
@@ -312,7 +312,7 @@ def test_when_a_base_has_no_joint_states_expect_zeros_in_its_place():
         max_skew_s=0.2,
     )
     now = Instant(ros_s=START_S, steady_s=50.0)
-    assembler.add_image("ego", picture(), stamp_s=START_S, now=now)
+    assembler.add_image("ego", rgb_image(), stamp_s=START_S, now=now)
     assembler.add_joints("arm", ["waist"], [0.7], stamp_s=START_S, now=now)
     names = ["waist", "base_x", "base_y", "base_yaw"]
     assembler.add_command(names, [0.6, 0.0, 0.0, 0.0], stamp_s=START_S, now=now)
@@ -333,12 +333,12 @@ happenings = st.tuples(
 @given(st.lists(happenings, max_size=40))
 def test_when_samples_come_in_any_way_expect_only_fresh_observations_in_step(events):
     robot = Robot()
-    came = {}  # picture bytes -> (stamp, steady time of receipt), kept apart from the assembler
+    came = {}  # image bytes -> (stamp, steady time of receipt), kept apart from the assembler
     for what, age_s, wait_s, jump_s in events:
         stamp_s = robot.ros_s - age_s
         if what in ("ego", "wrist"):
             robot.see(what, age_s)
-            came[picture(robot.frames).tobytes()] = (stamp_s, robot.steady_s)
+            came[rgb_image(robot.frames).tobytes()] = (stamp_s, robot.steady_s)
         elif what == "joints":
             robot.feel(age_s=age_s)
         else:
@@ -358,7 +358,7 @@ def test_when_samples_come_in_any_way_expect_only_fresh_observations_in_step(eve
         robot.ros_s += jump_s
 
 
-def test_when_a_camera_has_history_expect_its_past_pictures_in_the_observation():
+def test_when_a_camera_has_history_expect_its_past_images_in_the_observation():
     robot = Robot(history_s=(0.1, 0.2))
     for _ in range(4):
         robot.all()
@@ -368,21 +368,21 @@ def test_when_a_camera_has_history_expect_its_past_pictures_in_the_observation()
     assert set(observation.history) == {"ego"}  # and the wrist camera has none
     shown = [*observation.history["ego"], observation.images["ego"]]
     for image, frame in zip(shown, (3, 5, 7), strict=True):
-        np.testing.assert_array_equal(image, picture(frame))
+        np.testing.assert_array_equal(image, rgb_image(frame))
 
 
-def test_when_a_picture_is_refused_expect_it_not_to_become_history():
+def test_when_an_image_is_refused_expect_it_not_to_become_history():
     robot = Robot(history_s=(0.1,)).all()
     robot.see("ego", age_s=0.3)  # out of order
     robot.see("ego", age_s=-3.0)  # from the future
     (past,) = robot.look().history["ego"]
-    np.testing.assert_array_equal(past, picture(1))
+    np.testing.assert_array_equal(past, rgb_image(1))
 
 
 def test_when_ros_time_goes_back_expect_no_history_from_before():
-    robot = Robot(history_s=(0.05,)).all()  # picture 1, at START_S
+    robot = Robot(history_s=(0.05,)).all()  # image 1, at START_S
     robot.ros_s -= 0.2
     robot.all().look()
     robot.wait(0.25)
-    observation = robot.all().look()  # picture 5, 0.05 s after picture 1
-    np.testing.assert_array_equal(observation.history["ego"][0], picture(5))
+    observation = robot.all().look()  # image 5, 0.05 s after image 1
+    np.testing.assert_array_equal(observation.history["ego"][0], rgb_image(5))

@@ -1,4 +1,4 @@
-"""Cameras: where pictures come from and how the model sees them."""
+"""Cameras: where images come from and how the model sees them."""
 
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ ViewTag = Literal[
 """The first three are the paper's; a depth view has a tag of its own."""
 DEPTH_TAG_END = "_depth"
 LONGEST_HISTORY_S = 5.0
-"""So many seconds of pictures are kept in memory, about 30 MB each for one camera."""
+"""So many seconds of images are kept in memory, about 30 MB each for one camera."""
 
 
 class Camera(Strict):
@@ -37,7 +37,7 @@ class Camera(Strict):
     """Nearest and farthest distance that the colours of a depth view tell apart; null for a
     colour camera."""
     history_steps: tuple[Annotated[int, Field(ge=1, le=64)], ...] = ()
-    """Past pictures that the model sees before the newest one: how many action steps before it
+    """Past images that the model sees before the newest one: how many action steps before it
     each was taken, rising."""
 
     @property
@@ -46,11 +46,11 @@ class Camera(Strict):
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """Of all its pictures, oldest first: how many action steps before the newest."""
+        """Of all its images, oldest first: how many action steps before the newest."""
         return (*reversed(self.history_steps), 0)
 
     def history_s(self, action_hz: float) -> tuple[float, ...]:
-        """How long before the newest each past picture was taken, s."""
+        """How long before the newest each past image was taken, s."""
         return tuple(steps / action_hz for steps in self.history_steps)
 
     @model_validator(mode="after")

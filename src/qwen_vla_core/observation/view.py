@@ -1,4 +1,4 @@
-"""A camera's pictures at the size at which the model sees them."""
+"""A camera's images at the size at which the model sees them."""
 
 import cv2
 import numpy as np

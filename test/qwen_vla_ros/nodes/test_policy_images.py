@@ -13,7 +13,7 @@ DISTANCES_MM = np.array([[0, 500], [1000, 9000]], dtype=np.uint16)
 
 
 class RobotWithDepth(Robot):
-    """Still depth in the place of the picture at the wrist."""
+    """Still depth in the place of the image at the wrist."""
 
     def wrist_image(self):
         depth = Image(height=2, width=2, encoding="16UC1", step=4)

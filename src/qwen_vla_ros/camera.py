@@ -18,7 +18,7 @@ def message_type(camera: Camera) -> type:
     return CompressedImage if camera.topic.endswith(end) else Image
 
 
-def view_reader(camera: Camera) -> Callable[[Image | CompressedImage], np.ndarray]:
+def image_reader(camera: Camera) -> Callable[[Image | CompressedImage], np.ndarray]:
     """What turns the camera's messages into uint8 RGB [H, W, 3], depth into colours.
 
     It raises an ObservationError that names the topic and the encoding.
