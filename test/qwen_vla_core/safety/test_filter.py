@@ -235,6 +235,16 @@ def test_when_a_base_is_asked_for_anything_expect_speed_and_acceleration_kept(st
         last = speed
 
 
+@pytest.mark.parametrize("target", [3.0, -3.0])
+def test_when_a_base_is_asked_for_too_much_expect_its_highest_speed_that_way(target):
+    limits, motion = limits_of((-np.inf,), (np.inf,), (0.5,), (2.5,)), Motion.at_rest([0.0])
+    for _ in range(50):  # a quarter of them to get there
+        motion = limit_velocities(
+            np.array([target]), motion, limits, dt_s=DT_S, period_s=DT_S
+        ).motion
+    assert motion.velocity_D[0] == np.copysign(0.5, target)
+
+
 @pytest.mark.parametrize("joint_has_limits", [True, False])
 def test_when_a_joint_has_no_position_limits_expect_it_to_turn_freely(joint_has_limits):
     lower, upper = ((-1.0,), (1.0,)) if joint_has_limits else ((-np.inf,), (np.inf,))
