@@ -1,7 +1,11 @@
-"""What the commands share: types of arguments, whose ValueError becomes a usage message."""
+"""What the commands share: types and meanings of their arguments."""
 
 import argparse
-from types import ModuleType
+import os
+from pathlib import Path
+
+from qwen_vla_core.embodiment import find_embodiment
+from qwen_vla_core.resources import embodiments_directory
 
 
 def positive(text: str) -> int:
@@ -15,20 +19,44 @@ def not_negative(text: str) -> int:
 
 
 def _at_least(lowest: int, text: str) -> int:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
     if value < lowest:
-        raise ValueError(f"{value} is below {lowest}")
+        raise argparse.ArgumentTypeError(f"{value} is below {lowest}")
     return value
 
 
-def add_command(subparsers, name: str, module: ModuleType) -> None:
-    """Add the sub-command of a module: its docstring is the help, with the example at the end."""
-    summary, _, rest = module.__doc__.partition("\n")
-    parser = subparsers.add_parser(
-        name,
-        help=summary.rstrip("."),
-        description=summary,
-        epilog=rest.strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """`--workers`."""
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--workers", type=positive, default=cores, help="processes (all cores)")
+
+
+def add_checkpoint(group, otherwise: str = "the shipped one") -> None:
+    """`--checkpoint`; `checkpoint_folder` tells where it is."""
+    group.add_argument(
+        "--checkpoint", help=f"a folder, or owner/model on the Hugging Face hub ({otherwise})"
     )
-    module.add_arguments(parser)
+
+
+def checkpoint_folder(name: str | None) -> Path:
+    """The folder of the checkpoint that was named, fetched from the hub where it has to be.
+
+    Raises:
+        QwenVlaError: there is none, or it is no checkpoint; the message says what it lacks.
+    """
+    from qwen_vla_model.hub import find_checkpoint
+
+    find_checkpoint(name)  # refused before gigabytes have come over the network
+    return find_checkpoint(name, weights=True)
+
+
+def embodiment_file(name_or_path: str) -> Path:
+    """The YAML file of the embodiment that was named.
+
+    Raises:
+        QwenVlaError: there is none; the message names the nearest.
+    """
+    return find_embodiment(name_or_path, embodiments_directory())

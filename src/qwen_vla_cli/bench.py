@@ -7,7 +7,7 @@ Example:
 import argparse
 
 from . import bench_chunks, bench_gpu, bench_model, bench_sim
-from .arguments import add_command
+from .parser import add_command
 
 BENCHES = {"chunks": bench_chunks, "model": bench_model, "gpu": bench_gpu, "sim": bench_sim}
 """Name of a bench -> its module, which has ``add_arguments`` and ``run`` like a command."""
@@ -23,3 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the bench that was named."""
     return BENCHES[arguments.bench].run(arguments)
+
+
+def when_interrupted(arguments: argparse.Namespace) -> str:
+    """What is there and how to go on."""
+    return "no result was written" if arguments.bench != "gpu" else f"see {arguments.out}"

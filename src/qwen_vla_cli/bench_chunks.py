@@ -20,26 +20,28 @@ control_node fades and limits on top of that.
 """
 
 import argparse
-import os
 from pathlib import Path
 
-from qwen_vla_core.embodiment import find_embodiment
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
-
-from .arguments import not_negative, positive
+from .arguments import (
+    add_checkpoint,
+    add_workers,
+    checkpoint_folder,
+    embodiment_file,
+    not_negative,
+    positive,
+)
+from .outputs import require_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla bench chunks`."""
     parser.add_argument("--embodiment", default="widowx", help="name or YAML file (widowx)")
-    parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
+    add_checkpoint(parser)
     parser.add_argument(
         "--episodes", type=positive, default=50, help="episodes, of about 4 boundaries each (50)"
     )
     parser.add_argument("--seed", type=not_negative, default=0, help="of the first scene (0)")
-    parser.add_argument(
-        "--workers", type=positive, default=os.cpu_count(), help="processes (all cores)"
-    )
+    add_workers(parser)
     parser.add_argument("--json", type=Path, help="write everything here too")
 
 
@@ -48,9 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_eval.bench.chunks import measure_chunks, table
     from qwen_vla_eval.tables import show, write_json
 
+    require_writable(arguments.json)
     result = measure_chunks(
-        find_embodiment(arguments.embodiment, embodiments_directory()),
-        arguments.checkpoint or SHIPPED_CHECKPOINT,
+        embodiment_file(arguments.embodiment),
+        checkpoint_folder(arguments.checkpoint),
         range(arguments.seed, arguments.seed + arguments.episodes),
         arguments.workers,
     )

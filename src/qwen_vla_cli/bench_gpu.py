@@ -12,6 +12,8 @@ gets tables.md and a JSON file for each size, written anew after each part.
 import argparse
 from pathlib import Path
 
+from .outputs import output_folder
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla bench gpu`."""
@@ -26,7 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_eval.bench.model import report
     from qwen_vla_eval.tables import show
 
-    results, skipped = measure_gpu(arguments.out)
+    with output_folder(arguments.out):
+        results, skipped = measure_gpu(arguments.out)
     for result in results:
         show(report(result))
     if skipped:

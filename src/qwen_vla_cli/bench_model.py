@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 from .arguments import positive
+from .outputs import require_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_eval.bench.model import measure_model, report
     from qwen_vla_eval.tables import show, write_json
 
+    require_writable(arguments.json)
     result = measure_model(
         arguments.config,
         arguments.device,

@@ -13,10 +13,11 @@ import argparse
 import os
 from pathlib import Path
 
-from qwen_vla_core.embodiment import find_embodiment, load_embodiment
-from qwen_vla_ros.resources import embodiments_directory
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.resources import embodiments_directory
 
-from .arguments import positive
+from .arguments import add_workers, embodiment_file, positive
+from .outputs import require_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=positive, default=10, help="duration of each measurement (10)"
     )
-    parser.add_argument(
-        "--workers", type=positive, default=os.cpu_count(), help="processes (all cores)"
-    )
+    add_workers(parser)
     parser.add_argument("--json", type=Path, help="write everything here too")
 
 
@@ -38,12 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_eval.bench.sim import measure_sim, tables
     from qwen_vla_eval.tables import show, write_json
 
-    folder = embodiments_directory()
+    require_writable(arguments.json)
     everything = arguments.embodiment == "all"
-    paths = sorted(folder.glob("*.yaml")) if everything else [arguments.embodiment]
+    shipped = sorted(embodiments_directory().glob("*.yaml"))
     robots = []
-    for path in paths:
-        path = find_embodiment(str(path), folder)
+    for path in shipped if everything else [embodiment_file(arguments.embodiment)]:
         if everything and load_embodiment(path).simulated_world is None:
             continue
         robots.append(measure_sim(path, arguments.seconds, arguments.workers))

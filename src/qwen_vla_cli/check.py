@@ -13,12 +13,12 @@ from qwen_vla_core.embodiment import (
     Embodiment,
     Group,
     build_prompt,
-    find_embodiment,
     load_embodiment,
 )
 from qwen_vla_core.embodiment.schema import EeDelta
 from qwen_vla_core.yaml_file import kinds, read_yaml
-from qwen_vla_ros.resources import embodiments_directory
+
+from .arguments import embodiment_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what the file describes; errors name file, line and key."""
-    path = find_embodiment(arguments.file, embodiments_directory())
+    path = embodiment_file(arguments.file)
     match read_yaml(path).kind:
         case kinds.RECIPE:
             from qwen_vla_model.training.recipe import describe_recipe, load_recipe

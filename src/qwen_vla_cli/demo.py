@@ -5,20 +5,26 @@ Example:
   qwen-vla demo --embodiment widowx --episodes 3 --out out/demo
   qwen-vla demo --embodiment aloha --instruction "pick up the red cube with the left arm"
 
-Writes demo.mp4, demo.png, commands.png and summary.json for each embodiment. The exit status is 0
-when at least half of the episodes succeed, 1 when fewer do, 2 when something could not run. It
-stays on this machine and on a ROS domain of its own, so that it can never command a real robot.
+Writes demo.mp4, demo.png, commands.png and summary.json for each embodiment. It stays on this
+machine and on a ROS domain of its own, so that it can never command a real robot.
 An instruction is told in the first scenes that ask for it. One that no task has words for is told
 in scenes of the robot's usual task: then it is shown what was done, and nobody judges it.
 """
 
 import argparse
 import os
+import shutil
 from pathlib import Path
 
 from qwen_vla_core.instruction import check_instruction
 
-from .arguments import not_negative, positive
+from .arguments import add_checkpoint, checkpoint_folder, not_negative, positive
+from .outputs import output_folder
+
+EXIT_STATUSES = (
+    "Exit status: 0 all judged episodes succeeded, 1 fewer did, 2 could not be done, "
+    "130 interrupted."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=positive, default=1, help="scenes of each task (1)")
     parser.add_argument("--seed", type=not_negative, default=0, help="seed of the first scene (0)")
     parser.add_argument("--instruction", help="what to do; a scene that asks for it is looked for")
-    parser.add_argument("--checkpoint", type=Path, help="folder of weights (the shipped one)")
+    add_checkpoint(parser)
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="results (out/demo)")
 
 
@@ -40,16 +46,38 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.instruction is not None:
         check_instruction(arguments.instruction)
-    robots = find_robots(arguments.embodiment, arguments.checkpoint)
-    episodes = choose_episodes(robots, arguments.instruction, arguments.seed, arguments.episodes)
-    environment = isolated_environment()
-    os.environ.update(environment)
-    print(f"watch it with: ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']} ros2 topic list")
-    outcomes = []
-    for path, embodiment, checkpoint in robots:
-        if wanted := episodes[embodiment.name]:
-            out = arguments.out / embodiment.name
-            outcomes += run_embodiment(path, embodiment, checkpoint, wanted, out)
+    with output_folder(arguments.out):
+        checkpoint = checkpoint_folder(arguments.checkpoint)
+        robots = find_robots(arguments.embodiment, checkpoint)
+        episodes = choose_episodes(
+            [robot for _, robot in robots],
+            checkpoint,
+            arguments.instruction,
+            arguments.seed,
+            arguments.episodes,
+        )
+        environment = isolated_environment()
+        os.environ.update(environment)
+        if shutil.which("ros2"):
+            print(f"watch it with: ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']} ros2 topic list")
+        outcomes = []
+        for path, embodiment in robots:
+            if wanted := episodes[embodiment.name]:
+                out = arguments.out / embodiment.name
+                outcomes += run_embodiment(path, embodiment, checkpoint, wanted, out)
     judged = [outcome["success"] for outcome in outcomes if outcome["success"] is not None]
-    print(f"{sum(judged)} of {len(judged)} judged episodes succeeded; see {arguments.out}")
-    return 0 if 2 * sum(judged) >= len(judged) else 1
+    print(_closing(judged, len(outcomes)) + f"; films and figures are in {arguments.out}")
+    return 0 if all(judged) else 1
+
+
+def _closing(judged: list[bool], episodes: int) -> str:
+    """How many succeeded, of those that could be judged."""
+    unjudged = episodes - len(judged)
+    words = [f"{sum(judged)} of {len(judged)} episodes succeeded"] if judged else []
+    words += [f"{unjudged} not judged, see the film"] if unjudged else []
+    return ", ".join(words) or "no episode was run"
+
+
+def when_interrupted(arguments: argparse.Namespace) -> str:
+    """What is there and how to go on."""
+    return f"what was finished is in {arguments.out}; the same command begins anew"

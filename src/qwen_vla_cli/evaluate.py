@@ -15,13 +15,19 @@ where it was interrupted.
 """
 
 import argparse
-import os
 from pathlib import Path
 
-from qwen_vla_core.embodiment import find_embodiment
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
+from qwen_vla_core.resources import share_directory
 
-from .arguments import not_negative, positive
+from .arguments import (
+    add_checkpoint,
+    add_workers,
+    checkpoint_folder,
+    embodiment_file,
+    not_negative,
+    positive,
+)
+from .outputs import output_folder, require_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="type the instructions in another way (as the scenes have them)",
     )
     policy = parser.add_mutually_exclusive_group()
-    policy.add_argument(
-        "--checkpoint", type=Path, help="a folder, or owner/model on the hub (the shipped one)"
-    )
+    add_checkpoint(policy)
     policy.add_argument(
         "--expert", action="store_true", help="the scripted expert in the place of a policy"
     )
@@ -62,9 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         help="actions used per chunk (a quarter of it); without ROS",
     )
-    parser.add_argument(
-        "--workers", type=positive, default=os.cpu_count(), help="processes (all cores)"
-    )
+    add_workers(parser)
     parser.add_argument("--json", type=Path, help="write every episode and the summary here")
     parser.add_argument(
         "--report",
@@ -81,18 +83,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the episodes and print success, chance and mistakes; or make a report."""
     if arguments.report is not None:
-        from qwen_vla_eval.report import make_report
-
-        shipped = share_directory() / "config" / "reports" / "report.yaml"
-        make_report(Path(arguments.report or shipped), arguments.out, arguments.workers)
-        print(f"see {arguments.out / 'report.md'}")
-        return 0
+        return _report(arguments)
     from qwen_vla_eval.evaluation import evaluate
     from qwen_vla_eval.tables import write_json
 
+    require_writable(arguments.json)
+    embodiment = embodiment_file(arguments.embodiment)
     summary = evaluate(
-        find_embodiment(arguments.embodiment, embodiments_directory()),
-        None if arguments.expert else arguments.checkpoint or SHIPPED_CHECKPOINT,
+        embodiment,
+        None if arguments.expert else checkpoint_folder(arguments.checkpoint),
         range(arguments.seed, arguments.seed + arguments.episodes),
         task=arguments.task,
         shift=arguments.shift,
@@ -104,4 +103,23 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.json is not None:
         write_json(arguments.json, summary)
+        print(f"every episode is in {arguments.json}")
     return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from qwen_vla_eval.report import make_report
+
+    shipped = share_directory() / "config" / "reports" / "report.yaml"
+    with output_folder(arguments.out):
+        make_report(Path(arguments.report or shipped), arguments.out, arguments.workers)
+    print(f"the report is {arguments.out / 'report.md'}")
+    return 0
+
+
+def when_interrupted(arguments: argparse.Namespace) -> str:
+    """What is there and how to go on."""
+    if arguments.report is None:
+        return "no result was written"
+    cells = arguments.out / "cells"
+    return f"finished episodes are in {cells}; the same command goes on with the rest"

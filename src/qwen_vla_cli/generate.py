@@ -12,13 +12,16 @@ folder with episodes of another robot, task or checkpoint is refused.
 """
 
 import argparse
-import os
 from pathlib import Path
 
-from qwen_vla_core.embodiment import find_embodiment
-from qwen_vla_ros.resources import embodiments_directory
-
-from .arguments import positive
+from .arguments import (
+    add_checkpoint,
+    add_workers,
+    checkpoint_folder,
+    embodiment_file,
+    positive,
+)
+from .outputs import output_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,31 +33,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first-seed", type=positive, help="of the scenes (the first that training may have)"
     )
-    parser.add_argument("--checkpoint", type=Path, help="who drives (the scripted expert)")
-    parser.add_argument(
-        "--workers", type=positive, default=os.cpu_count(), help="processes (one for each core)"
-    )
+    add_checkpoint(parser, "no policy drives, but the scripted expert")
+    add_workers(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Record; shows progress."""
+    """Record, show progress, and say what is there."""
     from qwen_vla_sim.generate import generate
     from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED
 
-    embodiment = find_embodiment(arguments.embodiment, embodiments_directory())
+    embodiment = embodiment_file(arguments.embodiment)
     driver, driver_name = None, "expert"
-    if arguments.checkpoint is not None:
-        from qwen_vla_eval.policy_driver import policy_driver
+    with output_folder(arguments.out):
+        if arguments.checkpoint is not None:
+            from qwen_vla_eval.policy_driver import policy_driver
 
-        driver, driver_name = policy_driver(arguments.checkpoint, embodiment)
-    generate(
-        embodiment,
-        arguments.out,
-        arguments.first_seed or FIRST_TRAINING_SEED,
-        arguments.episodes,
-        arguments.workers,
-        arguments.task,
-        driver,
-        driver_name,
+            checkpoint = checkpoint_folder(arguments.checkpoint)
+            driver, driver_name = policy_driver(checkpoint, embodiment)
+        recorded = generate(
+            embodiment,
+            arguments.out,
+            arguments.first_seed or FIRST_TRAINING_SEED,
+            arguments.episodes,
+            arguments.workers,
+            arguments.task,
+            driver,
+            driver_name,
+        )
+    print(
+        f"{recorded} episodes recorded, {_count(arguments.out)} are in {arguments.out}; a recipe "
+        "trains from them that names this folder, see config/recipes/finetune_widowx.yaml"
     )
     return 0
+
+
+def _count(folder: Path) -> int:
+    return len(list(folder.glob("*.npz")))
+
+
+def when_interrupted(arguments: argparse.Namespace) -> str:
+    """What is there and how to go on."""
+    there = f"{_count(arguments.out)} episodes are in {arguments.out}"
+    return f"{there}; the same command goes on with the rest"

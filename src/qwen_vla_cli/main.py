@@ -1,16 +1,19 @@
-"""Entry point of `qwen-vla`: one file per sub-command."""
+"""Entry point of `qwen-vla`: one file per sub-command, and what its endings mean for a script."""
 
-import argparse
+import os
+import signal
 import sys
+from collections.abc import Callable
+from types import ModuleType
 
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.missing_ros import explain_missing_ros
 
 from . import bench, check, demo, evaluate, generate, new, train
-from .arguments import add_command
 from .completion import complete
+from .parser import make_parser
 
-COMMANDS = {
+COMMANDS: dict[str, ModuleType] = {
     "demo": demo,
     "evaluate": evaluate,
     "check": check,
@@ -20,37 +23,74 @@ COMMANDS = {
     "bench": bench,
 }
 
-EXIT_USAGE = 2
-"""What argparse uses for wrong arguments; also for input that is refused."""
-
-EXIT_INTERRUPTED = 130
-"""What shells report after Ctrl-C: 128 + SIGINT."""
+EXIT_REFUSED = 2
+"""What argparse uses for wrong arguments; also for input that is refused, and a full disk."""
 
 
 def main() -> None:
-    """Run one sub-command; refused input gives one clear line instead of a traceback."""
-    parser = argparse.ArgumentParser(
-        prog="qwen-vla", description="Run, measure and train Qwen-VLA policies for robots."
-    )
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
-        add_command(subparsers, name, module)
+    """Run one sub-command; what cannot be done is one clear line instead of a traceback."""
+    parser = make_parser(COMMANDS)
     complete(parser)
     arguments = parser.parse_args()
+    if arguments.command is None:
+        parser.print_help()
+        sys.exit(0)
+    command = COMMANDS[arguments.command]
+    sys.exit(run(f"qwen-vla {arguments.command}", command, arguments))
+
+
+def run(name: str, command: ModuleType, arguments) -> int:
+    """The exit status of a command, after its error has been said."""
+    ended = _EndRequest()
     try:
-        sys.exit(COMMANDS[arguments.command].run(arguments))
+        status = command.run(arguments)
+        sys.stdout.flush()  # here, where an error of it is caught
+        return status
+    except KeyboardInterrupt:
+        ended.ignore_more()
+        go_on: Callable = getattr(command, "when_interrupted", lambda arguments: "")
+        _say(f"\n{name}: interrupted" + (f"; {words}" if (words := go_on(arguments)) else ""))
+        # Everything is closed by now. Taking torch and its threads apart would take seconds more.
+        os._exit(128 + ended.number)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, as `head` has. What is still in the buffer goes
+        # nowhere, or flushing it at exit would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except QwenVlaError as error:
-        print(f"qwen-vla {arguments.command}: {error}", file=sys.stderr)
-        sys.exit(EXIT_USAGE)
+        _say(f"{name}: {error}")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"{name}: {where}{error.strerror or error}")
     except ModuleNotFoundError as error:
         explanation = explain_missing_ros(error)
         if explanation is None:
             raise
-        print(f"qwen-vla {arguments.command}: {explanation}", file=sys.stderr)
-        sys.exit(EXIT_USAGE)
-    except KeyboardInterrupt:
-        print(f"\nqwen-vla {arguments.command}: interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        _say(f"{name}: {explanation}")
+    return EXIT_REFUSED
+
+
+class _EndRequest:
+    """SIGTERM and the end of the terminal interrupt a command as Ctrl-C does."""
+
+    def __init__(self) -> None:
+        self.number = signal.SIGINT
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:  # nohup's is left alone
+                signal.signal(number, self._interrupt)
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        self.number = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    def ignore_more(self) -> None:
+        """The end has begun; a second Ctrl-C must not put a traceback into it."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -57,9 +57,10 @@ class WorkerPool:
         trace: TracebackType | None,
     ) -> None:
         with interrupts_held_back():  # a second Ctrl-C must not leave workers behind
-            self._pool.shutdown(wait=error is None, cancel_futures=True)
             if error is not None:
+                # Without cancelling jobs first: concurrent.futures stumbles over those.
                 self._end_workers()
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Results in the order of the items, each as soon as it and those before it are there.

@@ -10,6 +10,8 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.schema import Joint
 from qwen_vla_core.whole_file import write_whole
 
+from .fonts import USUAL, fonts_for
+
 COLUMNS = 7
 """An arm and its gripper side by side."""
 
@@ -51,10 +53,24 @@ class CommandPicture:
         )
 
     def save(self, path: Path) -> None:
-        """Draw positions above and speeds below for each joint; for a base its speeds alone."""
+        """Draw positions above and speeds below for each joint; for a base its speeds alone.
+
+        Raises:
+            QwenVlaError: it cannot be written.
+        """
         import matplotlib
 
         matplotlib.use("Agg")
+
+        labels = [episode.instruction for episode in self._episodes]
+        fonts = fonts_for("".join(labels))
+        if fonts is None:
+            fonts = [USUAL]
+            labels = [f"episode {number}" for number in range(1, len(labels) + 1)]
+        with matplotlib.rc_context({"font.family": fonts}):
+            self._draw(path, labels)
+
+    def _draw(self, path: Path, labels: Sequence[str]) -> None:
         from matplotlib import pyplot
 
         joints = self._embodiment.joints
@@ -68,24 +84,27 @@ class CommandPicture:
         for i, (joint, is_base) in enumerate(zip(joints, self._embodiment.base_D, strict=True)):
             row, column = divmod(i, columns)
             upper, lower = axes[2 * row][column], axes[2 * row + 1][column]
-            self._draw(joint, i, is_base, upper, lower)
-        handles, labels = axes[1][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8)
+            self._draw_joint(joint, i, is_base, upper, lower, labels)
+        figure.legend(
+            *axes[1][0].get_legend_handles_labels(), loc="lower center", ncols=3, fontsize=8
+        )
         figure.suptitle(f"{self._embodiment.name}: commands sent, limits dashed", fontsize=10)
         figure.tight_layout(rect=(0, 0.06 / rows, 1, 0.98))
         with write_whole(path) as partial:
             figure.savefig(partial, format="png", dpi=110)
         pyplot.close(figure)
 
-    def _draw(self, joint: Joint, index: int, is_base: bool, upper, lower) -> None:
+    def _draw_joint(
+        self, joint: Joint, index: int, is_base: bool, upper, lower, labels: Sequence[str]
+    ) -> None:
         """One joint; the speed of a position is how fast it was seen to change."""
-        for episode in self._episodes:
+        for episode, label in zip(self._episodes, labels, strict=True):
             positions_T, times_T = episode.positions_TD[:, index], episode.times_T
             speeds_T = episode.velocities_TD[:, index]
             if not is_base:
                 upper.plot(times_T, positions_T, linewidth=1.0)
                 speeds_T = np.gradient(positions_T, times_T) if len(times_T) > 1 else speeds_T
-            lower.plot(times_T, speeds_T, linewidth=0.8, label=episode.instruction)
+            lower.plot(times_T, speeds_T, linewidth=0.8, label=label)
         limits = [(lower, (-joint.velocity, joint.velocity))]
         if is_base:
             upper.set_axis_off()

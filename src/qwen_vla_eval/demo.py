@@ -3,19 +3,18 @@
 import dataclasses
 import os
 import platform
-import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import EmbodimentError, QwenVlaError
 from qwen_vla_ros.bringup import describe_bringup
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
+from qwen_vla_ros.resources import embodiments_directory
 
 from .command_picture import CommandPicture
 from .demo_episodes import DemoEpisode, asking_for, each_task, usual_scenes
 from .simulated_robot import SimulatedRobot
+from .status_line import StatusLine
 from .tables import write_json
 from .video import EpisodeVideo
 
@@ -24,15 +23,14 @@ EPISODE_TIMEOUT_S = 25.0
 SUCCESS_HELD_S = 1.0
 """How long success must last, so that a block flicked up does not count."""
 FRAME_PERIOD_S = 0.1
-PROGRESS_PERIOD_S = 5.0
 
 
-def find_robots(name: str, checkpoint: Path | None) -> list[tuple[Path, Embodiment, Path]]:
-    """The robots to run, each with its YAML file and weights.
+def find_robots(name: str, checkpoint: Path) -> list[tuple[Path, Embodiment]]:
+    """The robots to run, each with its YAML file.
 
     Raises:
-        QwenVlaError: there is no such robot, or it has no simulated world, or no weights that know
-            it. Of all robots, those are left out, and it is said which and why.
+        QwenVlaError: there is no such robot, or it has no simulated world, or the checkpoint was
+            not trained on it. Of all robots, those are left out, and it is said which and why.
     """
     from qwen_vla_model.checkpoint import load_action_space
 
@@ -44,20 +42,20 @@ def find_robots(name: str, checkpoint: Path | None) -> list[tuple[Path, Embodime
         try:
             if embodiment.simulated_world is None:
                 raise EmbodimentError(f"{embodiment.name} has no simulated_world")
-            weights = checkpoint or SHIPPED_CHECKPOINT
-            load_action_space(weights, embodiment)
-            robots.append((path, embodiment, weights))
+            load_action_space(checkpoint, embodiment)
+            robots.append((path, embodiment))
         except QwenVlaError as error:
             if name != "all":
                 raise
-            print(f"left out: {error}")
+            print(f"left out: {path.stem}: {error}")
     if not robots:
         raise EmbodimentError(f"none of the robots in {folder} can be demonstrated")
     return robots
 
 
 def choose_episodes(
-    known: Sequence[tuple[Path, Embodiment, Path]],
+    robots: Sequence[Embodiment],
+    checkpoint: Path,
     sentence: str | None,
     seed: int,
     episodes: int,
@@ -68,10 +66,9 @@ def choose_episodes(
         from qwen_vla_model.checkpoint import load_instructions
 
         return {
-            robot.name: each_task(robot, *count, trained=load_instructions(weights, robot))
-            for _, robot, weights in known
+            robot.name: each_task(robot, *count, trained=load_instructions(checkpoint, robot))
+            for robot in robots
         }
-    robots = [robot for _, robot, _ in known]
     found = {robot.name: asking_for(robot, sentence, *count) for robot in robots}
     if any(found.values()):
         return found
@@ -93,7 +90,7 @@ def run_embodiment(
     picture = CommandPicture(embodiment)
     outcomes = []
     with (
-        SimulatedRobot(embodiment, nodes, out / "log", _Progress()) as robot,
+        SimulatedRobot(embodiment, nodes, out / "log", StatusLine()) as robot,
         EpisodeVideo(out / "demo.mp4", 1.0 / FRAME_PERIOD_S) as video,
     ):
         for episode in episodes:
@@ -144,18 +141,3 @@ def _film(operator, video, instruction: str) -> Callable[[float], None]:
             video.add(operator.images, (instruction, f"{mode}  {elapsed_s:4.1f} s"))
 
     return film
-
-
-class _Progress:
-    """One line that is written over and over; where nobody watches, a line now and then."""
-
-    def __init__(self) -> None:
-        self._told_s = -PROGRESS_PERIOD_S
-
-    def __call__(self, text: str) -> None:
-        """Say ``text``; "" ends it."""
-        if sys.stderr.isatty():
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-        elif text and time.monotonic() - self._told_s > PROGRESS_PERIOD_S:
-            self._told_s = time.monotonic()
-            print(text, file=sys.stderr, flush=True)

@@ -53,9 +53,6 @@ def evaluate(
     found_shift = find_shift(shift)
     check_replan_steps(robot, replan_steps or 0)
     if checkpoint is not None:
-        from qwen_vla_model.hub import find_checkpoint
-
-        find_checkpoint(checkpoint)  # before torch is loaded, which takes seconds
         from qwen_vla_model.policy import QwenVlaPolicy
 
         # What does not fit is refused here in words, not in every worker.
@@ -85,10 +82,10 @@ def evaluate(
 
 def _measured(way: str, episodes: Iterable[dict], n: int) -> dict:
     """Run the episodes, show how they go, and print and return what came of them."""
-    from tqdm import tqdm
+    from qwen_vla_sim.progress import progress_bar
 
     results = []
-    with tqdm(total=n, unit="episode", desc=way) as progress:
+    with progress_bar(n, "episode", title=way) as progress:
         for episode in episodes:
             results.append(episode)
             successes = sum(episode["success"] for episode in results)

@@ -77,6 +77,8 @@ class SimulatedRobot:
     def __enter__(self) -> "SimulatedRobot":
         from qwen_vla_ros.operator import connected_operator
 
+        # Not in the home folder, which there may not be; these logs belong beside the others.
+        os.environ["ROS_LOG_DIR"] = str(self._log_directory / "ros")
         with ExitStack() as stack:
             self.operator = stack.enter_context(connected_operator(self._embodiment))
             processes = NodeProcesses(self._nodes, {}, self._log_directory)

@@ -44,5 +44,9 @@ def show(parts: Iterable[str | Table]) -> None:
 
 
 def write_json(file: Path, content: dict) -> None:
-    """Write it, with its folder."""
+    """Write it whole or not at all, with its folder.
+
+    Raises:
+        QwenVlaError: it cannot be written.
+    """
     write_text_whole(file, json.dumps(content, indent=1) + "\n")

@@ -7,6 +7,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.whole_file import write_whole
 
 VIEW_PX = 352
@@ -40,6 +41,8 @@ class EpisodeVideo:
         trace: TracebackType | None,
     ) -> None:
         self._writer.close()
+        if isinstance(error, OSError | QwenVlaError):
+            self._path.unlink(missing_ok=True)  # half a film looks like a whole one
 
     def add(
         self, images: Mapping[str, np.ndarray], caption: tuple[str, str], times: int = 1
@@ -48,14 +51,19 @@ class EpisodeVideo:
 
         Args:
             times: how often the video shows it; the film strip counts it once.
+        Raises:
+            QwenVlaError: it cannot be written.
         """
         frame = _side_by_side([images[name] for name in sorted(images)])
         bar = np.full((CAPTION_PX, frame.shape[1], 3), 32, dtype=np.uint8)
         for i, line in enumerate(caption, 1):
             _write(bar, line, i * LINE_PX)
         frame = np.concatenate([bar, frame])
-        for _ in range(times):
-            self._writer.append_data(frame)
+        try:
+            for _ in range(times):
+                self._writer.append_data(frame)
+        except OSError as error:  # its text holds all that ffmpeg ever said
+            raise QwenVlaError(f"{self._path} cannot be written: is the disk full?") from error
         half = (frame.shape[1] // 2, frame.shape[0] // 2)
         self._episode.append(cv2.resize(frame, half, interpolation=cv2.INTER_AREA))
 

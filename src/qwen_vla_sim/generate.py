@@ -1,14 +1,14 @@
 """Records episodes for training, with the expert's plans, in parallel processes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.embodiment.loader import load_embodiment
@@ -20,6 +20,7 @@ from qwen_vla_core.worker_pool import WorkerPool
 from qwen_vla_data.episode import Episode
 
 from .disturbance import Disturbance
+from .progress import progress_bar
 from .registry import find_tasks, make_world
 from .robot_chain import RobotChain
 from .rollout import make_histories, observe
@@ -115,7 +116,7 @@ def generate(
     task: str | None = None,
     driver: Driver | None = None,
     driver_name: str = "expert",
-) -> None:
+) -> int:
     """Record the episodes that ``out`` lacks, one file each; may be interrupted and repeated.
 
     Args:
@@ -127,7 +128,8 @@ def generate(
         task: its name; None for all that the robot can do, seed by seed in turn.
         driver: see ``record_episode``; it has to be picklable.
         driver_name: tells it from any other.
-
+    Returns:
+        How many were recorded now.
     Raises:
         QwenVlaError: ``first_seed`` belongs to the evaluation, or the robot cannot be simulated,
             or not do the task, or ``out`` has episodes of another robot, task or driver.
@@ -145,12 +147,14 @@ def generate(
     seeds = range(first_seed, first_seed + episodes)
     missing = [seed for seed in seeds if not _file(out, seed).exists()]
     with (
+        _origin_of_something(out),
         WorkerPool(workers) as pool,
-        tqdm(total=episodes, initial=episodes - len(missing), unit="episode") as progress,
+        progress_bar(episodes, "episode", initial=episodes - len(missing)) as progress,
     ):
         record = partial(_record, embodiment, task, driver, out)
         for _ in pool.map(record, missing):
             progress.update()
+    return len(missing)
 
 
 def _claim(out: Path, origin: dict[str, Any]) -> None:
@@ -170,6 +174,16 @@ def _claim(out: Path, origin: dict[str, Any]) -> None:
             )
         return
     write_text_whole(path, json.dumps(origin, indent=1))
+
+
+@contextmanager
+def _origin_of_something(out: Path) -> Iterator[None]:
+    """What says whose episodes these are goes again if there is none in the end."""
+    try:
+        yield
+    finally:
+        if not any(out.glob("*.npz")):
+            (out / ORIGIN).unlink(missing_ok=True)
 
 
 def _file(out: Path, seed: int) -> Path:

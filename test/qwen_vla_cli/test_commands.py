@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qwen_vla_cli.bench import BENCHES
 from qwen_vla_cli.check import describe
 from qwen_vla_cli.main import COMMANDS, main
 from qwen_vla_core.embodiment import parse_embodiment
@@ -24,11 +25,58 @@ def qwen_vla(monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_when_help_is_asked_for_expect_what_it_does_and_an_example(qwen_vla, command):
-    status, printed, _ = qwen_vla(command, "--help")
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"bench {name}" for name in BENCHES)])
+def test_when_help_is_asked_for_expect_what_it_does_an_example_and_the_exit_statuses(
+    qwen_vla, command
+):
+    status, printed, _ = qwen_vla(*command.split(), "--help")
     assert status == 0
     assert f"qwen-vla {command}" in printed and "Example:" in printed
+    assert "Exit status: 0 " in printed and "130 interrupted" in printed
+
+
+def test_when_nothing_is_asked_for_expect_the_help(qwen_vla):
+    status, printed, _ = qwen_vla()
+    assert status == 0 and all(f"\n    {command} " in printed for command in COMMANDS)
+
+
+def test_when_the_version_is_asked_for_expect_that_of_the_package(qwen_vla):
+    package = (Path(__file__).parents[2] / "package.xml").read_text()
+    version = package.partition("<version>")[2].partition("<")[0]
+    assert qwen_vla("--version") == (0, f"qwen-vla {version}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("evalute", "evaluate"),
+        ("bench modle", "model"),
+        ("demo --embodimnt aloha", "--embodiment"),
+        ("demo --embodimnt=aloha", "--embodiment"),
+        ("generate --embodimnt aloha --out x", "--embodiment"),
+        ("bench chunks --epsodes 3", "--episodes"),
+        ("evaluate --weights flaot32", "float32"),
+        ("check windowx", "widowx"),
+    ],
+)
+def test_when_a_word_is_mistyped_expect_the_nearest_one(qwen_vla, words, meant):
+    status, _, said = qwen_vla(*words.split())
+    assert status == 2 and said.endswith(f"; did you mean {meant}?\n")
+
+
+@pytest.mark.parametrize(
+    "words", ["evaluate", "demo", "bench chunks", "generate --embodiment widowx --out new"]
+)
+def test_when_a_folder_is_no_checkpoint_expect_what_it_lacks_and_where_runs_keep_theirs(
+    qwen_vla, tmp_path, monkeypatch, words
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    status, _, said = qwen_vla(*words.split(), "--checkpoint", "empty")
+    assert status == 2 and said.count("\n") == 1
+    assert "empty is no checkpoint: it has no config.json, no " in said
+    assert "a training run keeps its own in checkpoint/" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
 def test_when_an_embodiment_is_checked_expect_prompt_channels_and_limits():

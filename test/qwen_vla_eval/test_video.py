@@ -1,9 +1,13 @@
 """Episodes as a video and as a film strip."""
 
+import resource
+
 import cv2
 import imageio
 import numpy as np
+import pytest
 
+from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_eval.video import VIEW_PX, EpisodeVideo
 
 
@@ -18,3 +22,17 @@ def test_when_the_last_frame_is_shown_longer_expect_the_strip_to_count_it_once(t
     moments = [part[-VIEW_PX // 4 :].mean() for part in np.split(strip, 4, axis=1)]
     assert moments == [0, 0, 255, 255]
     assert len(imageio.mimread(tmp_path / "film.mp4")) == 16
+
+
+def test_when_a_film_cannot_be_written_expect_its_name_and_no_half_film(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))  # as on a full disk
+    try:
+        with pytest.raises(QwenVlaError, match=r"film.mp4 cannot be written"):
+            with EpisodeVideo(tmp_path / "film.mp4", 10.0) as video:
+                for _ in range(1000):
+                    video.add({"front": noise}, ("go", "0.0 s"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())

@@ -31,18 +31,18 @@ def measure_chunks(path: Path, checkpoint: Path, seeds: Sequence[int], workers: 
     Raises:
         QwenVlaError: the robot has no arm.
     """
-    from rich.progress import track
+    from qwen_vla_sim.progress import progress_bar
 
     robot = load_embodiment(path)
     if not _arm_joints(robot).any():
         raise QwenVlaError(f"{robot.name} has no arm whose jumps could be measured")
     jumps = defaultdict(list)
     with WorkerPool(workers, _start_worker, path, checkpoint) as pool:
-        for episode in track(
-            pool.map(_episode, seeds), "episodes", total=len(seeds), transient=True
-        ):
-            for key, values in episode.items():
-                jumps[key] += values
+        with progress_bar(len(seeds), "episode") as progress:
+            for episode in pool.map(_episode, seeds):
+                for key, values in episode.items():
+                    jumps[key] += values
+                progress.update()
         (machine,) = pool.map(_machine, ["cpu"])
     return {
         "machine": machine,

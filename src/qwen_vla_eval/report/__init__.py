@@ -23,7 +23,7 @@ def make_report(plan_path: Path, out: Path, workers: int) -> None:
     """
     from .chart import draw_chart
     from .pictures import draw_pictures
-    from .write import CHART, write_json, write_markdown
+    from .write import CHART, write_markdown, write_report_json
 
     plan = load_plan(plan_path)
     cells = enumerate_cells(plan)
@@ -44,7 +44,7 @@ def make_report(plan_path: Path, out: Path, workers: int) -> None:
         pictures[robot] = draw_pictures(out / robot, plan, shown)
     verdicts = judge(plan.bars, results, _sizes_mb(plan)) if plan.bars else []
     write_markdown(out / "report.md", plan, results, verdicts, pictures)
-    write_json(out / "report.json", plan, results, verdicts, pictures)
+    write_report_json(out / "report.json", plan, results, verdicts, pictures)
 
 
 def _sizes_mb(plan: Plan) -> dict[str, float]:

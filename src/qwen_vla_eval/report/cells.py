@@ -10,11 +10,11 @@ from typing import Any
 
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_core.whole_file import write_text_whole
 from qwen_vla_model.origin import code_version
 from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 from ..runner import EvaluationCase
+from ..tables import write_json
 from .plan import SHIPPED, Plan, Robot, Variant
 
 
@@ -160,7 +160,7 @@ class Store:
             "code": code_version(),
             "episodes": [episodes[seed] for seed in sorted(episodes)],
         }
-        write_text_whole(path, json.dumps(content, indent=1))
+        write_json(path, content)
 
     def _path(self, cell: Cell) -> Path:
         return self._folder / f"{cell.name}.json"

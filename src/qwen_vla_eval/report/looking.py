@@ -59,23 +59,15 @@ def measure_looking(runner: EpisodeRunner, scenes: Sequence["Scene"]) -> Looking
     Raises:
         QwenVlaError: there are too few such scenes.
     """
-    from tqdm import tqdm
+    from qwen_vla_sim.progress import progress_bar
 
     shares = []
-    for scene in tqdm(scenes, desc=f"{runner.task.name}: where it looks", unit="scene"):
-        if (sentences := two_sentences(runner, scene)) is None:
-            continue
-        observation = first_observation(runner, scene)
-        bodies = [runner.task.target(scene, sentence) for sentence in sentences]
-        mass = np.zeros((2, 2))  # of each sentence, in the box of what it names and of the other
-        for camera in runner.codec.embodiment.cameras:
-            boxes = runner.world.visible_boxes(camera.name, bodies)
-            if np.isfinite(boxes).all():
-                for i, sentence in enumerate(sentences):
-                    heat = heat_map(runner, observation, sentence, camera.name, overlap=1)
-                    mass[i] += density(heat, boxes[i]), density(heat, boxes[1 - i])
-        if mass.any():
-            shares.append(float((mass[:, 0] / mass.sum(1)).mean()))
+    title = f"{runner.task.name}: where it looks"
+    with progress_bar(len(scenes), "scene", title=title) as progress:
+        for scene in scenes:
+            if (share := _share(runner, scene)) is not None:
+                shares.append(share)
+            progress.update()
     if len(shares) < 2:
         raise QwenVlaError(
             f"{runner.task.name}: two objects are seen in {len(shares)} scenes only"
@@ -85,6 +77,22 @@ def measure_looking(runner: EpisodeRunner, scenes: Sequence["Scene"]) -> Looking
     return Looking(
         share=mean, interval=(max(0.0, mean - half), min(1.0, mean + half)), n=len(shares)
     )
+
+
+def _share(runner: EpisodeRunner, scene: "Scene") -> float | None:
+    """The mean share of one scene's two sentences; None where no two objects can be named."""
+    if (sentences := two_sentences(runner, scene)) is None:
+        return None
+    observation = first_observation(runner, scene)
+    bodies = [runner.task.target(scene, sentence) for sentence in sentences]
+    mass = np.zeros((2, 2))  # of each sentence, in the box of what it names and of the other
+    for camera in runner.codec.embodiment.cameras:
+        boxes = runner.world.visible_boxes(camera.name, bodies)
+        if np.isfinite(boxes).all():
+            for i, sentence in enumerate(sentences):
+                heat = heat_map(runner, observation, sentence, camera.name, overlap=1)
+                mass[i] += density(heat, boxes[i]), density(heat, boxes[1 - i])
+    return float((mass[:, 0] / mass.sum(1)).mean()) if mass.any() else None
 
 
 def first_observation(runner: EpisodeRunner, scene: "Scene") -> "Observation":

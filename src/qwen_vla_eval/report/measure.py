@@ -31,7 +31,7 @@ def measure_cells(
     Returns:
         For each cell the episodes, and what ``rates.summarize`` makes of them.
     """
-    from tqdm import tqdm
+    from qwen_vla_sim.progress import progress_bar
 
     done = {cell: store.load(cell) for cell in cells}
     missing = _missing(done, seeds)
@@ -40,7 +40,7 @@ def measure_cells(
         missing = _missing(done, seeds)
     total = len(done) * len(seeds)
     left = sum(len(seeds) for wanted in missing.values() for _, seeds in wanted)
-    with tqdm(total=total, initial=total - left, unit="episode") as progress:
+    with progress_bar(total, "episode", initial=total - left) as progress:
         for (case, ros), wanted in missing.items():
             jobs = [(cell, seed) for cell, seeds in wanted for seed in seeds]
             scenes = [_scene(cell, seed) for cell, seed in jobs]

@@ -1,13 +1,13 @@
 """report.md and report.json."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qwen_vla_core.whole_file import write_text_whole
 from qwen_vla_model.origin import code_version, machine
 
+from ..tables import write_json
 from .bars import Results, Verdict
 from .pictures import Pictures
 from .plan import Plan
@@ -65,7 +65,7 @@ def _robot(name: str, drawn: Pictures) -> str:
     return "\n".join(lines)
 
 
-def write_json(
+def write_report_json(
     path: Path,
     plan: Plan,
     results: Results,
@@ -89,4 +89,4 @@ def write_json(
         "bars": [dataclasses.asdict(verdict) for verdict in verdicts],
         "pictures": {name: dataclasses.asdict(drawn) for name, drawn in pictures.items()},
     }
-    write_text_whole(path, json.dumps(content, indent=1))
+    write_json(path, content)
