@@ -15,6 +15,7 @@ from domain_coordinator import domain_id
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_ros.bringup import NodeDescription
+from qwen_vla_ros.discovery import localhost_only
 from qwen_vla_ros.processes import NodeProcesses
 
 if TYPE_CHECKING:
@@ -37,15 +38,7 @@ def _reserved_domain() -> int:
 
 def isolated_environment() -> dict[str, str]:
     """ROS settings that keep a simulation on this machine and apart from others."""
-    humble = os.environ.get("ROS_DISTRO") == "humble"
-    return {
-        "ROS_DOMAIN_ID": str(_reserved_domain()),
-        **(
-            {"ROS_LOCALHOST_ONLY": "1"}
-            if humble
-            else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        ),
-    }
+    return {"ROS_DOMAIN_ID": str(_reserved_domain()), **localhost_only(os.environ)}
 
 
 class SimulatedRobot:

@@ -19,7 +19,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 
 from fake_robot import FakeRobot
-from qwen_vla_core.exit_status import FAILED, TOLD_TO_END
+from qwen_vla_core.exit_status import FAILED, NOT_STARTED, TOLD_TO_END
 from qwen_vla_core.interrupts import ENDING_SIGNALS
 from qwen_vla_ros.operator import Operator
 from robots import arm_on_base_text, robot
@@ -215,3 +215,16 @@ def test_when_a_second_control_node_starts_expect_both_to_say_so(start, tmp_path
     finally:
         other.terminate()
         other.wait()
+
+
+@pytest.mark.parametrize("value", ["ture", "1"])
+def test_when_a_parameter_has_another_type_expect_one_line_and_no_start(value):
+    command = [sys.executable, "-m", "qwen_vla_ros.nodes.control_node", "--ros-args"]
+    run = subprocess.run(
+        [*command, "-p", "embodiment:=widowx", "-p", f"dry_run:={value}"],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+    )
+    assert run.returncode == NOT_STARTED
+    assert f"'dry_run' to '{value}'" in run.stderr and "Traceback" not in run.stderr
