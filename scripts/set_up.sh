@@ -165,12 +165,22 @@ install_torch_for_gpu() {
     install_locked --requirement "$(lock -cuda)"
 }
 
+# torch with CUDA where there is no GPU: what it cannot be imported without. The kernels of
+# flash-linear-attention would be called and fail.
+install_torch_with_cuda_for_cpu() {
+    local needed=$VENV/torch-with-cuda.txt
+    grep -Ev '^(triton|nvidia-cusolver|flash-linear-attention|fla-core|einops)==' \
+        "$(lock -cuda)" >"$needed"
+    say "no source here has torch without CUDA: installing it with the CUDA libraries"
+    say_what_is_missing "$needed"
+    install_locked --requirement "$needed"
+}
+
 install_torch() {
     if has_gpu; then
         install_torch_for_gpu
-    elif ! has_torch && ! install_torch_for_cpu; then
-        say "no source here has torch without CUDA"
-        install_torch_for_gpu
+    else
+        has_torch || install_torch_for_cpu || install_torch_with_cuda_for_cpu
     fi
 }
 

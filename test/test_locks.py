@@ -97,6 +97,19 @@ def test_when_bash_reads_a_script_expect_no_error(script):
     subprocess.run(["bash", "-n", REPOSITORY / "scripts" / script], check=True)
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_when_torch_has_to_come_with_cuda_expect_no_kernels_that_fail_without_a_gpu(python):
+    """Set-up leaves out what a pattern in set_up.sh names; each name has to be one of the lock."""
+    script = (REPOSITORY / "scripts/set_up.sh").read_text()
+    (pattern,) = re.findall(r"grep -Ev '\^\(([^']+)\)=='", script)
+    left_out = set(pattern.split("|"))
+    assert (
+        {"flash-linear-attention", "fla-core"}
+        <= left_out
+        <= read_lock(f"{python}-cuda.txt").keys()
+    )
+
+
 def test_when_each_python_is_tried_expect_the_selected_tests_to_exist():
     script = (REPOSITORY / "scripts/test_pythons.sh").read_text()
     selected = re.findall(r"\btest/\S+", script)

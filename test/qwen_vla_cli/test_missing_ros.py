@@ -51,6 +51,16 @@ def test_when_an_embodiment_is_checked_without_ros_expect_it_to_work():
     assert run.returncode == 0, run.stderr
 
 
+def test_when_the_messages_of_interbotix_are_missing_expect_sim_node_to_get_to_its_embodiment():
+    """A base needs none of them: what fails here is the embodiment, not an import."""
+    arguments = ("--ros-args", "-p", "embodiment:=nosuch")
+    run = run_without_ros(
+        "qwen_vla_cli.executables", "sim_node", *arguments, missing=("interbotix_xs_msgs",)
+    )
+    assert run.returncode == 1
+    assert "nosuch" in run.stderr and "interbotix_xs_msgs" not in run.stderr
+
+
 def test_when_another_module_is_missing_expect_the_traceback_that_names_it():
     run = run_without_ros("qwen_vla_cli.main", "main", "check", "aloha", missing=("numpy",))
     assert run.returncode == 1

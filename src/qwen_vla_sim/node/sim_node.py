@@ -30,7 +30,6 @@ from ..tasks.shifts import Shift, find_shift
 from .expert_endpoint import POLL_S as EXPERT_POLL_S
 from .expert_endpoint import ExpertEndpoint
 from .slate_endpoint import ODOMETRY_PERIOD_S, SlateEndpoint
-from .xs_endpoint import XsEndpoint
 
 LONGEST_CATCH_UP_S = 0.1
 STATUS_PERIOD_S = 0.1
@@ -88,10 +87,14 @@ class SimNode(EmbodimentNode):
 
     def _connect_hardware(self) -> None:
         """The interfaces of the drivers of arms, base and cameras."""
-        self._arms = [
-            XsEndpoint(self, namespace, arm) for namespace, arm in self._world.arms.items()
-        ]
-        if self._arms:
+        self._arms = []
+        if self._world.arms:
+            # A robot without these arms needs none of their messages, which not everybody has.
+            from .xs_endpoint import XsEndpoint
+
+            self._arms = [
+                XsEndpoint(self, namespace, arm) for namespace, arm in self._world.arms.items()
+            ]
             self.create_service(SetBool, "~/run_drivers", self._on_run_drivers)
             self.create_service(SetBool, "~/mute_drivers", self._on_mute_drivers)
         base = self._embodiment.base
