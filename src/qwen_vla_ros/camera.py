@@ -1,4 +1,4 @@
-"""A camera's topic as the model's view: which message it carries and how that becomes RGB."""
+"""A camera's topic as an image: which message it carries and how that becomes RGB."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from qwen_vla_core.embodiment import Camera
 from qwen_vla_core.observation import render_depth
 
+from .compressed_images import rgb_from_compressed
 from .depth_images import depth_from_compressed, depth_from_image
-from .images import rgb_from_compressed, rgb_from_image
+from .images import rgb_from_image
 
 
 def message_type(camera: Camera) -> type:

@@ -13,7 +13,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from qwen_vla_core.errors import ObservationError
 
-from .images import MAX_PIXELS, pixel_rows
+from .compressed_images import pixels_from_png, png_header
+from .images import pixel_rows
 
 _KINDS = {"16UC1": "u2", "32FC1": "f4"}
 _HEADER = struct.Struct("<iff")
@@ -45,21 +46,15 @@ def depth_from_compressed(message: CompressedImage, topic: str) -> np.ndarray:
         raise ObservationError(
             f"{topic} ({message.format}): set the publisher's compressedDepth format to png"
         )
-    if not _HEADER.size < len(message.data) <= MAX_PIXELS:
-        raise ObservationError(
-            f"{topic} ({message.format}): {len(message.data)} bytes is not an image"
-        )
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    try:
-        pixels = cv2.imdecode(data[_HEADER.size :], cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ObservationError(
-            f"{topic} ({message.format}): cannot be decoded ({error})"
-        ) from error
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
-        raise ObservationError(f"{topic} ({message.format}): is no PNG of one channel of 16 bits")
+    what = f"{topic} ({message.format})"
+    data = bytes(message.data)
+    png = data[_HEADER.size :]
+    header = png_header(png, what)
+    if header.bits != 16 or not header.grey:
+        raise ObservationError(f"{what}: is no PNG of one channel of 16 bits")
+    pixels = pixels_from_png(png, what, cv2.IMREAD_UNCHANGED)
     if encoding == "32FC1":
-        _, a, b = _HEADER.unpack(data[: _HEADER.size].tobytes())
+        _, a, b = _HEADER.unpack_from(data)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             metres = np.float32(a) / (pixels - np.float32(b))
         return np.where(pixels == 0, np.float32(np.nan), metres)

@@ -1,92 +1,97 @@
-"""From image messages to RGB arrays; the only place where pixels leave ROS.
+"""From raw image messages to RGB arrays.
 
-cv_bridge does the conversion where the distribution has it. Without it (ROS from wheels) the few
-encodings that colour cameras publish are converted here. Every message is checked first, because
-neither cv_bridge nor NumPy refuses a truncated or padded image with words a person understands.
+Every message is checked first, because OpenCV refuses neither a truncated nor a padded image with
+words a person understands. cv_bridge is not used: it calls the same OpenCV, and takes a row's step
+for a whole number of pixels.
 """
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 
 from qwen_vla_core.errors import ObservationError
 
-try:
-    from cv_bridge import CvBridge
-except (ImportError, AttributeError):  # AttributeError: built against NumPy 1, running with 2
-    CvBridge = None
+from .image_size import check_size
 
-MAX_PIXELS = 16_000_000
-"""Larger than any colour camera on a robot; refused before a byte is copied."""
-
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "mono8": 1}
-_TO_RGB = {
-    "bgr8": cv2.COLOR_BGR2RGB,
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "mono8": cv2.COLOR_GRAY2RGB,
+_PACKED = {
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
 }
+"""Bytes a pixel, and OpenCV's conversion, which names a Bayer pattern after its second row.
+Names and layouts: sensor_msgs/image_encodings.hpp."""
+
+_PLANAR = {"nv12": cv2.COLOR_YUV2RGB_NV12, "nv21": cv2.COLOR_YUV2RGB_NV21}
+"""Brightness [height, width], then colours of half the height."""
+
+ENCODINGS = (*_PACKED, *_PLANAR)
 
 
 def rgb_from_image(message: Image, topic: str) -> np.ndarray:
-    """uint8 RGB [H, W, 3] of a raw image; row padding is removed.
+    """uint8 RGB [H, W, 3] of a raw image; row padding is removed, one grey is three equal colours.
+
+    Sixteen bits are refused: whether white is 1023, 4095 or 65535 is nowhere said.
 
     Raises:
         ObservationError: encoding, size, row length or amount of data is unusable; the message
             names the topic and the encoding.
     """
-    channels = _CHANNELS.get(message.encoding)
-    if channels is None:
+    encoding, height, width = message.encoding, message.height, message.width
+    if encoding in _PLANAR:
+        if height % 2 or width % 2:
+            raise _odd(message, topic)
+        rows = pixel_rows(message, topic, 1, rows=height * 3 // 2)
+        return cv2.cvtColor(np.ascontiguousarray(rows), _PLANAR[encoding])
+    if encoding not in _PACKED:
         raise ObservationError(
-            f"{topic}: encoding '{message.encoding}' is not supported; "
-            f"publish one of {', '.join(_CHANNELS)}, or give a depth camera its depth_range_m"
+            f"{topic}: encoding '{encoding}' is not supported; "
+            f"publish one of {', '.join(ENCODINGS)}, or give a depth camera its depth_range_m"
         )
-    rows = pixel_rows(message, topic, channels)
-    # cv_bridge takes rows for whole pixels and shears an image padded by anything else.
-    if CvBridge is not None and message.step == message.width * channels:
-        return np.array(CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
-    pixels = rows.reshape(message.height, message.width, channels)
-    return (
-        pixels.copy()
-        if message.encoding == "rgb8"
-        else cv2.cvtColor(pixels, _TO_RGB[message.encoding])
-    )
+    channels, conversion = _PACKED[encoding]
+    if channels == 2 and width % 2:
+        raise _odd(message, topic)
+    pixels = pixel_rows(message, topic, channels).reshape(height, width, channels)
+    if conversion is None:
+        return pixels.copy()
+    return cv2.cvtColor(pixels, conversion)
 
 
-def pixel_rows(message: Image, topic: str, bytes_per_pixel: int) -> np.ndarray:
-    """The rows of a raw image without their padding, uint8 [H, width in bytes], not copied.
+def pixel_rows(
+    message: Image, topic: str, bytes_per_pixel: int, rows: int | None = None
+) -> np.ndarray:
+    """The rows of a raw image without their padding, uint8 [rows, width in bytes], not copied.
 
+    Args:
+        rows: how many there are, where they are not as many as the image is high.
     Raises:
         ObservationError: size, row length or amount of data is unusable.
     """
     height, width, step = message.height, message.width, message.step
-    what = f"{topic} ({message.encoding}): {width} x {height} pixels"
-    if not 0 < height * width <= MAX_PIXELS:
-        raise ObservationError(f"{what}; between 1 and {MAX_PIXELS} are accepted")
-    if step < width * bytes_per_pixel or len(message.data) != step * height:
+    what = f"{topic} ({message.encoding})"
+    check_size(width, height, what)
+    rows = height if rows is None else rows
+    if step < width * bytes_per_pixel or len(message.data) != step * rows:
         raise ObservationError(
-            f"{what} with rows of {step} bytes need {step * height} bytes in rows of at least "
-            f"{width * bytes_per_pixel}; the message holds {len(message.data)}"
+            f"{what}: {width} x {height} pixels with rows of {step} bytes need {step * rows} "
+            f"bytes in rows of at least {width * bytes_per_pixel}; the message holds "
+            f"{len(message.data)}"
         )
-    rows = np.frombuffer(message.data, dtype=np.uint8).reshape(height, step)
-    return rows[:, : width * bytes_per_pixel]
+    data = np.frombuffer(message.data, dtype=np.uint8).reshape(rows, step)
+    return data[:, : width * bytes_per_pixel]
 
 
-def rgb_from_compressed(message: CompressedImage, topic: str) -> np.ndarray:
-    """uint8 RGB [H, W, 3] of a JPEG or PNG image.
-
-    Raises:
-        ObservationError: the data is not an image of eight-bit colour, or far too large.
-    """
-    if not 0 < len(message.data) <= MAX_PIXELS:
-        raise ObservationError(
-            f"{topic} ({message.format}): {len(message.data)} bytes is not an image"
-        )
-    try:
-        bgr = cv2.imdecode(np.frombuffer(message.data, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ObservationError(
-            f"{topic} ({message.format}): cannot be decoded ({error})"
-        ) from error
-    if bgr is None:
-        raise ObservationError(f"{topic} ({message.format}): cannot be decoded; send JPEG or PNG")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+def _odd(message: Image, topic: str) -> ObservationError:
+    return ObservationError(
+        f"{topic} ({message.encoding}): {message.width} x {message.height} pixels; two neighbours "
+        "share a colour, so that the sides must be even"
+    )

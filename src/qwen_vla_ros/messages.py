@@ -120,12 +120,15 @@ def estop_in(odometry: Odometry) -> bool:
     return odometry.pose.covariance[0] == -1.0
 
 
-def check_odometry(odometry: Odometry) -> None:
-    """Refuse odometry that is not a number.
+def check_odometry(odometry: Odometry, estop_in_covariance: bool) -> None:
+    """Refuse odometry that is not a number; covariances, which many bases leave NaN, are not used.
+
+    Args:
+        estop_in_covariance: the base reports its emergency stop in the first one, which counts.
 
     Raises:
-        NonFiniteError: a part of the pose, of the twist, or the first covariance (in which some
-            bases report their emergency stop) is NaN or infinite; the message names it.
+        NonFiniteError: a part of the pose, of the twist, or a covariance that counts is NaN or
+            infinite; the message names it.
     """
     pose, twist = odometry.pose.pose, odometry.twist.twist
     parts = {
@@ -136,8 +139,9 @@ def check_odometry(odometry: Odometry) -> None:
         ),
         "linear velocity": (twist.linear.x, twist.linear.y, twist.linear.z),
         "angular velocity": (twist.angular.x, twist.angular.y, twist.angular.z),
-        "covariance": (odometry.pose.covariance[0],),
     }
+    if estop_in_covariance:
+        parts["covariance"] = (odometry.pose.covariance[0],)
     bad = [name for name, values in parts.items() if not np.isfinite(values).all()]
     if bad:
         raise NonFiniteError(f"odometry not finite: {', '.join(bad)}")

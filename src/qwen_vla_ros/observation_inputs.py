@@ -8,15 +8,17 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from qwen_vla_core.embodiment import Camera, Embodiment
-from qwen_vla_core.embodiment.streams import joint_streams
+from qwen_vla_core.embodiment.streams import JointStream, joint_streams
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import Fault, Instant, Refusal, SampleReport, SampleVerdict
 from qwen_vla_core.observation.of_embodiment import assembler_of
 from qwen_vla_core.types import Observation
 
+from .bounded import JOINTS_BYTES, bounded
 from .camera import image_reader, message_type
 from .every_publisher import subscribe_to_stream
 from .graph import publishers_of, type_problem
+from .image_size import MAX_BYTES
 from .messages import seconds
 from .qos import RELIABLE
 
@@ -39,11 +41,12 @@ class ObservationInputs:
         for camera in embodiment.cameras:
             kind = message_type(camera)
             self._topics[camera.name] = (camera.topic, kind)
-            subscribe_to_stream(node, kind, camera.topic, self._on_image(camera), depth=1)
+            self._subscribe(camera.name, MAX_BYTES, self._on_image(camera), depth=1)
         for stream in joint_streams(embodiment):
             self._topics[stream.topic] = (stream.topic, JointState)
-            subscribe_to_stream(node, JointState, stream.topic, self._on_joints(stream.topic))
-        node.create_subscription(JointState, COMMAND, self._on_command, RELIABLE)
+            self._subscribe(stream.topic, JOINTS_BYTES, self._on_joints(stream))
+        receive = self._bounded("command", JOINTS_BYTES, self._on_command)
+        node.create_subscription(JointState, COMMAND, receive, RELIABLE, raw=True)
 
     def now(self) -> Instant:
         """Now, on both clocks."""
@@ -81,6 +84,21 @@ class ObservationInputs:
 
     # --- streams
 
+    def _subscribe(
+        self, stream: str, largest: int, callback: Callable[[Any], None], depth: int = 10
+    ) -> None:
+        topic, kind = self._topics[stream]
+        receive = self._bounded(stream, largest, callback)
+        subscribe_to_stream(self._node, kind, topic, receive, depth=depth, raw=True)
+
+    def _bounded(
+        self, stream: str, largest: int, callback: Callable[[Any], None]
+    ) -> Callable[[bytes], None]:
+        topic, kind = self._topics[stream]
+        return bounded(
+            kind, largest, callback, lambda why: self._refuse(stream, f"{topic}: {why}")
+        )
+
     def _on_image(self, camera: Camera) -> Callable[[Any], None]:
         read = image_reader(camera)
 
@@ -98,8 +116,13 @@ class ObservationInputs:
 
         return receive
 
-    def _on_joints(self, topic: str) -> Callable[[JointState], None]:
+    def _on_joints(self, stream: JointStream) -> Callable[[JointState], None]:
+        topic, wanted = stream.topic, set(stream.driver_names)
+
         def receive(message: JointState) -> None:
+            if wanted.isdisjoint(message.name):  # another publisher's: the wheels', a gripper's
+                self._refused.setdefault(topic, (1, f"{topic}: no joint of this robot in it"))
+                return
             stamp_s = seconds(message.header.stamp)
             self._judge(
                 topic,

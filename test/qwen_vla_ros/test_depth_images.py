@@ -14,7 +14,7 @@ from qwen_vla_core.embodiment import parse_embodiment
 from qwen_vla_core.errors import ObservationError
 from qwen_vla_ros.camera import image_reader, message_type
 from qwen_vla_ros.depth_images import depth_from_compressed, depth_from_image
-from qwen_vla_ros.images import MAX_PIXELS
+from qwen_vla_ros.image_size import MAX_PIXELS
 from robots import widowx_text
 
 MILLIMETRES = np.random.default_rng(0).integers(0, 5000, (5, 7), dtype=np.uint16)
@@ -86,7 +86,7 @@ def test_when_the_encoding_is_no_depth_expect_topic_and_encoding_in_the_refusal(
     [
         (compressed(MILLIMETRES, "16UC1; compressedDepth rvl"), "format to png"),
         (compressed(MILLIMETRES.astype(np.uint8), "16UC1; compressedDepth png"), "16 bits"),
-        (CompressedImage(format="16UC1", data=array("B", bytes(12))), "12 bytes"),
+        (CompressedImage(format="16UC1", data=array("B", bytes(12))), "0 bytes that are no PNG"),
     ],
 )
 def test_when_a_compressed_depth_cannot_be_read_expect_the_reason(message, words):

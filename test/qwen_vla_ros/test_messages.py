@@ -80,10 +80,10 @@ def test_when_a_chunk_message_is_malformed_expect_refusal_in_words(change, words
 
 def test_when_the_first_covariance_is_minus_one_expect_the_bases_stop_to_be_pressed():
     odometry = Odometry()
-    check_odometry(odometry)
+    check_odometry(odometry, estop_in_covariance=True)
     assert not estop_in(odometry)
     odometry.pose.covariance[0] = -1.0
-    check_odometry(odometry)
+    check_odometry(odometry, estop_in_covariance=True)
     assert estop_in(odometry)
 
 
@@ -102,4 +102,11 @@ def test_when_odometry_is_not_finite_expect_refusal_naming_the_part(change, word
     odometry = Odometry()
     change(odometry, bad)
     with pytest.raises(NonFiniteError, match=words):
-        check_odometry(odometry)
+        check_odometry(odometry, estop_in_covariance=True)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, -1.0, 1e9])
+def test_when_a_base_leaves_its_covariances_as_they_are_expect_them_ignored(value):
+    odometry = Odometry()
+    odometry.pose.covariance[:] = odometry.twist.covariance[:] = np.full(36, value)
+    check_odometry(odometry, estop_in_covariance=False)

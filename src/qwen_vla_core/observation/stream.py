@@ -11,6 +11,16 @@ FUTURE_TOLERANCE_S = 0.05
 """Stamps farther ahead than this are refused, s: clocks of two computers kept by NTP agree far
 better."""
 
+SINCE_BOOT_S = 1e9
+"""ROS time above this is the time of day (September 2001). A stamp below it is then none, but the
+time since a microcontroller was switched on, or a simulator's."""
+
+SYNCHRONISE = (
+    "synchronise the clocks of the computers (chrony), or let the driver stamp with the time of "
+    "its computer"
+)
+"""What to do about stamps of another clock."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Instant:
@@ -64,6 +74,7 @@ class StreamFault:
 @dataclass(frozen=True, kw_only=True)
 class _Sample:
     data: Any
+    header_s: float
     stamp_s: float
     received_s: float
     same_since_s: float
@@ -99,21 +110,27 @@ class Stream:
 
         Args:
             data: an array the caller will not write to again.
-            stamp_s: header stamp, ROS time, s; 0 when the driver sets none.
+            stamp_s: header stamp, ROS time, s; the time of receipt stands for one of 0 and for
+                one that counts from when a device was switched on.
             now: the time of receipt.
         """
         verdict, reason = SampleVerdict.ACCEPTED, ""
-        if stamp_s == 0.0:
+        last, header_s = self._latest, stamp_s
+        since_boot = 0.0 < stamp_s < SINCE_BOOT_S < now.ros_s
+        if stamp_s == 0.0 or since_boot:
             stamp_s = now.ros_s
             if not self._told_unstamped:
-                verdict, reason = SampleVerdict.UNSTAMPED, f"{self.name}: no stamps, using receipt"
+                told = "stamps are not the time of day" if since_boot else "no stamps"
+                verdict, reason = SampleVerdict.UNSTAMPED, f"{self.name}: {told}, using receipt"
                 self._told_unstamped = True
         if not stamp_s <= now.ros_s + FUTURE_TOLERANCE_S:
-            reason = f"{self.name}: stamped {stamp_s - now.ros_s:.3f} s in the future"
+            reason = (
+                f"{self.name}: stamped {stamp_s - now.ros_s:.3f} s in the future; {SYNCHRONISE}"
+            )
             return SampleReport(verdict=SampleVerdict.FUTURE, reason=reason)
-        last = self._latest
-        if last is not None and stamp_s <= last.stamp_s:
-            reason = f"{self.name}: stamp {stamp_s:.6f} s does not rise"
+        repeated = since_boot and last is not None and header_s == last.header_s
+        if last is not None and (stamp_s <= last.stamp_s or repeated):
+            reason = f"{self.name}: stamp {header_s:.6f} s does not rise"
             return SampleReport(verdict=SampleVerdict.REPEATED, reason=reason)
         same = (
             self._frozen_after_s is not None
@@ -122,6 +139,7 @@ class Stream:
         )
         self._latest = _Sample(
             data=data,
+            header_s=header_s,
             stamp_s=stamp_s,
             received_s=now.steady_s,
             same_since_s=last.same_since_s if same else now.steady_s,
@@ -135,7 +153,11 @@ class Stream:
             detail = f"nothing received yet, limit {self._max_age_s:.3f} s"
             return self._at_fault(Fault.MISSING, detail)
         if not age_s <= self._max_age_s:
-            return self._at_fault(Fault.OLD, f"{age_s:.3f} s old, limit {self._max_age_s:.3f} s")
+            detail = f"{age_s:.3f} s old, limit {self._max_age_s:.3f} s"
+            received_s = now.steady_s - self._latest.received_s
+            if received_s <= self._max_age_s:
+                detail += f"; received {received_s:.3f} s ago: if it was not late, {SYNCHRONISE}"
+            return self._at_fault(Fault.OLD, detail)
         same_s = self._latest.received_s - self._latest.same_since_s
         if self._frozen_after_s is not None and same_s > self._frozen_after_s:
             detail = f"same image for {same_s:.3f} s, limit {self._frozen_after_s:.3f} s"

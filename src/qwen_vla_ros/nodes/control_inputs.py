@@ -94,7 +94,11 @@ class ControlInputs:
         self._types[topic] = message_type
 
     def _on_joint_states(self, stream: JointStream) -> Callable[[JointState], None]:
+        wanted = set(stream.driver_names)
+
         def receive(message: JointState) -> None:
+            if wanted.isdisjoint(message.name):  # another publisher's: the wheels', a gripper's
+                return
             try:
                 positions = match_joints(message.name, message.position, stream.driver_names)
             except QwenVlaError as error:
@@ -113,7 +117,7 @@ class ControlInputs:
             self._loop.on_estop(True, self._node.now_s(), ESTOP_OF_BASE)
             self._react()
         try:
-            check_odometry(message)
+            check_odometry(message, driver.estop_in_covariance)
         except QwenVlaError as error:
             self._refuse("odometry_refused", f"{driver.odometry_topic}: {error}")
             return

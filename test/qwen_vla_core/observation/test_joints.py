@@ -38,3 +38,9 @@ def test_when_a_message_is_unusable_expect_an_error_naming_the_joint(
 def test_when_an_extra_joint_is_not_finite_expect_it_ignored():
     matched_D = match_joints([*WANTED, "finger"], [1.0, 2.0, 3.0, np.nan], WANTED)
     np.testing.assert_array_equal(matched_D, [1.0, 2.0, 3.0])
+
+
+def test_when_joints_that_are_not_ours_come_twice_expect_them_ignored():
+    names = [*WANTED, "finger", "finger"]
+    matched_D = match_joints(names, [1.0, 2.0, 3.0, 0.1, 0.2], WANTED)
+    np.testing.assert_array_equal(matched_D, [1.0, 2.0, 3.0])
