@@ -152,7 +152,9 @@ def judge_all(mutants: list[Mutant], root: Path, scratch: Path) -> list[Outcome]
         for test in tests:
             if test.result().returncode != 0:
                 pool.shutdown(cancel_futures=True)
-                raise SystemExit(f"tests fail without a mutant:\n{test.result().stdout}")
+                lines = test.result().stdout.splitlines()
+                failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+                raise SystemExit("\n".join(["tests fail without a mutant:", *failed]))
         done = list(tqdm(as_completed(jobs), total=len(jobs), unit="mutant", dynamic_ncols=True))
     outcomes = {id(job.result().mutant): job.result() for job in done}
     return [outcomes[id(mutant)] for mutant in mutants]

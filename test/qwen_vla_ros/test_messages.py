@@ -109,4 +109,4 @@ def test_when_odometry_is_not_finite_expect_refusal_naming_the_part(change, word
 def test_when_a_base_leaves_its_covariances_as_they_are_expect_them_ignored(value):
     odometry = Odometry()
     odometry.pose.covariance[:] = odometry.twist.covariance[:] = np.full(36, value)
-    check_odometry(odometry, estop_in_covariance=False)
+    assert check_odometry(odometry, estop_in_covariance=False) is None
