@@ -69,7 +69,8 @@ class WorkerPool:
             QwenVlaError: a worker died, e.g. because memory ran out.
         """
         try:
-            with _interrupts_blocked():
+            # Both: other threads of this process may be the ones that receive the signal.
+            with interrupts_held_back(), _interrupts_blocked():
                 jobs = [self._submit(function, item) for item in items]
             for job in jobs:
                 yield job.result()
@@ -130,7 +131,7 @@ def _work(
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Processes that are started inside never receive SIGINT; what arrives here comes later."""
+    """Processes that are started inside never receive SIGINT."""
     resource_tracker.ensure_running()  # it unblocks SIGINT when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
