@@ -57,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         range(arguments.seed, arguments.seed + arguments.episodes),
         arguments.workers,
     )
+    show([table(result)])
     if arguments.json is not None:
         write_json(arguments.json, result)
-    show([table(result)])
+        print(f"the same as JSON: {arguments.json}")
     return 0

@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         steps=arguments.steps,
         with_sensitivity=not arguments.no_sensitivity,
     )
+    show(report(result))
     if arguments.json is not None:
         write_json(arguments.json, result)
-    show(report(result))
+        print(f"the same as JSON: {arguments.json}")
     return 0

@@ -48,4 +48,5 @@ def run(arguments: argparse.Namespace) -> int:
         show(tables(robots[-1]))
     if arguments.json is not None:
         write_json(arguments.json, {"cores": os.cpu_count(), "robots": robots})
+        print(f"the same as JSON: {arguments.json}")
     return 0

@@ -115,24 +115,25 @@ def _check(name: str, robot: Robot, variants: Mapping[Variant, str]) -> None:
 
 
 def find_labelled(plan: Plan, label: str, robot: str) -> Path:
-    """The folder of a labelled checkpoint, for a robot that it knows.
+    """The folder of a labelled checkpoint, fetched from the hub where it has to be.
 
     Raises:
         QwenVlaError: there is none; the message names the label.
     """
     from qwen_vla_model.checkpoint import load_action_space
+    from qwen_vla_model.hub import find_checkpoint
 
     folder = plan.checkpoints[label]
     if not isinstance(folder, str):
         if robot not in folder:
             raise QwenVlaError(f"checkpoint '{label}': there is none for {robot} in the plan")
         folder = folder[robot]
+    name = SHIPPED_CHECKPOINT if folder == SHIPPED else folder
     try:
-        path = SHIPPED_CHECKPOINT if folder == SHIPPED else Path(folder)
-        load_action_space(path, load_embodiment(find_embodiment(robot, embodiments_directory())))
+        load_action_space(name, load_embodiment(find_embodiment(robot, embodiments_directory())))
+        return find_checkpoint(name, weights=True)
     except QwenVlaError as error:
         raise QwenVlaError(f"checkpoint '{label}': {error}") from error
-    return path
 
 
 class Store:
