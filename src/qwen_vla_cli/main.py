@@ -46,10 +46,11 @@ def run(name: str, command: ModuleType, arguments) -> int:
         status = command.run(arguments)
         sys.stdout.flush()  # here, where an error of it is caught
         return status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         ended.ignore_more()
         go_on: Callable = getattr(command, "when_interrupted", lambda arguments: "")
-        _say(f"\n{name}: interrupted" + (f"; {words}" if (words := go_on(arguments)) else ""))
+        words = str(interrupt) or go_on(arguments)
+        _say(f"\n{name}: interrupted" + (f"; {words}" if words else ""))
         # Everything is closed by now. Taking torch and its threads apart would take seconds more.
         os._exit(128 + ended.number)
     except BrokenPipeError:

@@ -8,12 +8,7 @@ Example:
 """
 
 import argparse
-import os
-import signal
-import sys
 from pathlib import Path
-
-NOTHING = "nothing was changed"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,16 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train as the recipes say; shows progress, writes checkpoints and curves."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
-    try:
-        from qwen_vla_model.training.stages import train
+    from qwen_vla_model.training.stages import train
 
-        train(*arguments.config, out=arguments.out, robot=arguments.robot, resume=arguments.resume)
-    except KeyboardInterrupt as interrupt:
-        print(f"\nqwen-vla train: interrupted; {interrupt or NOTHING}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Not by the interpreter's way out, which waits for the passes of all threads: a step of
-        # a large network takes longer than anybody waits after Ctrl-C. Saves are whole anyway.
-        os._exit(130)
+    train(*arguments.config, out=arguments.out, robot=arguments.robot, resume=arguments.resume)
     return 0
+
+
+def when_interrupted(arguments: argparse.Namespace) -> str:
+    """What to say where the training itself does not: it was interrupted before it began."""
+    return "nothing was changed"

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.instruction import normalize_instruction
 from qwen_vla_core.observation import resize_view
 from qwen_vla_data.episode import Episode
 from qwen_vla_data.plans import with_plans
@@ -98,8 +99,9 @@ class EpisodeDataset:
 
     @property
     def instructions(self) -> set[str]:
-        """Every sentence of the episodes."""
-        return {sentence for episode, *_ in self.steps for sentence in episode.instructions}
+        """Every sentence of the episodes, in the form in which the prompt has it."""
+        sentences = {said for episode, *_ in self.steps for said in episode.instructions}
+        return {normalize_instruction(said) for said in sentences}
 
     def __len__(self) -> int:
         return len(self.steps)

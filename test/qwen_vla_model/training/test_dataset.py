@@ -72,6 +72,14 @@ def test_when_a_view_has_history_expect_the_pictures_of_those_action_steps(path)
     assert [levels(view) for view in inputs.patches] == [[0, 0, 40], [0, 10, 60], [0, 20, 70]]
 
 
+def test_when_sentences_were_typed_by_people_expect_them_in_the_form_of_the_prompt(path):
+    episode = Episode.load(path)
+    object.__setattr__(episode, "instructions", ("Wave up.", "wave  DOWN"))
+    episode.save(path)
+    data = EpisodeDataset([path], micro_processor(ARMS)[1])
+    assert data.instructions == {"wave up", "wave down"}
+
+
 def test_when_history_falls_between_recorded_steps_expect_refusal(path):
     looks_back = with_camera("history_steps: [3]")
     with pytest.raises(

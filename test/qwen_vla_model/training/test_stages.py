@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from noise_episodes import PATH
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.saves import check_save
@@ -107,25 +106,6 @@ def test_when_the_disk_is_full_at_the_second_save_expect_one_line_and_the_first_
 def test_when_a_folder_of_runs_cannot_be_written_expect_one_line_before_anything_is_loaded(recipe):
     with pytest.raises(QwenVlaError, match=r"/proc/runs/one cannot be written: No such file"):
         train(recipe("one"), out=Path("/proc/runs"))
-
-
-def test_when_a_folder_of_episodes_is_missing_expect_its_key_and_how_to_record(
-    recipe, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    mixture = [{"embodiment": str(PATH), "episodes": "none"}]
-    with pytest.raises(QwenVlaError) as refused:
-        train(recipe("run", mixture=mixture))
-    assert str(refused.value) == (
-        f"mixture: episodes: none: no such folder (seen from {tmp_path}); record them with: "
-        f"qwen-vla generate --embodiment {PATH} --out none"
-    )
-
-
-def test_when_all_episodes_are_held_out_expect_both_keys_and_both_numbers(recipe, tmp_path):
-    words = r"episodes has 4 episodes, and validation_episodes holds out 4, so none is left"
-    with pytest.raises(QwenVlaError, match=f"mixture: episodes: {tmp_path}/{words}"):
-        train(recipe("run", validation_episodes=4))
 
 
 def test_when_the_last_of_some_stages_is_wrong_expect_refusal_before_the_first(recipe, tmp_path):
