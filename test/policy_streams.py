@@ -62,6 +62,8 @@ class Robot(Node):
         level, problem, values: of policy_node's last diagnostics.
     """
 
+    SHOULDER = ("blue/image_raw", Image)
+
     def __init__(self):
         super().__init__("robot")
         self.number, self.taken_s, self.chunks = 0, [], []
@@ -70,7 +72,7 @@ class Robot(Node):
         self._publishers_of = {
             topic: self.create_publisher(kind, topic, 10)
             for topic, kind in (
-                ("blue/image_raw", Image),
+                self.SHOULDER,
                 ("wrist/image_raw", Image),
                 ("wx250s/joint_states", JointState),
                 ("control/command", JointState),
@@ -84,6 +86,14 @@ class Robot(Node):
     def enter(self, mode):
         self._mode.publish(String(data=f"{mode}: test"))
 
+    def stamp(self):
+        return self.get_clock().now().to_msg()
+
+    def shoulder_image(self):
+        image = Image(height=2, width=2, encoding=self.encoding, step=6)
+        image.data = array("B", [self.number % 256] * 12)
+        return image
+
     def wrist_image(self):
         image = Image(height=2, width=2, encoding="rgb8", step=6)
         image.data = array("B", [self.number % 256] * 12)
@@ -91,10 +101,8 @@ class Robot(Node):
 
     def _publish(self):
         joints = JointState(name=[*JOINTS, "left_finger"], position=READY)
-        colour = Image(height=2, width=2, encoding=self.encoding, step=6)
-        colour.data = array("B", [self.number % 256] * 12)
-        stamp = self.get_clock().now().to_msg()
-        messages = (colour, self.wrist_image(), joints, joints)
+        stamp = self.stamp()
+        messages = (self.shoulder_image(), self.wrist_image(), joints, joints)
         for (topic, publisher), message in zip(self._publishers_of.items(), messages, strict=True):
             message.header.stamp = stamp
             if topic not in self.silent:

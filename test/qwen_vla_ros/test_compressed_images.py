@@ -4,7 +4,6 @@ import re
 import struct
 import time
 import tracemalloc
-import zlib
 from array import array
 
 import cv2
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage
 
+from png_bombs import png_bomb
 from qwen_vla_core.errors import ObservationError
 from qwen_vla_ros.compressed_images import rgb_from_compressed
 from qwen_vla_ros.depth_images import depth_from_compressed
@@ -32,22 +32,6 @@ def encode(suffix, pixels, *options):
 
 def decode(data, form="jpeg"):
     return rgb_from_compressed(CompressedImage(format=form, data=array("B", data)), "/cam")
-
-
-def chunk(kind, data):
-    """One chunk of a PNG."""
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def bomb(side, bits=8):
-    """A PNG of zeros, ``side`` pixels wide and high, grey."""
-    packer = zlib.compressobj(9)
-    row = bytes(1 + side * bits // 8)
-    rows = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-    header = struct.pack(">IIBBBBB", side, side, bits, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    )
 
 
 # --- what publishers send
@@ -193,13 +177,13 @@ def refused_at_once(read):
 
 
 def test_when_a_png_unpacks_to_gigabytes_expect_refusal_from_its_header_alone():
-    message = CompressedImage(format="png", data=array("B", bomb(20_000)))
+    message = CompressedImage(format="png", data=array("B", png_bomb(20_000)))
     assert 200_000 < len(message.data) < 500_000
     assert "20000 x 20000 pixels" in refused_at_once(lambda: rgb_from_compressed(message, "/cam"))
 
 
 def test_when_depth_unpacks_to_gigabytes_expect_refusal_from_its_header_alone():
-    data = bytes(12) + bomb(10_000, bits=16)
+    data = bytes(12) + png_bomb(10_000, bits=16)
     message = CompressedImage(format="16UC1; compressedDepth png", data=array("B", data))
     assert "10000 x 10000" in refused_at_once(lambda: depth_from_compressed(message, "/depth"))
 

@@ -176,10 +176,13 @@ def test_when_a_mode_begins_during_an_inference_expect_its_chunk_kept_back(at_wo
 # --- streams
 
 
-def test_when_a_cameras_messages_are_refused_expect_their_number_and_the_last_reason(at_work):
+@pytest.mark.parametrize("encoding", ["yuv9999", "16UC1"])
+def test_when_a_cameras_messages_are_refused_expect_their_number_and_the_last_reason(
+    at_work, encoding
+):
     with at_work(ScriptedPolicy(), **GO) as work:
-        work.robot.encoding = "yuv9999"
-        work.until_reported("over_shoulder", "messages in a row were refused", "yuv9999")
+        work.robot.encoding = encoding
+        work.until_reported("over_shoulder", "messages in a row were refused", encoding)
         work.robot.encoding = "rgb8"
         work.until_reported("running", level=diagnostics.OK)
 
