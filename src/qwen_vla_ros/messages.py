@@ -14,6 +14,9 @@ from qwen_vla_core.types import ActionChunk
 
 NS_PER_S = 1_000_000_000
 
+NOT_OURS = "no joint of this robot is named in the messages that come"
+"""Of a topic of joint states that has fallen silent but for other publishers."""
+
 
 def seconds(stamp: Time | Duration) -> float:
     """Seconds of a ROS time or duration; float64 keeps about 0.2 us at today's dates."""

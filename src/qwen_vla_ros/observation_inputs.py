@@ -19,7 +19,7 @@ from .camera import image_reader, message_type
 from .every_publisher import subscribe_to_stream
 from .graph import publishers_of, type_problem
 from .image_size import MAX_BYTES
-from .messages import seconds
+from .messages import NOT_OURS, seconds
 from .qos import RELIABLE
 
 COMMAND = "control/command"
@@ -121,7 +121,7 @@ class ObservationInputs:
 
         def receive(message: JointState) -> None:
             if wanted.isdisjoint(message.name):  # another publisher's: the wheels', a gripper's
-                self._refused.setdefault(topic, (1, f"{topic}: no joint of this robot in it"))
+                self._refused.setdefault(topic, (1, f"{topic}: {NOT_OURS}"))
                 return
             stamp_s = seconds(message.header.stamp)
             self._judge(

@@ -23,7 +23,13 @@ from .. import bounded
 from ..estop_topic import EstopTopic
 from ..every_publisher import subscribe_to_stream
 from ..graph import publishers_of, rivals, type_problem
-from ..messages import check_odometry, chunk_from_message, estop_in, teleop_from_message
+from ..messages import (
+    NOT_OURS,
+    check_odometry,
+    chunk_from_message,
+    estop_in,
+    teleop_from_message,
+)
 from .lifecycle import EmbodimentNode
 
 CHUNK = "policy/chunk"
@@ -98,6 +104,8 @@ class ControlInputs:
 
         def receive(message: JointState) -> None:
             if wanted.isdisjoint(message.name):  # another publisher's: the wheels', a gripper's
+                if any(stream.topic in silent for silent in self._loop.silent(time.monotonic())):
+                    self._refuse("joint_states_refused", f"{stream.topic}: {NOT_OURS}")
                 return
             try:
                 positions = match_joints(message.name, message.position, stream.driver_names)

@@ -118,7 +118,7 @@ def test_when_the_wheels_share_the_topic_of_joint_states_expect_the_policy_to_ru
         work.until(lambda: len(policy.asked) > 3)
         work.until_reported("running", level=diagnostics.OK)
         work.robot.silent.add("wx250s/joint_states")
-        work.until_reported("no joint of this robot in it")
+        work.until_reported("no joint of this robot is named")
 
 
 def test_when_joint_states_are_larger_than_any_robots_expect_refusal_in_diagnostics(
