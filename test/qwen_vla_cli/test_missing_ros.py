@@ -61,6 +61,17 @@ def test_when_the_messages_of_interbotix_are_missing_expect_sim_node_to_get_to_i
     assert "nosuch" in run.stderr and "interbotix_xs_msgs" not in run.stderr
 
 
+@pytest.mark.parametrize("node", ["control_node", "sim_node"])
+def test_when_an_arm_s_messages_are_missing_expect_one_line_that_says_what_to_do(node):
+    arguments = ("--ros-args", "-p", "embodiment:=widowx")
+    run = run_without_ros(
+        "qwen_vla_cli.executables", node, *arguments, missing=("interbotix_xs_msgs",)
+    )
+    assert run.returncode == 1
+    assert "cannot be configured: interbotix_xs_msgs is not installed; source " in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_when_another_module_is_missing_expect_the_traceback_that_names_it():
     run = run_without_ros("qwen_vla_cli.main", "main", "check", "aloha", missing=("numpy",))
     assert run.returncode == 1

@@ -9,6 +9,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.missing_ros import explain_missing_ros
 
 from ..diagnostics import ERROR, DiagnosticsPublisher
 from ..resources import embodiments_directory
@@ -126,8 +127,12 @@ class EmbodimentNode(LifecycleNode):
     def on_configure(self, state: object) -> TransitionCallbackReturn:
         try:
             self.configure()
-        except QwenVlaError as error:
-            self.get_logger().error(f"cannot be configured: {error}")
+        except (QwenVlaError, ModuleNotFoundError) as error:
+            missing = isinstance(error, ModuleNotFoundError)
+            problem = explain_missing_ros(error) if missing else error
+            if problem is None:
+                raise
+            self.get_logger().error(f"cannot be configured: {problem}")
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
