@@ -128,6 +128,28 @@ def test_when_compressed_data_is_garbage_expect_refusal_and_no_other_error(start
         decode(start + data)
 
 
+SMALL = cv2.resize(BGR, (32, 24))
+WHOLE = [encode(".jpg", SMALL, *options) for options in SOUND] + [encode(".png", SMALL)]
+
+
+@given(
+    st.sampled_from(WHOLE),
+    st.lists(st.tuples(st.floats(0.0, 0.999), st.integers(0, 255)), min_size=1, max_size=5),
+)
+def test_when_bytes_are_changed_anywhere_expect_an_image_or_a_refusal_and_no_other_error(
+    whole, changes
+):
+    data = bytearray(whole)
+    for where, value in changes:
+        data[int(where * len(data))] = value
+    try:
+        rgb = decode(bytes(data))
+    except ObservationError as refusal:
+        assert "/cam" in str(refusal)
+    else:
+        assert rgb.dtype == np.uint8 and rgb.ndim == 3 and rgb.shape[2] == 3
+
+
 # --- no colour of eight bits
 
 

@@ -4,12 +4,16 @@ from array import array
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sensor_msgs.msg import Image
 
 from qwen_vla_core.errors import ObservationError
 from qwen_vla_ros.image_size import MAX_PIXELS
 from qwen_vla_ros.images import ENCODINGS, rgb_from_image
 
+BYTES = dict.fromkeys(ENCODINGS, 1) | {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4}
+BYTES |= dict.fromkeys(("uyvy", "yuv422", "yuyv", "yuv422_yuy2"), 2)
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
 
@@ -126,3 +130,18 @@ def test_when_a_message_is_cut_expect_refusal_in_every_encoding(encoding):
     message.data = message.data[:30]
     with pytest.raises(ObservationError, match=rf"/cam \({encoding}\)"):
         rgb_from_image(message, "/cam")
+
+
+@given(st.sampled_from(ENCODINGS), st.integers(1, 5), st.integers(1, 5), st.integers(0, 3))
+def test_when_an_image_has_a_few_pixels_expect_rgb_of_its_size_or_a_refusal(
+    encoding, height, width, padding
+):
+    rows = height * 3 // 2 if encoding in ("nv12", "nv21") else height
+    message = image(np.zeros((rows, width, BYTES[encoding]), np.uint8), encoding, padding)
+    message.height = height
+    try:
+        rgb = rgb_from_image(message, "/cam")
+    except ObservationError as refusal:
+        assert "even" in str(refusal) and (height % 2 or width % 2)
+    else:
+        assert rgb.shape == (height, width, 3) and rgb.dtype == np.uint8
