@@ -76,6 +76,7 @@ setup(
             "qwen-vla = qwen_vla_cli.main:main",
             "policy_node = qwen_vla_cli.executables:policy_node",
             "control_node = qwen_vla_cli.executables:control_node",
+            "teleop_node = qwen_vla_cli.executables:teleop_node",
             "sim_node = qwen_vla_cli.executables:sim_node",
         ],
     },

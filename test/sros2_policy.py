@@ -11,9 +11,11 @@ from xml.etree import ElementTree
 import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from qwen_vla_core.embodiment import load_embodiment
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "config" / "sros2"
-NODES = ("control_node", "policy_node")
+NODES = ("control_node", "policy_node", "teleop_node")
 RULES = {
     ("topics", "publish"): "get_publisher_names_and_types_by_node",
     ("topics", "subscribe"): "get_subscriber_names_and_types_by_node",
@@ -22,12 +24,13 @@ RULES = {
 }
 PERSON = "person"
 PERSONS_TOPICS = ("estop", "policy/instruction", "teleop/command")
-"""What a person, a button or a teleoperation device says; they listen to all that is published."""
+"""What a person, a button or a device says, beside what teleop_node receives of devices; they
+listen to all that is published."""
 WAIT_S = 30.0
 
 
 def access_of(robot: Path, domain: int) -> dict:
-    """What both nodes of a robot, configured, have on the network.
+    """What the nodes of a robot, configured, have on the network; teleop_node with any device.
 
     Returns:
         {node: {("topics", "publish"): {"control/command", ...}, ...}}
@@ -35,6 +38,7 @@ def access_of(robot: Path, domain: int) -> dict:
     from qwen_vla_model.policy import QwenVlaPolicy
     from qwen_vla_ros.nodes.control_node import ControlNode
     from qwen_vla_ros.nodes.policy_node import PolicyNode
+    from qwen_vla_ros.nodes.teleop_node import TeleopNode
 
     # No weights of the model are needed, and none are shipped for every robot.
     load = QwenVlaPolicy.load
@@ -43,7 +47,7 @@ def access_of(robot: Path, domain: int) -> dict:
     )
     rclpy.init(args=["--ros-args", "-p", f"embodiment:={robot}"], domain_id=domain)
     try:
-        nodes = [ControlNode(), PolicyNode()]
+        nodes = [ControlNode(), PolicyNode(), TeleopNode()]
         for node in nodes:
             assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         observer = rclpy.create_node("observer")
@@ -54,6 +58,8 @@ def access_of(robot: Path, domain: int) -> dict:
             access = {node.get_name(): _seen_by(observer, node.get_name()) for node in nodes}
             complete = all(_own(node, access[node.get_name()]) for node in nodes)
         assert complete, "discovery takes too long"
+        for device in load_embodiment(robot).teleop.devices:
+            access["teleop_node"]["topics", "subscribe"] |= set(device.topics)
         for node in (*nodes, observer):
             node.destroy_node()
         return access
@@ -103,9 +109,11 @@ def allowed_in(path: Path) -> dict:
 
 def persons(access: dict) -> dict:
     """What the enclave of persons and devices may do."""
+    published = set().union(*(a[("topics", "publish")] for a in access.values()))
+    devices = access["teleop_node"]["topics", "subscribe"] - published
     return {
-        ("topics", "publish"): {*PERSONS_TOPICS, "rosout", "parameter_events"},
-        ("topics", "subscribe"): set().union(*(a[("topics", "publish")] for a in access.values())),
+        ("topics", "publish"): {*PERSONS_TOPICS, *devices, "rosout", "parameter_events"},
+        ("topics", "subscribe"): published,
         ("services", "request"): set().union(*(a[("services", "reply")] for a in access.values())),
     }
 

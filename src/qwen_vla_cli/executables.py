@@ -17,6 +17,11 @@ def policy_node() -> None:
     _run("qwen_vla_ros.nodes.policy_node")
 
 
+def teleop_node() -> None:
+    """Run teleop_node until it is told to end."""
+    _run("qwen_vla_ros.nodes.teleop_node")
+
+
 def sim_node() -> None:
     """Run sim_node until it is told to end."""
     _run("qwen_vla_sim.node.sim_node")

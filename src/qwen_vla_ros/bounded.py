@@ -19,7 +19,10 @@ ODOMETRY_BYTES = 4 * 1024
 """Odometry is of fixed size, 0.7 kB, but for the names of two frames."""
 
 FLAG_BYTES = 64
-"""A Bool: five bytes with the header of its encoding."""
+"""A Bool or a number: eight bytes with the header of its encoding."""
+
+INPUT_BYTES = 4 * 1024
+"""What a device of a person says: axes and buttons, a velocity, a pose, with a frame's name."""
 
 
 def chunk_bytes(embodiment: Embodiment) -> int:

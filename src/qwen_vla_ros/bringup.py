@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from qwen_vla_core.did_you_mean import did_you_mean
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
 
@@ -91,6 +92,20 @@ def check_policy(embodiment: Embodiment, checkpoint: str | None, use_sim: bool) 
         )
 
 
+def check_teleop(embodiment: Embodiment, device: str) -> None:
+    """Refuse a device that the robot's teleop section does not have; empty is none.
+
+    Raises:
+        BringupError: with the devices that there are.
+    """
+    types = embodiment.teleop.types if embodiment.teleop is not None else ()
+    if device and device not in types:
+        raise BringupError(
+            f"{embodiment.name} has no teleop device '{device}' (there are: "
+            f"{', '.join(types) or 'none'}){did_you_mean(device, types)}"
+        )
+
+
 def describe_bringup(
     *,
     embodiment: str,
@@ -100,6 +115,7 @@ def describe_bringup(
     use_sim: bool = False,
     dry_run: bool = False,
     namespace: str = "",
+    teleop: str = "",
 ) -> tuple[NodeDescription, ...]:
     """The nodes for one embodiment.
 
@@ -112,6 +128,8 @@ def describe_bringup(
         use_sim: run the simulated hardware instead of the robot's drivers.
         dry_run: compute and show everything, send nothing to the hardware.
         namespace: ROS namespace of all nodes, so that several robots share a network.
+        teleop: type of the device with which a person may move the robot; empty for no
+            teleop_node.
     """
     config = share_directory() / "config" / "nodes"
     nodes = [
@@ -135,6 +153,15 @@ def describe_bringup(
                     **({"weights": weights} if weights else {}),
                 },
                 parameter_file=config / "policy_node.yaml",
+            )
+        )
+    if teleop:
+        nodes.append(
+            NodeDescription(
+                name="teleop_node",
+                module="qwen_vla_ros.nodes.teleop_node",
+                parameters={"embodiment": embodiment, "device": teleop},
+                parameter_file=config / "teleop_node.yaml",
             )
         )
     if use_sim:

@@ -77,6 +77,20 @@ class ArmKinematics:
         pin.framesForwardKinematics(self._model, self._data, np.asarray(positions_D, dtype=float))
         return self._data.oMf[self._tool].homogeneous.copy()
 
+    def jacobian(self, positions_D: np.ndarray) -> np.ndarray:
+        """How the tool moves with the joints, [6, D].
+
+        Its velocity, m/s, and turning rate, rad/s, along the axes of base_link, for joint
+        velocities in rad/s or m/s.
+        """
+        return pin.computeFrameJacobian(
+            self._model,
+            self._data,
+            np.asarray(positions_D, dtype=float),
+            self._tool,
+            pin.ReferenceFrame.LOCAL_WORLD_ALIGNED,
+        ).copy()
+
     def inverse(self, pose: np.ndarray, start_D: np.ndarray) -> np.ndarray:
         """Joint positions [D] within the limits that put the tool at ``pose``, near ``start_D``.
 

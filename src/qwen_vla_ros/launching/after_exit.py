@@ -1,14 +1,16 @@
 """What the end of one node means for the others.
 
 control_node is never ended because of the policy: without chunks the robot holds, and a person may
-be driving it. Without control_node, or without the simulated robot, the rest is of no use.
+be driving it; nor because of teleop_node, without which it holds as well. Without control_node, or
+without the simulated robot, the rest is of no use.
 """
 
 from dataclasses import dataclass
 
 from qwen_vla_core.exit_status import NOT_STARTED, explain_exit
 
-POLICY = "policy_node"
+GO_ON_WITHOUT = ("policy_node", "teleop_node")
+"""A person must press anew after a restart of either: nothing moves by itself."""
 POLICY_RESTARTS = 3
 RESTART_DELAY_S = 5.0
 
@@ -36,7 +38,7 @@ def after_exit(name: str, status: int, restarts: int) -> Consequence:
         restarts: how often it was started again already.
     """
     ended = f"{name} ended ({explain_exit(status)})"
-    if name != POLICY or (status == NOT_STARTED and restarts == 0):
+    if name not in GO_ON_WITHOUT or (status == NOT_STARTED and restarts == 0):
         return Consequence(message=f"{ended}; all other nodes are told to end", end_all=True)
     ended += "; control_node goes on and the robot holds"
     if restarts >= POLICY_RESTARTS:
@@ -46,6 +48,6 @@ def after_exit(name: str, status: int, restarts: int) -> Consequence:
         )
     return Consequence(
         message=f"{ended}. It is started again in {RESTART_DELAY_S:g} s ({restarts + 1} of "
-        f"{POLICY_RESTARTS}); engage it again when it is ready",
+        f"{POLICY_RESTARTS}); engage again when it is ready",
         restart_after_s=RESTART_DELAY_S,
     )

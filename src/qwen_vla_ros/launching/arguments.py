@@ -60,6 +60,11 @@ ARGUMENTS = {
         description="compute and show everything, send nothing to the hardware",
         is_flag=True,
     ),
+    "teleop": Argument(
+        default="",
+        description="run teleop_node with this device of the robot's teleop section: joy, leader, "
+        "keyboard, twist, clutched_pose; empty for none",
+    ),
     "use_rviz": Argument(default="true", description="watch in RViz", is_flag=True),
 }
 

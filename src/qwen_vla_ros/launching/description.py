@@ -21,7 +21,7 @@ from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodimen
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.resources import PACKAGE
 
-from ..bringup import NodeDescription, check_policy, describe_bringup
+from ..bringup import NodeDescription, check_policy, check_teleop, describe_bringup
 from ..discovery import discovery_settings, who_can_command
 from ..resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
 from .after_exit import after_exit
@@ -67,6 +67,7 @@ def _launch(context: LaunchContext) -> list:
     checkpoint = values["checkpoint"] or str(SHIPPED_CHECKPOINT)
     checkpoint = None if checkpoint == EXPERT else checkpoint
     check_policy(robot, checkpoint, use_sim)
+    check_teleop(robot, values["teleop"])
     if values["instruction"]:
         check_instruction(values["instruction"])
     descriptions = describe_bringup(
@@ -76,6 +77,7 @@ def _launch(context: LaunchContext) -> list:
         use_sim=use_sim,
         dry_run=values["dry_run"],
         namespace=namespace,
+        teleop=values["teleop"],
     )
     _check_executables(descriptions)
     settings = discovery_settings(use_sim, os.environ)

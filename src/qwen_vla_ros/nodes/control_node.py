@@ -82,6 +82,7 @@ class ControlNode(EmbodimentNode):
         self._published_state = None
 
         self._command = self.create_publisher(JointState, "control/command", RELIABLE)
+        self._feedback = self.create_publisher(JointState, "teleop/feedback", RELIABLE)
         self._mode = self.create_publisher(String, "control/mode", LATCHED)
         self._intervention = self.create_publisher(Bool, "control/intervention", LATCHED)
         self._diagnostics = DiagnosticsPublisher(self, self._embodiment.name)
@@ -175,9 +176,9 @@ class ControlNode(EmbodimentNode):
         elif self._commanding:
             self._stop_drivers()
         self._commanding = cycle.commanding
-        self._command.publish(
-            joint_state_message(ros_s, self._names, motion.command_D, motion.velocity_D)
-        )
+        message = joint_state_message(ros_s, self._names, motion.command_D, motion.velocity_D)
+        self._command.publish(message)
+        self._feedback.publish(message)  # for devices that can follow
 
     def _stop_drivers(self) -> None:
         self._commanding = False

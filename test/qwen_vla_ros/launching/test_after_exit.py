@@ -5,7 +5,12 @@ import signal
 import pytest
 
 from qwen_vla_core.exit_status import FAILED, NOT_STARTED, TOLD_TO_END
-from qwen_vla_ros.launching.after_exit import POLICY_RESTARTS, RESTART_DELAY_S, after_exit
+from qwen_vla_ros.launching.after_exit import (
+    GO_ON_WITHOUT,
+    POLICY_RESTARTS,
+    RESTART_DELAY_S,
+    after_exit,
+)
 
 ANY_STATUS = [TOLD_TO_END, NOT_STARTED, FAILED, -signal.SIGKILL]
 
@@ -20,10 +25,11 @@ def test_when_control_or_the_robot_ends_expect_an_end_of_all_and_its_name(name, 
 
 @pytest.mark.parametrize("restarts", range(POLICY_RESTARTS + 2))
 @pytest.mark.parametrize("status", ANY_STATUS)
-def test_when_the_policy_ends_expect_control_to_go_on_and_a_bounded_number_of_restarts(
-    status, restarts
+@pytest.mark.parametrize("name", GO_ON_WITHOUT)
+def test_when_policy_or_teleop_ends_expect_control_to_go_on_and_a_bounded_number_of_restarts(
+    name, status, restarts
 ):
-    what = after_exit("policy_node", status, restarts)
+    what = after_exit(name, status, restarts)
     if status == NOT_STARTED and restarts == 0:  # the launch as a whole has failed to start
         assert what.end_all
         return

@@ -11,12 +11,14 @@ from .group import BASE_JOINTS, Group
 from .joint import Joint, Quantiles
 from .presets import with_presets
 from .robot import Embodiment
+from .teleop import ClutchedPose, Joy, Keyboard, Leader, Teleop, TwistInput
 
 __all__ = [
     "BASE_JOINTS",
     "BaseVelocity",
     "BaseWaypoints",
     "Camera",
+    "ClutchedPose",
     "EeDelta",
     "Embodiment",
     "Gripper",
@@ -26,8 +28,13 @@ __all__ = [
     "InterbotixPwmGripper",
     "Joint",
     "JointPosition",
+    "Joy",
+    "Keyboard",
+    "Leader",
     "Quantiles",
+    "Teleop",
     "TwistBase",
+    "TwistInput",
     "ViewTag",
     "with_presets",
 ]

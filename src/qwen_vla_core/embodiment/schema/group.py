@@ -66,6 +66,15 @@ class Group(Strict):
         return isinstance(self.action, BaseWaypoints | BaseVelocity)
 
     @property
+    def teleop_kind(self) -> str:
+        """How a person moves it: ``base``, ``gripper``, ``tool`` (a chain is known), ``other``."""
+        if self.is_base:
+            return "base"
+        if isinstance(self.action, Gripper):
+            return "gripper"
+        return "other" if self.action.kinematics is None else "tool"
+
+    @property
     def action_channels(self) -> tuple[str, ...]:
         match self.action.convention:
             case "gripper":

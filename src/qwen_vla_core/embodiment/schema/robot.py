@@ -10,6 +10,7 @@ from .camera import LONGEST_HISTORY_S, Camera
 from .driver import InterbotixGroup
 from .group import Group
 from .joint import Joint
+from .teleop import Teleop
 from .values import Name, Positive
 from .watchdogs import Watchdogs
 
@@ -43,6 +44,7 @@ class Embodiment(Strict):
         horizon: action steps per chunk (H).
         jump_limit: largest distance between the current command and a chunk's first reachable
             target, joint units; beyond it the chunk is refused whole.
+        teleop: with what a person may move it; None where teleop/command comes from elsewhere.
     """
 
     name: Name
@@ -55,6 +57,7 @@ class Embodiment(Strict):
     cameras: Annotated[tuple[Camera, ...], Field(min_length=1)]
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
     watchdogs: Watchdogs
+    teleop: Teleop | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Embodiment":
@@ -104,6 +107,13 @@ class Embodiment(Strict):
             step_s=self.action_step_s,
             chunk_s=self.horizon * self.action_step_s,
         )
+        return self
+
+    @model_validator(mode="after")
+    def _teleop_fits(self) -> "Embodiment":
+        if self.teleop is not None:
+            kinds = {group.name: group.teleop_kind for group in self.groups}
+            self.teleop.check_fit(self.joint_names, kinds)
         return self
 
     @model_validator(mode="after")

@@ -1,0 +1,24 @@
+"""From a person's hands to a target for the robot: pure, with time and devices as arguments.
+
+A device (``qwen_vla_ros.teleop``) says what the hands want (``Hands``), ``Session`` whether they
+have the robot, and ``Mover`` what that means for the joints. Whatever a device says, a target
+moves no faster than a joint may.
+"""
+
+from .gamepad import Gamepad, GamepadReader, read_gamepad
+from .leader import LeaderReader
+from .mover import Mover
+from .session import Ask, Session
+from .wish import Hands, Wish
+
+__all__ = [
+    "Ask",
+    "Gamepad",
+    "GamepadReader",
+    "Hands",
+    "LeaderReader",
+    "Mover",
+    "Session",
+    "Wish",
+    "read_gamepad",
+]

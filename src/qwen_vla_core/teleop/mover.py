@@ -1,0 +1,235 @@
+"""What a person's wish means for the joints: from the last command on, and never a jump.
+
+All devices go through the same guard: no target moves faster than its joint may, leaves its
+limits, runs ahead of what is commanded, or is NaN.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..embodiment import Embodiment
+from ..embodiment.schema import Leader
+from ..execution import Sample
+from ..execution.limiter import SLOW
+from .tool import ToolMotion
+from .wish import Wish
+
+LEAD_S = 0.3
+"""How far a target may run ahead of the command: what the joint covers in this time at its speed
+limit. Braking from there at 5 rad/s^2 takes that long."""
+
+FARTHEST_M = 0.5
+"""A hand that is farther than this from where it was engaged was lost by its tracking; the value
+of BridgeData's VR teleoperation."""
+
+LONGEST_S = 0.1
+"""A period that comes later than this counts as this long, s."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moved:
+    """One period.
+
+    Attributes:
+        target: positions of the arms; velocities of the base.
+        words: what slowed it, in words; "" for nothing.
+        fault: why the person must let go and begin anew, in words; "" if all is well.
+    """
+
+    target: Sample
+    words: str = ""
+    fault: str = ""
+
+
+class Mover:
+    """Targets of one robot, moved by one device."""
+
+    def __init__(self, embodiment: Embodiment, leader: Leader | None = None) -> None:
+        """For a robot with a ``teleop`` section.
+
+        Args:
+            leader: the device, if it is one.
+        """
+        self._robot, self._leader = embodiment, leader
+        self._names = embodiment.joint_names
+        joints = embodiment.joints
+        self._speed_D = np.array([joint.velocity for joint in joints])
+        self._lower_D = np.array([joint.lower for joint in joints])
+        self._upper_D = np.array([joint.upper for joint in joints])
+        self._base_D = np.array(embodiment.base_D)
+        self._row = {name: row for row, name in enumerate(self._names)}
+        self._rows = {g.name: embodiment.group_slice(g.name) for g in embodiment.groups}
+        kinds = {group.name: group.teleop_kind for group in embodiment.groups}
+        self._tools = {
+            group.name: ToolMotion(group)
+            for group in embodiment.groups
+            if kinds[group.name] == "tool"
+        }
+        self._gripper_D = np.concatenate(
+            [[kinds[g.name] == "gripper"] * len(g.joints) for g in embodiment.groups]
+        ).astype(bool)
+        self._opening = {
+            group.name: group.action.open - group.action.closed
+            for group in embodiment.groups
+            if kinds[group.name] == "gripper"
+        }
+        self._target_D = np.zeros(len(joints))
+        self._reference = self._last = Wish()
+        self._anchor_D, self._tool_anchors = self._target_D, {}
+
+    def take(self, command_D: np.ndarray, wish: Wish) -> Sample:
+        """Begin: hands and robot, where they are now, belong together. Nothing moves.
+
+        Args:
+            command_D: the last command, [D], rad or m, finite.
+        """
+        self._target_D = self._anchor_D = np.array(command_D, dtype=float)
+        self._reference = self._last = wish
+        self._tool_anchors = {
+            arm: self._tools[arm].pose(command_D[self._rows[arm]]) for arm in wish.tool_poses
+        }
+        return self.still()
+
+    def still(self) -> Sample:
+        """A target that moves nothing: where the last one was, and a base that stands."""
+        return Sample(
+            positions_D=self._target_D.copy(), velocities_D=np.zeros(len(self._target_D))
+        )
+
+    def differences(self, command_D: np.ndarray, wish: Wish) -> list[str]:
+        """In words, which joints of an absolute leader are too far from ours to engage."""
+        if self._leader is None or not self._leader.absolute:
+            return []
+        return self._farther_than(self._leader.agreement_rad, command_D, wish)
+
+    def _farther_than(self, limit: float, command_D: np.ndarray, wish: Wish) -> list[str]:
+        off = {
+            joint: value - command_D[self._row[joint]]
+            for joint, value in wish.positions.items()
+            if not self._gripper_D[self._row[joint]]
+        }
+        return [
+            f"{joint} of the leader is {by:+.2f} {self._unit(joint)} away"
+            for joint, by in off.items()
+            if not abs(by) <= limit
+        ]
+
+    def step(self, wish: Wish, command_D: np.ndarray, dt_s: float) -> Moved:
+        """Follow the hands for one period.
+
+        Args:
+            wish: what they want. command_D: what is commanded now, [D].
+            dt_s: time since the last call, s.
+        """
+        dt_s = float(np.clip(dt_s, 0.0, LONGEST_S))
+        if not (wish.finite and np.isfinite(command_D).all()):
+            return Moved(target=self.still(), fault="the device says NaN or infinity")
+        if fault := self._lost(wish):
+            return Moved(target=self.still(), fault=fault)
+        self._last = wish
+        wanted_D, words = self._target_D.copy(), []
+        for joint, value in wish.positions.items():
+            wanted_D[self._row[joint]] = value + self._offset(joint)
+        for arm in self._tools:
+            velocity_6 = self._tool_velocity(arm, wish)
+            rows = self._rows[arm]
+            if velocity_6 is not None:
+                wanted_D[rows], said = self._tools[arm].step(
+                    self._target_D[rows], velocity_6, dt_s
+                )
+                words += [said] if said else []
+        for gripper, speed in wish.gripper_speeds.items():
+            wanted_D[self._rows[gripper]] += (
+                np.clip(speed, -10, 10) * self._opening[gripper] * dt_s
+            )
+        velocities_D = np.zeros(len(wanted_D))
+        if wish.base is not None and self._robot.base is not None:
+            ahead, _, turn = range(len(wanted_D))[self._rows[self._robot.base.name]]
+            velocities_D[[ahead, turn]] = np.clip(
+                wish.base, -self._speed_D[[ahead, turn]], self._speed_D[[ahead, turn]]
+            )
+        self._guard(wanted_D, command_D, self._speed_D * dt_s)
+        still = self.still()
+        target = Sample(positions_D=still.positions_D, velocities_D=velocities_D)
+        return Moved(target=target, words="; ".join(words))
+
+    def align(self, wish: Wish, command_D: np.ndarray, dt_s: float) -> tuple[Sample, bool]:
+        """Go slowly to where the leader is.
+
+        Returns:
+            The target, and whether both agree now: to a quarter of what engaging demands.
+        """
+        dt_s = float(np.clip(dt_s, 0.0, LONGEST_S))
+        wanted_D = self._target_D.copy()
+        if wish.finite:
+            for joint, value in wish.positions.items():
+                wanted_D[self._row[joint]] = value
+        self._guard(wanted_D, command_D, SLOW * self._speed_D * dt_s)
+        limit = self._leader.agreement_rad / 4.0
+        return self.still(), not self._farther_than(limit, command_D, wish)
+
+    def _guard(self, wanted_D: np.ndarray, command_D: np.ndarray, step_D: np.ndarray) -> None:
+        """Let the target go where it is wanted as far as it may."""
+        before_D, lead_D = self._target_D, LEAD_S * self._speed_D
+        # Outside its limits a joint may stay, but not go farther.
+        wanted_D = np.clip(
+            wanted_D, np.minimum(self._lower_D, before_D), np.maximum(self._upper_D, before_D)
+        )
+        wanted_D = np.clip(wanted_D, command_D - lead_D, command_D + lead_D)
+        moved_D = np.clip(wanted_D, before_D - step_D, before_D + step_D)
+        self._target_D = np.where(self._base_D, 0.0, moved_D)
+
+    def _lost(self, wish: Wish) -> str:
+        """Why hands and robot no longer belong together; "" while they do."""
+        if set(wish.positions) != set(self._reference.positions):
+            return "the device names other joints than before"
+        for joint, value in wish.positions.items():
+            by = value - self._last.positions[joint]
+            if not self._gripper_D[self._row[joint]] and abs(by) > self._robot.jump_limit:
+                return f"{joint} of the leader jumped by {by:+.2f} {self._unit(joint)}"
+        for arm, pose in wish.tool_poses.items():
+            if arm not in self._tool_anchors:
+                return f"the hand of {arm} was not there when it was engaged"
+            far_m = float(np.linalg.norm(pose[:3, 3] - self._reference.tool_poses[arm][:3, 3]))
+            if far_m > FARTHEST_M:
+                return f"the hand of {arm} is {far_m:.2f} m from where it was engaged"
+        return ""
+
+    def _tool_velocity(self, arm: str, wish: Wish) -> np.ndarray | None:
+        """What is wanted of a tool, [6], no faster than ``teleop`` allows; None for nothing."""
+        if arm in wish.tool_poses:
+            hand, before = wish.tool_poses[arm], self._reference.tool_poses[arm]
+            pose = self._tool_anchors[arm].copy()
+            pose[:3, 3] += hand[:3, 3] - before[:3, 3]
+            pose[:3, :3] = hand[:3, :3] @ before[:3, :3].T @ pose[:3, :3]
+            velocity_6 = self._tools[arm].towards(self._target_D[self._rows[arm]], pose)
+        elif arm in wish.tool_velocities:
+            velocity_6 = np.asarray(wish.tool_velocities[arm], dtype=float)
+        else:
+            return None
+        speeds = self._robot.teleop
+        return np.concatenate(
+            [
+                _no_longer(velocity_6[:3], speeds.tool_m_s),
+                _no_longer(velocity_6[3:], speeds.tool_rad_s),
+            ]
+        )
+
+    def _offset(self, joint: str) -> float:
+        if self._leader is not None and self._leader.absolute:
+            return 0.0
+        return self._anchor_D[self._row[joint]] - self._reference.positions[joint]
+
+    def _unit(self, joint: str) -> str:
+        return self._robot.joints[self._row[joint]].unit
+
+
+def _no_longer(vector: np.ndarray, length: float) -> np.ndarray:
+    """The vector, shortened to a length where it is longer; finite for all that is finite."""
+    largest = float(np.abs(vector).max())
+    if largest <= length / 2.0:
+        return vector
+    unit = vector / largest
+    size = float(np.linalg.norm(unit))
+    return unit * min(largest, length / size)

@@ -1,0 +1,223 @@
+"""teleop_node: a person's hands on one device become targets on teleop/command.
+
+Its own process. What a device means is ``teleop``'s, whether the hands have the robot is
+``Session``'s; this file receives, asks control_node, and says what happens.
+"""
+
+import time
+
+import numpy as np
+from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from qwen_vla_core.did_you_mean import did_you_mean
+from qwen_vla_core.errors import EmbodimentError
+from qwen_vla_core.observation import match_joints
+from qwen_vla_core.teleop import Ask, Mover, Session
+
+from .. import diagnostics
+from ..bounded import JOINTS_BYTES
+from ..diagnostics import DiagnosticsPublisher
+from ..graph import publishers_of, rival_problem
+from ..messages import joint_state_message
+from ..qos import LATCHED, RELIABLE
+from ..teleop import make_device
+from ..teleop.base import receive
+from .lifecycle import EmbodimentNode, read_only
+from .process import run
+
+LOOK_PERIOD_S = 0.2
+"""How often the publishers of all topics are looked at, s."""
+
+COMMAND = "teleop/command"
+
+
+class TeleopNode(EmbodimentNode):
+    """One device for one robot."""
+
+    def __init__(self) -> None:
+        super().__init__("teleop_node")
+        self.declare_parameter(
+            "device", "", read_only("type of a device in the embodiment's teleop section")
+        )
+
+    def configure(self) -> None:
+        """Connect the device; nothing is published before a person presses or engages."""
+        self._embodiment = robot = self.load_embodiment()
+        if robot.teleop is None:
+            raise EmbodimentError(f"{robot.name} has no teleop section; add one to its YAML file")
+        device = self.text("device") or robot.teleop.default
+        sections = {section.type: section for section in robot.teleop.devices}
+        if device not in sections:
+            raise EmbodimentError(
+                f"{robot.name} has no teleop device '{device}'; it has {', '.join(sections)}"
+                f"{did_you_mean(device, sections)}"
+            )
+        self._section = sections[device]
+        self._leader = self._section if device == "leader" else None
+        self._device = make_device(self, self._section, robot, self._refuse)
+        self._session = Session(Mover(robot, self._leader))
+        self._problems: list[str] = []
+        self._words = self._refused = self._mode = ""
+        self._command_D: np.ndarray | None = None
+        self._command_s = -np.inf
+        self._publisher = self.create_publisher(JointState, COMMAND, RELIABLE)
+        self._diagnostics = DiagnosticsPublisher(self, robot.name)
+        self.create_subscription(String, "control/mode", self._on_mode, LATCHED)
+        receive(self, JointState, "control/command", JOINTS_BYTES, self._on_command, self._refuse)
+        self._asks = {ask: self.create_client(Trigger, f"control/{ask.value}") for ask in Ask}
+        for name, answer in (
+            ("engage", self._engage),
+            ("release", self._release),
+            ("align", self._align),
+            ("hand_back", self._hand_back),
+        ):
+            self.create_service(Trigger, f"teleop/{name}", self._when_active(answer))
+
+    def on_activate(self, state: object) -> TransitionCallbackReturn:
+        """Begin; a dead-man must be seen released first."""
+        self._session = Session(Mover(self._embodiment, self._leader))
+        self._look()
+        self.every(1.0 / self._embodiment.command_hz, self._period)
+        self.every(LOOK_PERIOD_S, self._look)
+        self.every(diagnostics.PERIOD_S, self._report)
+        self._say(f"{self._section.type}: listening on {', '.join(self._section.topics)}")
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
+        """Let go: control_node holds."""
+        if self._session.engaged:
+            self._ask(Ask.HOLD)
+        self._device.release()
+        return super().on_deactivate(state)
+
+    def _period(self) -> None:
+        now_s = time.monotonic()
+        hands = self._device.hands(now_s)
+        fresh = now_s - self._command_s <= self._embodiment.watchdogs.teleop_s
+        step = self._session.update(
+            hands, self._mode, self._command_D if fresh else None, self._problems, now_s
+        )
+        if step.target is not None:
+            target = step.target
+            self._publisher.publish(
+                joint_state_message(
+                    self.now_s(),
+                    self._embodiment.joint_names,
+                    target.positions_D,
+                    target.velocities_D,
+                )
+            )
+        if step.ask is not None:
+            self._ask(step.ask)
+        if step.words:
+            self._say(step.words)
+        if not self._session.engaged:
+            self._device.release()
+
+    def _ask(self, ask: Ask) -> None:
+        """Ask control_node; its answer is awaited by nobody, so that a stop is never late."""
+
+        def answered(future) -> None:
+            answer = future.result()
+            if not answer.success:
+                self._say(f"control_node refuses {ask.value}: {answer.message}")
+                if ask is Ask.ENGAGE:
+                    self._session.refuse(answer.message)
+
+        self._asks[ask].call_async(Trigger.Request()).add_done_callback(answered)
+
+    # --- services
+
+    def _when_active(self, answer):
+        def serve(request, response):
+            if self.active:
+                response.success, response.message = answer()
+            else:
+                response.success, response.message = False, "teleop_node is not active"
+            return response
+
+        return serve
+
+    def _engage(self) -> tuple[bool, str]:
+        if why := self._device.engage():
+            return False, why
+        self._words = ""
+        self._period()
+        return self._outcome("it is taking over")
+
+    def _release(self) -> tuple[bool, str]:
+        self._device.release()
+        self._session.let_go()
+        self._period()
+        return True, self._words
+
+    def _align(self) -> tuple[bool, str]:
+        if self._leader is None:
+            return False, "only a leader has a pose to align with"
+        if self._session.engaged:
+            return False, "call teleop/release first"
+        self._words = ""
+        self._session.align()
+        self._period()
+        return self._outcome("the robot moves slowly to where the leader is")
+
+    def _hand_back(self) -> tuple[bool, str]:
+        if not self._session.hand_back():
+            return False, "no person has the robot"
+        self._period()
+        return True, "control_node is asked to engage the policy"
+
+    def _outcome(self, words: str) -> tuple[bool, str]:
+        if self._session.engaged:
+            return True, words
+        return False, self._words or "the device is silent"
+
+    # --- what arrives, what is said
+
+    def _on_mode(self, message: String) -> None:
+        self._mode = message.data
+
+    def _on_command(self, message: JointState) -> None:
+        names = self._embodiment.joint_names
+        self._command_D = match_joints(message.name, message.position, names)
+        self._command_s = time.monotonic()
+
+    def _look(self) -> None:
+        problems = [rival_problem(self, COMMAND, "stop all but one")]
+        for topic in self._section.topics:
+            nodes = [publisher.node for publisher in publishers_of(self, topic)]
+            if len(nodes) > 1:
+                problems.append(
+                    f"{topic} is published by {' and '.join(sorted(nodes))}: stop all but one"
+                )
+        self._problems = [problem for problem in problems if problem]
+
+    def _say(self, words: str) -> None:
+        self._words = words
+        self.get_logger().info(words)
+
+    def _refuse(self, why: str) -> None:
+        self._refused = why
+        self.get_logger().warning(f"not used: {why}", throttle_duration_sec=1.0)
+
+    def _report(self) -> None:
+        problems = [*self._problems, *filter(None, [self._refused])]
+        self._refused = ""
+        if self._device.hands(time.monotonic()) is None:
+            problems.append(f"{self._section.type} is silent ({', '.join(self._section.topics)})")
+        level = diagnostics.WARN if problems else diagnostics.OK
+        message = "; ".join([*problems, self._words])
+        values = {"device": self._section.type, "phase": self._session.phase.name}
+        self._diagnostics.publish(level, message, values)
+
+
+def main() -> None:
+    """Entry point of the teleop_node executable."""
+    run(TeleopNode)
+
+
+if __name__ == "__main__":
+    main()
