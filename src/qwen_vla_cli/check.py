@@ -1,4 +1,4 @@
-"""Check an embodiment, a training recipe or a report plan, and print what it says.
+"""Check an embodiment, training recipe, report plan or gamepad map, and print what it says.
 
 Example:
   qwen-vla check widowx
@@ -38,6 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
             from qwen_vla_eval.report.plan import describe_plan, load_plan
 
             lines = describe_plan(load_plan(path), str(path))
+        case kinds.GAMEPAD:
+            from qwen_vla_core.teleop import describe_gamepad, read_gamepad
+
+            lines = describe_gamepad(read_gamepad(path), str(path))
         case _:
             lines = describe(load_embodiment(path), str(path))
     print("\n".join(lines))

@@ -5,7 +5,7 @@ have the robot, and ``Mover`` what that means for the joints. Whatever a device 
 moves no faster than a joint may.
 """
 
-from .gamepad import Gamepad, GamepadReader, read_gamepad
+from .gamepad import Gamepad, GamepadReader, describe_gamepad, read_gamepad
 from .leader import LeaderReader
 from .mover import Mover
 from .session import Ask, Session
@@ -20,5 +20,6 @@ __all__ = [
     "Mover",
     "Session",
     "Wish",
+    "describe_gamepad",
     "read_gamepad",
 ]

@@ -65,6 +65,20 @@ def read_gamepad(path: Path) -> Gamepad:
     return read_yaml(path).check(Gamepad, GAMEPAD)
 
 
+def describe_gamepad(gamepad: Gamepad, origin: str) -> list[str]:
+    """The map in lines for a person."""
+    lines = [f"{origin}: a map of a gamepad is valid", "", f"dead-man  button {gamepad.deadman}"]
+    for name in ("drive", "next_arm"):
+        index = getattr(gamepad, name)
+        lines.append(f"{name:<9} {'-' if index is None else f'button {index}'}")
+    for channel in CHANNELS:
+        stick, pair = gamepad.sticks.get(channel), gamepad.pairs.get(channel)
+        ways = [f"axis {stick.axis}, {stick.sign:+d}, at rest {stick.rest:g}"] if stick else []
+        ways += [f"button {pair[0]} for more, {pair[1]} for less"] if pair else []
+        lines.append(f"{channel:<9} {'; '.join(ways) or '-'}")
+    return lines
+
+
 class GamepadReader:
     """Turns the messages of one gamepad into what its holder wants."""
 
