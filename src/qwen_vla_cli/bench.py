@@ -6,10 +6,16 @@ Example:
 
 import argparse
 
-from . import bench_chunks, bench_gpu, bench_model, bench_sim
+from . import bench_chunks, bench_control, bench_gpu, bench_model, bench_sim
 from .parser import add_command
 
-BENCHES = {"chunks": bench_chunks, "model": bench_model, "gpu": bench_gpu, "sim": bench_sim}
+BENCHES = {
+    "chunks": bench_chunks,
+    "control": bench_control,
+    "model": bench_model,
+    "gpu": bench_gpu,
+    "sim": bench_sim,
+}
 """Name of a bench -> its module, which has ``add_arguments`` and ``run`` like a command."""
 
 

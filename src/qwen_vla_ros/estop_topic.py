@@ -65,6 +65,9 @@ class EstopTopic:
                 "give each a topic of its own in estop_topics"
             )
         elif alone_s < ALONE_S:
-            self._refuse(f"{self._topic}: who publishes it changed {alone_s:.1f} s ago; wait")
+            self._refuse(
+                f"{self._topic}: a release is believed once its publisher has been the only one "
+                f"for {ALONE_S:g} s, so far {alone_s:.1f}; go on publishing it (--rate, not --once)"
+            )
         else:
             self._pressed(False, self._source)

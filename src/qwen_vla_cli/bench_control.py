@@ -1,0 +1,49 @@
+"""Measure control_node: its period, emergency stop, hold and takeover, while a policy infers.
+
+Example:
+  qwen-vla bench control
+  qwen-vla bench control --embodiment mobile_base --trials 20 --json control.json
+
+Starts the simulated robot, control_node and the policy as processes. Each trial lays out a scene,
+engages, waits until the robot moves, and then presses the stop, asks for hold, or takes over as a
+person; what is measured is the time until the first command that answers.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from qwen_vla_core.embodiment import find_embodiment
+from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
+
+from .arguments import positive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `qwen-vla bench control`."""
+    parser.add_argument(
+        "--embodiment", default="widowx", help="name in embodiments/ or YAML file (widowx)"
+    )
+    parser.add_argument(
+        "--checkpoint", default=str(SHIPPED_CHECKPOINT), help="the policy (the shipped one)"
+    )
+    parser.add_argument("--trials", type=positive, default=50, help="of each kind (50)")
+    parser.add_argument("--json", type=Path, help="write everything here too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print, and write where asked."""
+    from tqdm import tqdm
+
+    from qwen_vla_eval.bench.control import BOUNDS_MS, measure_control, tables
+    from qwen_vla_eval.tables import show, write_json
+
+    path = find_embodiment(arguments.embodiment, embodiments_directory())
+    with tqdm(total=arguments.trials * len(BOUNDS_MS), unit="trial", dynamic_ncols=True) as bar:
+        result = measure_control(
+            path, arguments.checkpoint, arguments.trials, lambda done: bar.update(done - bar.n)
+        )
+    show(tables(result))
+    if arguments.json is not None:
+        write_json(arguments.json, {"cores": os.cpu_count(), "robot": result})
+    return 0
