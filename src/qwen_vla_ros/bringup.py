@@ -136,7 +136,7 @@ def describe_bringup(
         NodeDescription(
             name="control_node",
             module="qwen_vla_ros.nodes.control_node",
-            parameters={"embodiment": embodiment, "dry_run": dry_run},
+            parameters={"embodiment": embodiment, "dry_run": dry_run, "simulated": use_sim},
             parameter_file=config / "control_node.yaml",
         ),
     ]

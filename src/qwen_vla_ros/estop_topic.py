@@ -67,7 +67,7 @@ class EstopTopic:
         elif alone_s < ALONE_S:
             self._refuse(
                 f"{self._topic}: a release is believed once its publisher has been the only one "
-                f"for {ALONE_S:g} s, so far {alone_s:.1f}; go on publishing it (--rate, not --once)"
+                f"for {ALONE_S:g} s, now {alone_s:.1f}; go on publishing it (--rate, not --once)"
             )
         else:
             self._pressed(False, self._source)

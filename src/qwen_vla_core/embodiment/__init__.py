@@ -5,6 +5,7 @@ from .loader import find_embodiment, load_embodiment, parse_embodiment
 from .new_file import write_new_embodiment
 from .prompt import build_prompt
 from .schema import Camera, Embodiment, Group, Joint
+from .simulation import in_simulation
 
 __all__ = [
     "Camera",
@@ -14,6 +15,7 @@ __all__ = [
     "Joint",
     "build_prompt",
     "find_embodiment",
+    "in_simulation",
     "load_embodiment",
     "parse_embodiment",
     "write_new_embodiment",

@@ -7,7 +7,12 @@ from collections.abc import Callable
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
-from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
+from qwen_vla_core.embodiment import (
+    Embodiment,
+    find_embodiment,
+    in_simulation,
+    load_embodiment,
+)
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.missing_ros import explain_missing_ros
 
@@ -44,6 +49,14 @@ class EmbodimentNode(LifecycleNode):
         self.declare_parameter(
             "autostart", True, read_only("configure and activate without waiting to be told")
         )
+        self.declare_parameter(
+            "simulated",
+            False,
+            read_only(
+                "the robot is simulated: its measurements may be silent for longer, and a still "
+                "camera image is not frozen"
+            ),
+        )
 
     def load_embodiment(self) -> Embodiment:
         """The description that the ``embodiment`` parameter names.
@@ -51,7 +64,9 @@ class EmbodimentNode(LifecycleNode):
         Raises:
             EmbodimentError: it is missing or wrong.
         """
-        return load_embodiment(find_embodiment(self.text("embodiment"), embodiments_directory()))
+        path = find_embodiment(self.text("embodiment"), embodiments_directory())
+        embodiment = load_embodiment(path)
+        return in_simulation(embodiment) if self.get_parameter("simulated").value else embodiment
 
     def text(self, parameter: str) -> str:
         """Value of a string parameter."""

@@ -24,7 +24,6 @@ def declare_policy_parameters(node: Node) -> None:
             "what to hold the weights as: float32, bfloat16, float16, int8 or nf4; empty for "
             "bfloat16 on a GPU and float32 elsewhere",
         ),
-        ("simulated", False, "cameras are simulated, so a still picture is not frozen"),
         ("instruction", "", "the task in words; policy/instruction replaces it"),
     ):
         node.declare_parameter(name, default, read_only(description))
