@@ -12,9 +12,11 @@ from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from qwen_vla_core.embodiment import Embodiment
@@ -40,7 +42,7 @@ class Operator(Node):
         mode: the newest text on control/mode.
         images: newest picture of each camera, uint8 RGB [H, W, 3].
         commands: (ROS time s, positions [D]) of every command since ``clear_commands``.
-        velocities: [D] of each of them, rad/s and m/s.
+        velocities: [D] of each of them, rad/s and m/s; received_s: when it came, steady time, s.
         task_status: what the simulator says of the task.
     """
 
@@ -50,9 +52,12 @@ class Operator(Node):
         self.images: dict[str, np.ndarray] = {}
         self.commands: list[tuple[float, np.ndarray]] = []
         self.velocities: list[np.ndarray] = []
+        self.received_s: list[float] = []
         self.task_status: dict = {}
         self.diagnostics: dict[str, tuple[str, dict[str, str]]] = {}
         self._instruction = self.create_publisher(String, "policy/instruction", LATCHED)
+        # Made when they are used: who publishes an emergency stop or a target counts.
+        self._said: dict[str, Publisher] = {}
         self._service_clients = {}
         self._embodiment = embodiment
         self._subscribe()
@@ -70,6 +75,22 @@ class Operator(Node):
     def instruct(self, instruction: str) -> None:
         """Tell the policy its task."""
         self._instruction.publish(String(data=instruction))
+
+    def press_estop(self, pressed: bool) -> None:
+        """Press or release the emergency stop on its topic."""
+        self._say("estop", Bool(data=pressed), LATCHED)
+
+    def take_over(self, positions_D: np.ndarray) -> None:
+        """A person's target: these positions, and a base at rest."""
+        message = JointState(name=list(self._embodiment.joint_names))
+        message.position = np.asarray(positions_D, dtype=float).tolist()
+        message.velocity = [0.0] * len(message.name)
+        self._say("teleop/command", message, RELIABLE)
+
+    def _say(self, topic: str, message: object, qos: QoSProfile) -> None:
+        if topic not in self._said:
+            self._said[topic] = self.create_publisher(type(message), topic, qos)
+        self._said[topic].publish(message)
 
     def request(self, name: str) -> tuple[bool, str]:
         """Call a service of control_node: engage_policy, hold, estop, reset, ...
@@ -153,7 +174,7 @@ class Operator(Node):
 
     def clear_commands(self) -> None:
         """Start a new record of commands."""
-        self.commands, self.velocities = [], []
+        self.commands, self.velocities, self.received_s = [], [], []
 
     def _call(self, service_type: type, name: str, request: object):
         if name not in self._service_clients:  # finding a service again each time takes long
@@ -172,6 +193,7 @@ class Operator(Node):
     def _on_command(self, message: JointState) -> None:
         self.commands.append((seconds(message.header.stamp), np.array(message.position)))
         self.velocities.append(np.array(message.velocity))
+        self.received_s.append(time.monotonic())
 
     def _on_task_status(self, message: String) -> None:
         self.task_status = json.loads(message.data)

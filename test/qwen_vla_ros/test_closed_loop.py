@@ -96,6 +96,7 @@ class System:
 
     def held_for(self, seconds):
         """Whether every command during the next ``seconds`` is the same."""
+        self.operator.wait(lambda: False, 0.3)  # until all that was sent before has arrived
         count = len(self.sent)
         self.operator.wait(lambda: False, seconds)
         commands = np.array(self.sent[count:])

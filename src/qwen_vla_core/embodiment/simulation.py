@@ -3,8 +3,8 @@
 from .schema import Embodiment
 
 SILENCE_FACTOR = 3.0
-"""A simulator draws its cameras in the process that publishes joint states, on cores that it shares
-with the policy; a robot's driver does neither."""
+"""A simulator draws its cameras in the process that publishes joint states, on cores that it
+shares with the policy; a robot's driver does neither."""
 
 
 def in_simulation(embodiment: Embodiment) -> Embodiment:

@@ -25,26 +25,11 @@ MOVING = 0.1
 
 ANSWER_TIMEOUT_S = 2.0
 MOVE_TIMEOUT_S = 20.0
+RELEASES = 3
+"""How often the button says that it is released, 0.1 s apart."""
 
 BOUNDS_MS = {"estop topic": 50.0, "hold service": 50.0, "takeover": 50.0}
 """Largest 99th percentiles, faults.md B4 rows 27 and 31."""
-
-
-class _Commands:
-    """control/command as it arrives: (steady time s, velocities [D])."""
-
-    def __init__(self, operator) -> None:
-        from sensor_msgs.msg import JointState
-
-        self.received: list[tuple[float, np.ndarray]] = []
-        operator.create_subscription(JointState, "control/command", self._receive, 50)
-
-    def _receive(self, message) -> None:
-        self.received.append((time.monotonic(), np.array(message.velocity)))
-
-    def first_after(self, since_s: float, condition: Callable[[np.ndarray], bool]) -> float | None:
-        """How long after ``since_s`` the first command came that meets a condition, s."""
-        return next((t - since_s for t, v in self.received if t > since_s and condition(v)), None)
 
 
 def measure_control(path: Path, checkpoint: str, trials: int, tell: Callable[[int], None]) -> dict:
@@ -62,10 +47,11 @@ def measure_control(path: Path, checkpoint: str, trials: int, tell: Callable[[in
     robot = load_embodiment(path)
     nodes = describe_bringup(embodiment=str(path), checkpoint=checkpoint, use_sim=True)
     with TemporaryDirectory() as logs, SimulatedRobot(robot, nodes, Path(logs)) as simulated:
+        operator = simulated.operator
         actions = {
-            "estop topic": _Button(simulated.operator),
-            "hold service": lambda: simulated.operator.request("hold"),
-            "takeover": _takeover(simulated.operator, robot),
+            "estop topic": lambda: operator.press_estop(True),
+            "hold service": lambda: operator.request("hold"),
+            "takeover": lambda: operator.take_over(operator.commands[-1][1]),
         }
         return _measure(simulated, robot, actions, trials, tell)
 
@@ -77,30 +63,32 @@ def _measure(
     trials: int,
     tell: Callable[[int], None],
 ) -> dict:
-    operator, commands = simulated.operator, _Commands(simulated.operator)
+    operator = simulated.operator
     limits_D = np.array([joint.velocity for joint in robot.joints])
     answers_s: dict[str, list[float]] = {name: [] for name in actions}
     periods_s: list[float] = []
+
+    def moves() -> bool:
+        return bool(
+            operator.velocities and (np.abs(operator.velocities[-1]) / limits_D).max() > MOVING
+        )
+
     for trial in range(trials * len(actions)):
         name = list(actions)[trial % len(actions)]
         operator.instruct(simulated.place(trial))
         operator.insist("engage_policy", timeout_s=MOVE_TIMEOUT_S)
-        commands.received.clear()
-
-        def moves() -> bool:
-            return bool(
-                commands.received and (np.abs(commands.received[-1][1]) / limits_D).max() > MOVING
-            )
-
+        operator.clear_commands()
         if not operator.wait(moves, MOVE_TIMEOUT_S):
-            raise QwenVlaError(f"{robot.name} did not move within {MOVE_TIMEOUT_S:g} s")
-        times_s = [received_s for received_s, _ in commands.received]
-        periods_s += np.diff(times_s).tolist()
-        before_D = commands.received[-1][1]
-        since_s = time.monotonic()
+            raise QwenVlaError(
+                f"{robot.name} did not move within {MOVE_TIMEOUT_S:g} s; {operator.mode}"
+            )
+        periods_s += np.diff(operator.received_s).tolist()
+        before_D, since_s = operator.velocities[-1], time.monotonic()
         actions[name]()
-        answers_s[name].append(_wait_for(operator, commands, since_s, _answered(name, before_D)))
-        actions["estop topic"].release()
+        answers_s[name].append(_wait_for(operator, since_s, _answered(name, before_D)))
+        for _ in range(RELEASES):
+            operator.press_estop(False)
+            operator.wait(lambda: False, 0.1)
         tell(trial + 1)
     return {
         "embodiment": robot.name,
@@ -110,14 +98,15 @@ def _measure(
     }
 
 
-def _wait_for(
-    operator, commands: _Commands, since_s: float, answered: Callable[[np.ndarray], bool]
-) -> float:
-    """How long after ``since_s`` the answer came, s; inf where none did."""
-    found = operator.wait(
-        lambda: commands.first_after(since_s, answered) is not None, ANSWER_TIMEOUT_S
-    )
-    return commands.first_after(since_s, answered) if found else np.inf
+def _wait_for(operator, since_s: float, answered: Callable[[np.ndarray], bool]) -> float:
+    """How long after ``since_s`` the first command came that is the answer, s; inf if none did."""
+
+    def answer_s() -> float | None:
+        commands = zip(operator.received_s, operator.velocities, strict=True)
+        return next((t - since_s for t, v in commands if t > since_s and answered(v)), None)
+
+    found = operator.wait(lambda: answer_s() is not None, ANSWER_TIMEOUT_S)
+    return answer_s() if found else np.inf
 
 
 def _answered(name: str, before_D: np.ndarray) -> Callable[[np.ndarray], bool]:
@@ -126,43 +115,6 @@ def _answered(name: str, before_D: np.ndarray) -> Callable[[np.ndarray], bool]:
         fastest = int(np.argmax(np.abs(before_D)))
         return lambda velocity_D: abs(velocity_D[fastest]) < abs(before_D[fastest]) - 1e-6
     return lambda velocity_D: not velocity_D.any()
-
-
-class _Button:
-    """A button on the estop topic."""
-
-    def __init__(self, operator) -> None:
-        from std_msgs.msg import Bool
-
-        self._message = Bool
-        self._operator = operator
-        self._publisher = operator.create_publisher(Bool, "estop", 1)
-
-    def __call__(self) -> None:
-        self._publisher.publish(self._message(data=True))
-
-    def release(self) -> None:
-        """Release it; the next scene's reset does the rest."""
-        self._publisher.publish(self._message(data=False))
-        self._operator.wait(lambda: False, 0.1)
-
-
-def _takeover(operator, robot: Embodiment) -> Callable[[], None]:
-    """A person's first target: where the command is now, at rest."""
-    from sensor_msgs.msg import JointState
-
-    publisher = operator.create_publisher(JointState, "teleop/command", 1)
-
-    def take_over() -> None:
-        publisher.publish(
-            JointState(
-                name=list(robot.joint_names),
-                position=operator.commands[-1][1].tolist(),
-                velocity=[0.0] * len(robot.joints),
-            )
-        )
-
-    return take_over
 
 
 def _percentiles(values_s: list[float]) -> dict[str, float]:

@@ -107,7 +107,9 @@ def test_when_a_gripper_is_sent_alohas_angles_expect_alohas_finger_positions(wor
 def test_when_commands_stream_at_50_hz_expect_the_arm_to_follow_within_30_ms(world):
     place(world)
     for tick in range(1, 51):
-        world.arms["follower_right"].command(np.add(START_RAD, [tick * 0.02, 0, 0, 0, 0, 0]))
+        goals_rad = np.add(START_RAD, [tick * 0.02, 0, 0, 0, 0, 0])
+        for joint, goal_rad in zip(ARM_JOINTS, goals_rad, strict=True):
+            world.arms["follower_right"].command_joint(joint, goal_rad)
         world.step(0.02)
     assert 0.0 < 1.0 - world.positions_D[7] < 0.03
 
