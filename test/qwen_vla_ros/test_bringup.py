@@ -7,7 +7,7 @@ import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
-from qwen_vla_ros.bringup import BringupError, check_policy, describe_bringup
+from qwen_vla_ros.bringup import BringupError, check_policy, check_teleop, describe_bringup
 from qwen_vla_ros.operator import Operator
 from qwen_vla_ros.processes import NodeProcesses
 from robots import base_text, robot
@@ -91,3 +91,22 @@ def test_when_an_instruction_looks_like_yaml_expect_it_as_text(instruction):
     nodes = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED, instruction=instruction)
     (policy,) = [node for node in nodes if node.name == "policy_node"]
     assert f"instruction:={json.dumps(instruction)}" in policy.command()
+
+
+def test_when_a_teleop_device_is_named_expect_its_node_and_when_none_is_expect_no_such_node():
+    with_joy = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED, teleop="joy")
+    (node,) = [node for node in with_joy if node.name == "teleop_node"]
+    assert node.parameters == {"embodiment": "x.yaml", "device": "joy"}
+    assert node.parameter_file.is_file()
+    plain = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED)
+    assert "teleop_node" not in {node.name for node in plain}
+
+
+def test_when_a_robot_lacks_the_teleop_device_expect_refusal_with_those_that_it_has():
+    base = shipped("mobile_base")
+    check_teleop(base, "twist")
+    check_teleop(base, "")
+    with pytest.raises(BringupError, match="no teleop device 'leader' .there are: joy, keyboard"):
+        check_teleop(base, "leader")
+    with pytest.raises(BringupError, match="did you mean joy"):
+        check_teleop(base, "joyy")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.schema import Leader
@@ -282,3 +284,36 @@ def test_when_a_service_lets_go_of_a_pressed_device_expect_a_hold():
     person.session.let_go()
     person.run(0.5)
     assert person.mode is Mode.HOLD
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.floats(-0.8, 0.8),
+    st.lists(st.floats(-3.0, 3.0), min_size=2, max_size=3),
+    st.floats(-0.8, 0.8),
+)
+def test_when_the_robot_is_handed_over_in_any_motion_expect_bounded_steps_both_ways(
+    before_rad_s, leader_rad_s, after_rad_s
+):
+    person = rig(leader=LEADER)
+    person.hands = Hands(pressed=False, wish=Wish(**positions(START_D)))
+    robot = person.robot
+    robot.give(robot.measured_D + np.zeros((2, 7)))
+    robot.ask(Trigger.ENGAGE_POLICY)
+    person.run(PERIOD_S)
+    offer(person, before_rad_s)
+    person.run(0.5)
+    leader_D = START_D.copy()
+    for rad_s in leader_rad_s:
+        for _ in range(15):
+            leader_D[:3] += rad_s * PERIOD_S
+            person.wish(**positions(leader_D)).period()
+    assert person.mode is Mode.TELEOP
+    offer(person, after_rad_s)
+    person.session.hand_back()
+    person.run(2 * PERIOD_S)
+    assert person.mode is Mode.AUTONOMY
+    offer(person, after_rad_s)
+    person.run(0.5)
+    assert person.mode is Mode.AUTONOMY
+    person.check_motion()
