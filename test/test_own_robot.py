@@ -1,4 +1,4 @@
-"""README's "Your own robot", followed word by word."""
+"""docs/own_robot.md, followed word by word."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ from qwen_vla_sim.registry import find_tasks
 from robot_checks import check_normalisation, check_prompt, check_scripted_policy, check_start
 
 ROOT = Path(__file__).parents[1]
-SECTION = (ROOT / "README.md").read_text().partition("## Your own robot")[2].partition("\n## ")[0]
+SECTION = (ROOT / "docs" / "own_robot.md").read_text()
 
 
 def changes_to(name):
