@@ -107,6 +107,7 @@ def run_embodiment(
             video.end_episode()
             print(_line(episode, outcome))
         video.save_strip(out / "demo.png")
+        video.save_gif(out / "demo.gif")
         diagnostics = robot.operator.diagnostics
     picture.save(out / "commands.png")
     summary = {

@@ -14,6 +14,8 @@ VIEW_PX = 352
 """Side of the first camera's picture, divided among the others; in blocks of 8 like all sizes."""
 CAPTION_PX, LINE_PX = 56, 24
 MARGIN_PX = 10
+GIF_RATE_HZ, GIF_LEVELS = 4.0, 16
+"""Frames per second and levels of each colour of an animation small enough for a README."""
 STRIP_FRAMES = 4
 """Moments of each episode in the film strip, from its start to its end."""
 
@@ -25,6 +27,7 @@ class EpisodeVideo:
         self._path, self._rate_hz = path, frame_rate_hz
         self._episode: list[np.ndarray] = []
         self._rows: list[np.ndarray] = []
+        self._halves: list[np.ndarray] = []
 
     def __enter__(self) -> "EpisodeVideo":
         import imageio
@@ -71,6 +74,7 @@ class EpisodeVideo:
         """Add a row to the film strip: the frames since the last one."""
         moments = np.linspace(0, len(self._episode) - 1, STRIP_FRAMES).round().astype(int)
         self._rows.append(np.concatenate([self._episode[k] for k in moments], axis=1))
+        self._halves += self._episode[:: max(1, round(self._rate_hz / GIF_RATE_HZ))]
         self._episode = []
 
     def save_strip(self, path: Path) -> None:
@@ -79,6 +83,18 @@ class EpisodeVideo:
         _, png = cv2.imencode(".png", cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
         with write_whole(path) as partial:
             partial.write_bytes(png.tobytes())
+
+
+    def save_gif(self, path: Path) -> None:
+        """Write all episodes, half as large, as an animation that every page shows."""
+        import imageio.v3
+
+        step = 256 // GIF_LEVELS  # fewer colours, and flat areas that compress
+        frames = np.stack(self._halves) // step * step + step // 2
+        with write_whole(path) as partial:
+            imageio.v3.imwrite(
+                partial, frames, extension=".gif", duration=1000 / GIF_RATE_HZ, loop=0
+            )
 
 
 def _side_by_side(images: list[np.ndarray]) -> np.ndarray:
