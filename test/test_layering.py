@@ -52,7 +52,7 @@ SIM_NODE = f"{SIM}/node/"
 # What the simulator's node shares with the others. Conversions of messages stay its own, so that a
 # wrong sign cannot cancel itself.
 SIM_FROM_ROS = {f"{ROS}.nodes.{module}" for module in ("lifecycle", "parameters", "process")}
-SIM_FROM_ROS |= {f"{ROS}.qos"}
+SIM_FROM_ROS |= {f"{ROS}.qos", f"{ROS}.every_publisher"}
 
 # What the command line imports only where it is used: each of these costs seconds, or is not
 # installed on every machine that runs `qwen-vla --help`.

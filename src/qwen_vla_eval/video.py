@@ -84,7 +84,6 @@ class EpisodeVideo:
         with write_whole(path) as partial:
             partial.write_bytes(png.tobytes())
 
-
     def save_gif(self, path: Path) -> None:
         """Write all episodes, half as large, as an animation that every page shows."""
         import imageio.v3

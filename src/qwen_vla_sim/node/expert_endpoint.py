@@ -13,6 +13,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import InstructionError
+from qwen_vla_ros.every_publisher import subscribe_to_state
 from qwen_vla_ros.qos import LATCHED
 
 from ..tasks.task import Expert
@@ -33,7 +34,7 @@ class ExpertEndpoint:
         self._commanded_D: np.ndarray | None = None
         self._due = node.get_clock().now()
         self._chunk = node.create_publisher(JointTrajectory, "policy/chunk", 10)
-        node.create_subscription(String, "policy/instruction", self._on_instruction, LATCHED)
+        subscribe_to_state(node, String, "policy/instruction", self._on_instruction)
         node.create_subscription(String, "control/mode", self._on_mode, LATCHED)
         node.create_subscription(JointState, "control/command", self._on_command, 10)
 
