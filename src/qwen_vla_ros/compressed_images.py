@@ -37,6 +37,12 @@ a loss shows as at least so many bytes in one of 200."""
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = struct.Struct(">8sI4sIIBB")
 _PNG_GREY = 0
+_PNG_CHUNK = struct.Struct(">I4s")
+_PNG_AROUND_CHUNK = 12
+"""Bytes of a chunk's length, name and checksum."""
+
+MAX_CHUNKS = 20_000
+"""OpenCV and libpng write a chunk for every 8 kB; the largest image here has 7,800."""
 
 _NO_COLOUR = re.compile(r"mono16|(16|32|64)[USF]C\d*")
 """What cannot become eight bits without a range: compressed_image_transport cuts it off."""
@@ -78,16 +84,33 @@ def rgb_from_compressed(message: CompressedImage, topic: str) -> np.ndarray:
 
 
 def png_header(data: bytes, what: str) -> PngHeader:
-    """The header of a PNG, its size checked; nothing is decoded.
+    """The header of a PNG, its size and the lengths of its chunks checked; nothing is decoded.
+
+    OpenCV makes room for as many bytes as a chunk claims to have, up to 2 GB.
 
     Raises:
-        ObservationError: there is none, or the image is empty or too large.
+        ObservationError: there is none, the image is empty or too large, or its end is missing.
     """
     if len(data) < _PNG_HEADER.size or not data.startswith(_PNG_START):
         raise ObservationError(f"{what}: {len(data)} bytes that are no PNG")
     _, _, _, width, height, bits, colours = _PNG_HEADER.unpack_from(data)
     check_size(width, height, what)
+    if not _is_whole_png(data):
+        raise ObservationError(f"{what}: the PNG is damaged or bytes of it are missing")
     return PngHeader(width=width, height=height, bits=bits, grey=colours == _PNG_GREY)
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Whether each chunk ends where the next begins, up to the one that ends the image."""
+    at = len(_PNG_START)
+    for _ in range(MAX_CHUNKS):
+        if at + _PNG_AROUND_CHUNK > len(data):
+            return False
+        length, name = _PNG_CHUNK.unpack_from(data, at)
+        at += _PNG_AROUND_CHUNK + length
+        if name == b"IEND":
+            return at <= len(data)
+    return False
 
 
 def pixels_from_png(data: bytes, what: str, flags: int) -> np.ndarray:

@@ -4,6 +4,7 @@ import re
 import struct
 import time
 import tracemalloc
+import zlib
 from array import array
 
 import cv2
@@ -202,6 +203,22 @@ def test_when_a_png_unpacks_to_gigabytes_expect_refusal_from_its_header_alone():
     message = CompressedImage(format="png", data=array("B", png_bomb(20_000)))
     assert 200_000 < len(message.data) < 500_000
     assert "20000 x 20000 pixels" in refused_at_once(lambda: rgb_from_compressed(message, "/cam"))
+
+
+@pytest.mark.parametrize("claimed", [2**31 - 1, 0x5A000100])
+def test_when_a_part_of_a_png_claims_gigabytes_expect_refusal_before_there_is_room_for_it(claimed):
+    data = bytearray(encode(".png", cv2.resize(BGR, (32, 24))))
+    behind_header = 8 + 25
+    data[behind_header : behind_header + 4] = claimed.to_bytes(4, "big")
+    message = CompressedImage(format="png", data=array("B", data))
+    assert "missing" in refused_at_once(lambda: rgb_from_compressed(message, "/cam"))
+
+
+def test_when_a_png_has_parts_without_end_expect_refusal():
+    empty = struct.pack(">I4sI", 0, b"tEXt", zlib.crc32(b"tEXt"))
+    whole = encode(".png", BGR)
+    with pytest.raises(ObservationError, match="damaged"):
+        decode(whole[:33] + empty * 100_000 + whole[33:], "png")
 
 
 def test_when_depth_unpacks_to_gigabytes_expect_refusal_from_its_header_alone():
