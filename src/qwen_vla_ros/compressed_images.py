@@ -26,7 +26,7 @@ _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = b"\xff\xda"
 _JPEG_COLOURS = ("YCbCr", "RGB", "Gray")
 
-MAX_SCANS = 64
+MAX_SCANS = 20
 """A progressive JPEG has about ten; each passes over the whole image, however short it is."""
 
 _EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd[0-9]")
