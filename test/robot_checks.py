@@ -5,7 +5,7 @@ import numpy as np
 from command_observer import BaseObserver, CommandObserver
 from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import EmbodimentCodec, build_prompt
-from qwen_vla_core.execution import Verdict
+from qwen_vla_core.execution import ChunkVerdict
 from qwen_vla_core.modes import Answer, Mode, Trigger
 
 CHUNKS = 6
@@ -49,7 +49,7 @@ def engaged(codec, start_D):
     """The robot in autonomy, standing still: a person engaged once a policy was there."""
     robot = LoopedRobot(codec.embodiment, start_D).run(0.1)
     still = codec.decode(scripted(codec, robot.measured_D, 0), robot.measured_D, robot.ros_s)
-    assert robot.loop.on_chunk(still, robot.ros_s, robot.now_s).verdict is Verdict.BEFORE_MODE
+    assert robot.loop.on_chunk(still, robot.ros_s, robot.now_s).verdict is ChunkVerdict.BEFORE_MODE
     assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
     return robot.run(0.1)
 
@@ -63,7 +63,7 @@ def check_start(embodiment):
     chunk = codec.decode(scripted(codec, start_D, 0), start_D, robot.ros_s)
     np.testing.assert_allclose(chunk.positions_TD[0], start_D, atol=1e-6)
     offer = robot.loop.on_chunk(chunk, robot.ros_s, robot.now_s)
-    assert offer.verdict is Verdict.ACCEPTED, offer
+    assert offer.verdict is ChunkVerdict.ACCEPTED, offer
 
 
 def check_scripted_policy(embodiment):
@@ -75,7 +75,7 @@ def check_scripted_policy(embodiment):
         actions_HC = scripted(codec, robot.commands[-1], k)
         chunk = codec.decode(actions_HC, robot.commands[-1], robot.ros_s)
         offer = robot.loop.on_chunk(chunk, robot.ros_s, robot.now_s)
-        assert offer.verdict is Verdict.ACCEPTED, offer
+        assert offer.verdict is ChunkVerdict.ACCEPTED, offer
         robot.run(min(chunk_s / 2.0, embodiment.watchdogs.observation_s))
     assert robot.loop.state.mode is Mode.AUTONOMY
     robot.ask(Trigger.HOLD)

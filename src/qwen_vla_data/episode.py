@@ -40,7 +40,7 @@ class Episode:
             ``Embodiment.joint_names``: where the chunks of step t start. Without plans those of a
             base are its pose in the world, x m, y m and yaw rad; with plans they are ignored.
         actions_NTHC: float32 [N, T, H, C], order of ``Embodiment.action_channels``: the chunk the
-            expert executes from step t when told instruction n. None without an expert; then
+            expert executes from step t for instruction n. None without an expert; then
             there is one instruction, and every action step is recorded.
         valid_NTH: bool [N, T, H], which of those steps may be learned from; with plans only.
         boxes_NTV4: float32 [N, T, V, 4], where each view (order of ``images``) shows what

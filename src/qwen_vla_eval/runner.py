@@ -61,7 +61,7 @@ class EpisodeRunner:
 
             self.policy = QwenVlaPolicy.load(case.checkpoint, embodiment, weights=case.weights)
             prompt_robot = case.prompt_embodiment and load_embodiment(case.prompt_embodiment)
-            self.policy.processor.told = prompt_robot
+            self.policy.processor.prompt_embodiment = prompt_robot
         self.world = make_world(embodiment)
 
     def run(

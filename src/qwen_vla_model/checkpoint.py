@@ -71,7 +71,7 @@ def _convention(embodiment: Embodiment, group: Group) -> str:
 
 
 def load_instructions(name: Path | str, embodiment: Embodiment) -> frozenset[str]:
-    """Every sentence that a robot was told in training; reads no weight.
+    """Every instruction that a robot was trained on; reads no weight.
 
     Args:
         name: a folder, or ``owner/model`` on the hub.
@@ -89,11 +89,11 @@ def load_instructions(name: Path | str, embodiment: Embodiment) -> frozenset[str
 
 
 def _known(folder: Path, embodiment: Embodiment) -> dict[str, Any]:
-    """What a checkpoint remembers of a robot."""
+    """What a checkpoint stores about a robot."""
     known = read_json(folder / EMBODIMENTS)
     if embodiment.name not in known:
         raise CheckpointError(
-            f"{folder}: not trained for {embodiment.name}; it knows {', '.join(sorted(known))}"
+            f"{folder}: not trained for {embodiment.name}, only for {', '.join(sorted(known))}"
         )
     trained = known[embodiment.name]
     if not isinstance(trained, dict):

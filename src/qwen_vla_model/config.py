@@ -34,7 +34,7 @@ TIMESTEP_DIMS = 256
 """Sinusoids of the timestep, as the published 2.8 M of its embedding imply."""
 
 STATE_BINS = 256
-"""For each channel of a state that is told in the prompt."""
+"""For each channel of a state that is written in the prompt."""
 
 
 class _Strict(BaseModel):

@@ -40,7 +40,7 @@ def denoising(policy: QwenVlaPolicy, observation: Observation, seed: int = 0) ->
 def _denoise(policy: QwenVlaPolicy, observations: Sequence[Observation], seed: int) -> np.ndarray:
     """Noise, and the chunks after each step: [steps + 1, N, H, C]."""
     runtime = policy.runtime
-    inputs = policy.look(observations).to(runtime.device)
+    inputs = policy.prepare_inputs(observations).to(runtime.device)
     generator = torch.Generator(runtime.device).manual_seed(seed)
     noise = torch.randn(inputs.valid_PHK[:1].shape, generator=generator, device=runtime.device)
     noise = noise.expand(len(observations), -1, -1)

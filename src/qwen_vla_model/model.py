@@ -180,17 +180,21 @@ class QwenVla(nn.Module):
         }
 
     def predict(
-        self, inputs: Inputs, generator: torch.Generator, *held: torch.Tensor, guide: bool = False
+        self,
+        inputs: Inputs,
+        generator: torch.Generator,
+        *prefix: torch.Tensor,
+        guide: bool = False,
     ) -> torch.Tensor:
         """Normalised chunks [P, H, K]; 0 on padding.
 
         Args:
             generator: of the noise that they start from.
-            held, guide: the prefix and its weights as ``denoise`` takes them, or nothing.
+            prefix, guide: the prefix and its weights as ``denoise`` takes them, or nothing.
         """
         shape = inputs.valid_PHK.shape
         noise = torch.randn(shape, generator=generator, device=generator.device)
-        return self.denoise(inputs, noise, *held, guide=guide)
+        return self.denoise(inputs, noise, *prefix, guide=guide)
 
     @torch.no_grad()
     def denoise(

@@ -22,7 +22,7 @@ from .pictures import resize_to
 from .precision import Weights, default_weights
 from .processor import Processor
 from .real_time_chunking import soft_mask
-from .runtime import Held, Runtime, peak_mib
+from .runtime import PrefixInputs, Runtime, peak_mib
 
 BLACK = np.zeros((480, 640, 3), np.uint8)
 """A picture to warm up with: of a camera's size, so that resizing is warm too."""
@@ -118,7 +118,9 @@ class QwenVlaPolicy:
         for prefix in prefixes:
             if self._fixed:
                 still_C = self.processor.codec.still(start_D)
-                self.runtime.fix(self.look([scene]), self._held(prefix, still_C))
+                self.runtime.fix(
+                    self.prepare_inputs([scene]), self._prefix_inputs(prefix, still_C)
+                )
             self.infer(scene, prefix)
         begin_s = time.monotonic()
         self.infer(scene)
@@ -131,7 +133,7 @@ class QwenVlaPolicy:
         reasons = [slow_delta_net_reason(device)]
         if device.type == "cuda" and expert.context_in.weight.dtype == torch.float32:
             reasons.append(
-                "weights are held as float32, which a GPU multiplies several times slower than "
+                "weights are kept as float32, which a GPU multiplies several times slower than "
                 "bfloat16; set weights to bfloat16"
             )
         return "; ".join(filter(None, reasons))
@@ -157,7 +159,9 @@ class QwenVlaPolicy:
             ChunkError: the prefix has other channels or leaves nothing to predict.
         """
         still_C = self.processor.codec.still(observation.commanded_D)
-        chunk_PHK = self.runtime.chunk(self.look([observation]), self._held(prefix, still_C))
+        chunk_PHK = self.runtime.chunk(
+            self.prepare_inputs([observation]), self._prefix_inputs(prefix, still_C)
+        )
         (encoded_HC,) = self.processor.take_actions(chunk_PHK)
         actions_HC = self.space.decode(encoded_HC, still_C)
         actions_HC = np.clip(actions_HC, -1.0, 1.0).astype(np.float32)
@@ -179,10 +183,10 @@ class QwenVlaPolicy:
         codec = self.processor.codec
         return codec.decode(self.infer(observation), observation.commanded_D, observation.stamp_s)
 
-    def look(self, observations: Sequence[Observation]) -> Inputs:
-        """What the model sees, a prompt for each observation; pictures are on the device already.
+    def prepare_inputs(self, observations: Sequence[Observation]) -> Inputs:
+        """The model's inputs, a prompt for each observation; images are on the device already.
 
-        All observations have pictures of the same cameras.
+        All observations have images of the same cameras.
 
         Raises:
             ObservationError, InstructionError: as ``infer``.
@@ -212,8 +216,8 @@ class QwenVlaPolicy:
             )
         return torch.stack([resize_to(self.runtime.device, f, camera) for f in frames])[None]
 
-    def _held(self, prefix: Prefix | None, still_C: np.ndarray) -> Held | None:
-        """What the model is told of a prefix. Its shapes are always the same."""
+    def _prefix_inputs(self, prefix: Prefix | None, still_C: np.ndarray) -> PrefixInputs | None:
+        """A prefix as the model takes it. Its shapes are always the same."""
         config, robot = self.runtime.model.config, self.processor.embodiment
         if prefix is None:
             if not config.prefix_steps:
@@ -228,10 +232,10 @@ class QwenVlaPolicy:
                 f"{robot.name} has {robot.horizon} of {len(robot.action_channels)}"
             )
         guide = committed > config.prefix_steps or not config.prefix_steps
-        held = known if guide else committed
-        encoded_NC = self.space.encode(prefix.actions_NC[:held], still_C)
-        return Held(
+        steps = known if guide else committed
+        encoded_NC = self.space.encode(prefix.actions_NC[:steps], still_C)
+        return PrefixInputs(
             prefix_PHK=self.processor.place_actions(encoded_NC[None]),
-            weight_PH=soft_mask(committed, held, config.horizon)[None],
+            weight_PH=soft_mask(committed, steps, config.horizon)[None],
             guide=guide,
         )

@@ -37,8 +37,8 @@ class Processor:
     Attributes:
         pad: the token of padding.
         pad_to: tokens that every prompt is padded to, with a mask; 0 for the longest of a batch.
-        told: whose sentence the prompt tells; None for no sentence. It is the robot's own, except
-            to measure what the sentence is worth.
+        prompt_embodiment: the robot that the prompt describes; None for no such sentence. It is
+            the robot's own, except to measure what the sentence is worth.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Processor:
         self.config, self.tokenizer, self.embodiment = config, tokenizer, embodiment
         self.codec = EmbodimentCodec(embodiment)
         self.pad_to = 0
-        self.told: Embodiment | None = embodiment
+        self.prompt_embodiment: Embodiment | None = embodiment
         self._patch, self._merge = vision.patch_size, vision.spatial_merge_size
         self._vision = vision
         self._controls = control_tokens(tokenizer)
@@ -112,7 +112,7 @@ class Processor:
             bins = np.clip((state_S + 1.0) / 2.0 * STATE_BINS, 0, STATE_BINS - 1).astype(int)
             bins = bins.tolist()
         views = self._view_ids if seen is None else compress(self._view_ids, seen)
-        sentence = build_prompt(self.told, instruction, bins)
+        sentence = build_prompt(self.prompt_embodiment, instruction, bins)
         return [*chain(*views), *self._tokenize_words(sentence)]
 
     def room_for(self, instruction_tokens: int) -> int:

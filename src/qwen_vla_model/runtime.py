@@ -25,8 +25,8 @@ The kernels are the same, so it is 0, except for those that add in any order."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
-    """What ``QwenVla.denoise`` is told of the chunk in use; see there."""
+class PrefixInputs:
+    """The prefix of the chunk in use, as ``QwenVla.denoise`` takes it."""
 
     prefix_PHK: torch.Tensor
     weight_PH: torch.Tensor
@@ -36,10 +36,10 @@ class Held:
         """All of them."""
         return self.prefix_PHK, self.weight_PH
 
-    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Held":
+    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "PrefixInputs":
         """The same with every tensor changed."""
         prefix_PHK, weight_PH = map(change, self.tensors())
-        return Held(prefix_PHK=prefix_PHK, weight_PH=weight_PH, guide=self.guide)
+        return PrefixInputs(prefix_PHK=prefix_PHK, weight_PH=weight_PH, guide=self.guide)
 
 
 class Runtime:
@@ -66,16 +66,16 @@ class Runtime:
         """Begin anew with the noise that chunks start from."""
         self._generator.manual_seed(seed)
 
-    def fix(self, inputs: Inputs, held: Held | None) -> None:
+    def fix(self, inputs: Inputs, prefix: PrefixInputs | None) -> None:
         """Prepare passes of these shapes and this kind of prefix; on a GPU, capture them.
 
         A capture that fails leaves the eager path, and the reason in ``why_eager``.
         """
-        kind = _kind(inputs, held)
+        kind = _kind(inputs, prefix)
         if kind in self._fixed or kind in self._failed:
             return
         noise = self._noise(inputs)
-        example = _FixedPass(self._denoise, inputs.to(self.device), noise, self._moved(held))
+        example = _FixedPass(self._denoise, inputs.to(self.device), noise, self._moved(prefix))
         try:
             example.capture(self.device)
             difference = example.difference()
@@ -87,18 +87,18 @@ class Runtime:
         else:  # also NaN
             self._failed[kind] = f"the graph's chunk is {difference:.2g} away from the eager one"
 
-    def chunk(self, inputs: Inputs, held: Held | None = None) -> torch.Tensor:
+    def chunk(self, inputs: Inputs, prefix: PrefixInputs | None = None) -> torch.Tensor:
         """Normalised chunks [P, H, K] on the device, valid until the next call.
 
         Args:
             inputs: on any device.
         """
         self.tokens = inputs.input_ids_PL.shape[1]
-        kind, noise = _kind(inputs, held), self._noise(inputs)
+        kind, noise = _kind(inputs, prefix), self._noise(inputs)
         if kind in self._fixed:
             self.why_eager = self._fixed[kind].why_not(inputs)
             if not self.why_eager:
-                return self._fixed[kind](inputs, noise, held)
+                return self._fixed[kind](inputs, noise, prefix)
         elif kind in self._failed:
             self.why_eager = self._failed[kind]
         elif self._fixed or self._failed:
@@ -106,11 +106,13 @@ class Runtime:
         else:
             self.why_eager = f"no graphs on {self.device.type}"
         self.eager_passes += bool(self._fixed or self._failed)
-        return self._denoise(inputs.to(self.device), noise, self._moved(held))
+        return self._denoise(inputs.to(self.device), noise, self._moved(prefix))
 
-    def _denoise(self, inputs: Inputs, noise: torch.Tensor, held: Held | None) -> torch.Tensor:
-        arguments = () if held is None else (held.prefix_PHK, held.weight_PH)
-        guide = held is not None and held.guide
+    def _denoise(
+        self, inputs: Inputs, noise: torch.Tensor, prefix: PrefixInputs | None
+    ) -> torch.Tensor:
+        arguments = () if prefix is None else (prefix.prefix_PHK, prefix.weight_PH)
+        guide = prefix is not None and prefix.guide
         with torch.inference_mode(not guide):  # guidance differentiates
             return self.model.denoise(
                 inputs, noise, *arguments, guide=guide, schedule=self._schedule
@@ -120,8 +122,8 @@ class Runtime:
         shape = inputs.valid_PHK.shape
         return torch.randn(shape, generator=self._generator, device=self.device)
 
-    def _moved(self, held: Held | None) -> Held | None:
-        return None if held is None else held.map(lambda t: t.to(self.device))
+    def _moved(self, prefix: PrefixInputs | None) -> PrefixInputs | None:
+        return None if prefix is None else prefix.map(lambda t: t.to(self.device))
 
 
 def peak_mib(device: torch.device) -> float:
@@ -131,19 +133,21 @@ def peak_mib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def _kind(inputs: Inputs, held: Held | None) -> tuple[str, int]:
+def _kind(inputs: Inputs, prefix: PrefixInputs | None) -> tuple[str, int]:
     """Passes of one kind, and of the same shapes, run the same kernels."""
-    kind = "free" if held is None else "guided" if held.guide else "continued"
+    kind = "free" if prefix is None else "guided" if prefix.guide else "continued"
     return kind, len(inputs.valid_PHK)
 
 
 class _FixedPass:
     """One kind of pass on buffers that stay where they are."""
 
-    def __init__(self, run: Callable[..., torch.Tensor], inputs: Inputs, noise, held: Held | None):
+    def __init__(
+        self, run: Callable[..., torch.Tensor], inputs: Inputs, noise, prefix: PrefixInputs | None
+    ):
         self._inputs, self._noise = inputs.map(torch.clone), noise.clone()
-        self._held = None if held is None else held.map(torch.clone)
-        self._run = lambda: run(self._inputs, self._noise, self._held)
+        self._prefix = None if prefix is None else prefix.map(torch.clone)
+        self._run = lambda: run(self._inputs, self._noise, self._prefix)
         self._replay = self._run
 
     def capture(self, device: torch.device) -> None:
@@ -172,13 +176,15 @@ class _FixedPass:
             return "images at other places of the prompt than was prepared"
         return ""
 
-    def __call__(self, inputs: Inputs, noise: torch.Tensor, held: Held | None) -> torch.Tensor:
+    def __call__(
+        self, inputs: Inputs, noise: torch.Tensor, prefix: PrefixInputs | None
+    ) -> torch.Tensor:
         """The pass with these contents."""
         for buffer, new in zip(self._inputs.tensors(), inputs.tensors(), strict=True):
             buffer.copy_(new, non_blocking=True)
         self._noise.copy_(noise)
-        if held is not None:
-            for buffer, new in zip(self._held.tensors(), held.tensors(), strict=True):
+        if prefix is not None:
+            for buffer, new in zip(self._prefix.tensors(), prefix.tensors(), strict=True):
                 buffer.copy_(new, non_blocking=True)
         return self._replay()
 

@@ -1,6 +1,6 @@
 """The tokens of prompts (paper section 2.3), and the tokenizer of ``qwen_vla_tiny``.
 
-That is a small byte-level BPE, trained on sentences of the kind robots are told. Byte-level, so
+That is a small byte-level BPE, trained on instructions for robots. Byte-level, so
 that any instruction encodes. The clauses of the paper's prompt that are the same for every robot
 are one token each: they carry no information, and on a CPU every token counts. A full-size
 checkpoint brings Qwen's own tokenizer instead; only the view tags are added to it.
@@ -140,7 +140,7 @@ def cut_control_tokens(text: str, controls: re.Pattern[str]) -> list[str]:
 def check_tokens(
     tokenizer: PreTrainedTokenizerFast, config: QwenVlaConfig, tags: Iterable[str]
 ) -> None:
-    """Refuse a tokenizer that does not belong to a model, or knows nothing of some views.
+    """Refuse a tokenizer that does not belong to a model, or lacks the tokens of some views.
 
     Args:
         tags: of the views that prompts will hold.

@@ -176,7 +176,7 @@ def test_when_the_action_space_does_not_fit_expect_refusal_before_any_weight(fol
 def test_when_the_embodiment_is_unknown_expect_the_known_ones_named(folder):
     (folder / "model.safetensors").unlink()
     stranger = WIDOWX.model_copy(update={"name": "stranger"})
-    with pytest.raises(CheckpointError, match="not trained for stranger; it knows widowx"):
+    with pytest.raises(CheckpointError, match="not trained for stranger, only for widowx"):
         QwenVlaPolicy.load(folder, stranger)
 
 

@@ -100,7 +100,7 @@ def test_when_a_name_is_given_expect_its_policy_and_no_pickle_or_code_fetched(hu
 
 def test_when_the_robot_is_another_expect_refusal_before_the_weights_are_fetched(hub):
     with pytest.raises(
-        CheckpointError, match="not trained for stranger; it knows aloha, mobile_base, widowx"
+        CheckpointError, match="not trained for stranger, only for aloha, mobile_base, widowx"
     ):
         QwenVlaPolicy.load(NAME, WIDOWX.model_copy(update={"name": "stranger"}))
     assert "config.json" in hub.fetched and "model.safetensors" not in hub.fetched

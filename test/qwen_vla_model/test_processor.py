@@ -128,9 +128,9 @@ def test_when_the_robot_does_not_fit_the_model_expect_refusal(change, named):
 def test_when_another_robots_sentence_is_told_expect_its_words_after_the_robots_own_views():
     make, end = processor(), "<|cam_left_wrist_end|>"
     own = TOKENIZER.decode(make.tokens("stop", np.zeros(7)))
-    make.told = robot(two_arms_text())
+    make.prompt_embodiment = robot(two_arms_text())
     wrong = TOKENIZER.decode(make.tokens("stop", np.zeros(7)))
-    make.told = None
+    make.prompt_embodiment = None
     none = TOKENIZER.decode(make.tokens("stop", np.zeros(7)))
     seen, sentence = own.rsplit(end, 1)
     assert sentence == build_prompt(WIDOWX, "stop")

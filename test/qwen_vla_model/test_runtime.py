@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from micro_qwen_vla import micro_config, micro_inputs, micro_model
 from qwen_vla_model.config import qwen_vla_5b
-from qwen_vla_model.runtime import Held, Runtime, compiled
+from qwen_vla_model.runtime import PrefixInputs, Runtime, compiled
 from qwen_vla_model.speed.passes import Shape, random_inputs, random_model
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -24,7 +24,7 @@ def held_of(kind, seed=0):
     if kind == "free":
         return None
     generator = torch.Generator().manual_seed(seed)
-    return Held(
+    return PrefixInputs(
         prefix_PHK=torch.randn(2, 4, 5, generator=generator),
         weight_PH=torch.tensor([[1.0, 1.0, 0.5, 0.0], [1.0, 0.0, 0.0, 0.0]]),
         guide=kind == "guided",

@@ -4,7 +4,7 @@ from .control_loop import ControlLoop, Cycle
 from .delay import DelayEstimator, delay_steps
 from .policy_loop import PolicyLoop, Question
 from .prefix import Prefix, prefix_of
-from .timeline import Offer, Sample, Timeline, Verdict
+from .timeline import ChunkVerdict, Offer, Sample, Timeline
 
 __all__ = [
     "ControlLoop",
@@ -16,7 +16,7 @@ __all__ = [
     "Question",
     "Sample",
     "Timeline",
-    "Verdict",
+    "ChunkVerdict",
     "delay_steps",
     "prefix_of",
 ]

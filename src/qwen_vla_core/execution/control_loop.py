@@ -30,8 +30,7 @@ from ..types import ActionChunk
 from .clock_watch import ClockWatch
 from .limiter import Limiter
 from .relief import Relief
-from .timeline import Offer, Sample, Timeline
-from .timeline import Verdict as ChunkVerdict
+from .timeline import ChunkVerdict, Offer, Sample, Timeline
 
 TELEOP, POLICY = "teleop", "policy"
 ESTOP_OF_BASE = "the base's own emergency stop is pressed"

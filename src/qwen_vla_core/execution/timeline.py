@@ -30,7 +30,7 @@ AGREEMENT = 0.01
 what rounding and the chords of a curve make of a chunk."""
 
 
-class Verdict(Enum):
+class ChunkVerdict(Enum):
     """What became of a chunk; all but the first leave the old one playing."""
 
     ACCEPTED = "accepted"
@@ -49,7 +49,7 @@ class Verdict(Enum):
 class Offer:
     """The verdict on a chunk, and the reason in words."""
 
-    verdict: Verdict
+    verdict: ChunkVerdict
     reason: str = ""
 
 
@@ -148,7 +148,7 @@ class Timeline:
             )
             self._layers = deque([_Layer(chunk=held, since_s=now_s)])
         self._layers.append(_Layer(chunk=chunk, since_s=max(now_s, chunk.stamp_s)))
-        return Offer(verdict=Verdict.ACCEPTED)
+        return Offer(verdict=ChunkVerdict.ACCEPTED)
 
     def sample(self, now_s: float) -> Sample | None:
         """The targets at ``now_s``, or None before the first or beyond the last point.
@@ -182,34 +182,36 @@ class Timeline:
         dof = len(self._names)
         if chunk.positions_TD.shape[1] != dof:
             reason = f"{chunk.positions_TD.shape[1]} joints, not {dof}"
-            return Offer(verdict=Verdict.MALFORMED, reason=reason)
+            return Offer(verdict=ChunkVerdict.MALFORMED, reason=reason)
         kinds = {chunk.positions_TD.dtype.kind, chunk.velocities_TD.dtype.kind}
         if kinds != {"f"}:
-            return Offer(verdict=Verdict.MALFORMED, reason="positions and velocities not floats")
+            return Offer(
+                verdict=ChunkVerdict.MALFORMED, reason="positions and velocities not floats"
+            )
         if len(chunk.positions_TD) != self._points:
             reason = f"{len(chunk.positions_TD)} points; a chunk of this robot has {self._points}"
-            return Offer(verdict=Verdict.MALFORMED, reason=reason)
+            return Offer(verdict=ChunkVerdict.MALFORMED, reason=reason)
         if not all(
             np.isfinite(values).all()
             for values in (chunk.positions_TD, chunk.velocities_TD, chunk.stamp_s, chunk.step_s)
         ):
-            return Offer(verdict=Verdict.NON_FINITE, reason="a value is NaN or infinite")
+            return Offer(verdict=ChunkVerdict.NON_FINITE, reason="a value is NaN or infinite")
         if abs(chunk.step_s - self._step_s) > STEP_TOLERANCE_S:
             reason = f"a step of {chunk.step_s:g} s; this robot's is {self._step_s:g} s"
-            return Offer(verdict=Verdict.MALFORMED, reason=reason)
+            return Offer(verdict=ChunkVerdict.MALFORMED, reason=reason)
         if chunk.stamp_s > now_s + FUTURE_TOLERANCE_S:
             reason = f"observed {chunk.stamp_s - now_s:.3f} s in the future"
-            return Offer(verdict=Verdict.FUTURE, reason=reason)
+            return Offer(verdict=ChunkVerdict.FUTURE, reason=reason)
         if chunk.stamp_s < self._valid_from_s:
             reason = f"observed {self._valid_from_s - chunk.stamp_s:.3f} s before this mode began"
-            return Offer(verdict=Verdict.BEFORE_MODE, reason=reason)
+            return Offer(verdict=ChunkVerdict.BEFORE_MODE, reason=reason)
         if self._layers and chunk.stamp_s <= self._layers[-1].chunk.stamp_s:
             behind_s = self._layers[-1].chunk.stamp_s - chunk.stamp_s
             reason = f"observed {behind_s:.3f} s before the chunk in use"
-            return Offer(verdict=Verdict.OLD, reason=reason)
+            return Offer(verdict=ChunkVerdict.OLD, reason=reason)
         if now_s > chunk.end_s:
             reason = f"its last point passed {now_s - chunk.end_s:.3f} s ago"
-            return Offer(verdict=Verdict.LATE, reason=reason)
+            return Offer(verdict=ChunkVerdict.LATE, reason=reason)
         if self._reach_D is not None:
             lowest_D, highest_D = self._reach_D
             beyond_TD = (chunk.positions_TD < lowest_D) | (chunk.positions_TD > highest_D)
@@ -219,7 +221,7 @@ class Timeline:
                     f"{self._names[d]} would come to {chunk.positions_TD[k, d]:.3f}, allowed "
                     f"{lowest_D[d]:g} to {highest_D[d]:g}"
                 )
-                return Offer(verdict=Verdict.FAR, reason=reason)
+                return Offer(verdict=ChunkVerdict.FAR, reason=reason)
         if self._base is not None:
             apart = _contradiction(chunk, self._base)
             # Velocities may be taken anywhere within a step, which is at most one step of them.
@@ -228,14 +230,14 @@ class Timeline:
             if len(bad):
                 name = self._names[self._base.start + bad[0]]
                 reason = f"{name}: its velocities lead {apart[bad[0]]:.3f} beside its positions"
-                return Offer(verdict=Verdict.CONTRADICTION, reason=reason)
+                return Offer(verdict=ChunkVerdict.CONTRADICTION, reason=reason)
         jump_D = np.abs(_interpolate(chunk, now_s).positions_D - command_D)
         if not (jump_D <= self._jump_limit_D).all():
             d = int(np.argmax(jump_D / self._jump_limit_D))
             reason = (
                 f"{self._names[d]} would jump {jump_D[d]:.3f}, limit {self._jump_limit_D[d]:.3f}"
             )
-            return Offer(verdict=Verdict.JUMP, reason=reason)
+            return Offer(verdict=ChunkVerdict.JUMP, reason=reason)
         return None
 
 

@@ -42,9 +42,9 @@ def make_report(plan_path: Path, out: Path, workers: int) -> None:
         }
         print(f"{robot}: pictures", flush=True)
         pictures[robot] = draw_pictures(out / robot, plan, shown)
-    verdicts = judge(plan.bars, results, _sizes_mb(plan)) if plan.bars else []
-    write_markdown(out / "report.md", plan, results, verdicts, pictures)
-    write_report_json(out / "report.json", plan, results, verdicts, pictures)
+    bar_results = judge(plan.bars, results, _sizes_mb(plan)) if plan.bars else []
+    write_markdown(out / "report.md", plan, results, bar_results, pictures)
+    write_report_json(out / "report.json", plan, results, bar_results, pictures)
 
 
 def _sizes_mb(plan: Plan) -> dict[str, float]:

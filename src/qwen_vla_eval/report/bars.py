@@ -12,7 +12,7 @@ Results = Mapping[tuple[str, str, Variant], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class BarResult:
     """One bar beside what was measured.
 
     Attributes:
@@ -27,38 +27,38 @@ class Verdict:
     met: bool
 
 
-def judge(bars: Bars, results: Results, sizes_mb: Mapping[str, float]) -> list[Verdict]:
-    """A verdict for each bar of which something was measured.
+def judge(bars: Bars, results: Results, sizes_mb: Mapping[str, float]) -> list[BarResult]:
+    """A result for each bar of which something was measured.
 
     Args:
         sizes_mb: label -> size of the checkpoint, 10^6 bytes; of several the largest.
     """
     own = Variant(checkpoint=bars.checkpoint)
-    verdicts = []
+    bar_results = []
     for robot, tasks in bars.at_least.items():
         for task, least in tasks.items():
             if summary := results.get((robot, task, own)):
                 rate = summary["success_rate"]
-                verdicts.append(
-                    Verdict(
+                bar_results.append(
+                    BarResult(
                         bar=f"{robot} {task} at least {100 * least:g} %",
                         measured=rate,
                         interval=wilson_interval(rate, summary["n"]),
                         met=rate >= least,
                     )
                 )
-    verdicts += _out_of_distribution(bars, results)
+    bar_results += _out_of_distribution(bars, results)
     if bars.as_good_as is not None:
-        verdicts += _as_good(bars, results)
+        bar_results += _as_good(bars, results)
     if bars.largest_mb is not None:
         size_mb = sizes_mb[bars.checkpoint]
         bar = f"at most {bars.largest_mb:g} MB"
         met = size_mb <= bars.largest_mb
-        verdicts.append(Verdict(bar=bar, measured=size_mb, interval=None, met=met))
-    return verdicts
+        bar_results.append(BarResult(bar=bar, measured=size_mb, interval=None, met=met))
+    return bar_results
 
 
-def _out_of_distribution(bars: Bars, results: Results) -> list[Verdict]:
+def _out_of_distribution(bars: Bars, results: Results) -> list[BarResult]:
     """The mean over cells; its interval is that of all their episodes together.
 
     Cells have equally many, and their differences only make the true interval narrower.
@@ -74,7 +74,7 @@ def _out_of_distribution(bars: Bars, results: Results) -> list[Verdict]:
         return []
     mean = sum(summary["success_rate"] for summary in shifted) / len(shifted)
     return [
-        Verdict(
+        BarResult(
             bar=f"mean out of distribution at least {100 * least:g} %",
             measured=mean,
             interval=wilson_interval(mean, sum(summary["n"] for summary in shifted)),
@@ -83,9 +83,9 @@ def _out_of_distribution(bars: Bars, results: Results) -> list[Verdict]:
     ]
 
 
-def _as_good(bars: Bars, results: Results) -> list[Verdict]:
+def _as_good(bars: Bars, results: Results) -> list[BarResult]:
     """Not worse, as far as the interval tells, wherever both were measured alike."""
-    verdicts = []
+    bar_results = []
     for (robot, task, variant), summary in results.items():
         other = results.get(
             (robot, task, variant.model_copy(update={"checkpoint": bars.as_good_as}))
@@ -95,12 +95,12 @@ def _as_good(bars: Bars, results: Results) -> list[Verdict]:
         rates = summary["success_rate"], other["success_rate"]
         interval = difference_interval(rates[0], summary["n"], rates[1], other["n"])
         where = "" if variant.shift == IN_DISTRIBUTION else f", {variant.shift.replace('_', ' ')}"
-        verdicts.append(
-            Verdict(
+        bar_results.append(
+            BarResult(
                 bar=f"{robot} {task}{where} as good as {bars.as_good_as}",
                 measured=rates[0] - rates[1],
                 interval=interval,
                 met=interval[1] >= 0.0,
             )
         )
-    return verdicts
+    return bar_results

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ..rates import steps_text
 from ..tables import Table
-from .bars import Results, Verdict
+from .bars import BarResult, Results
 from .plan import SENTENCES, Plan, Section
 
 
@@ -47,14 +47,14 @@ def mistakes_table(results: Results) -> Table:
     return Table(title="Every cell", columns=columns, rows=rows)
 
 
-def bars_table(verdicts: Sequence[Verdict]) -> Table:
+def bars_table(bar_results: Sequence[BarResult]) -> Table:
     """What was wanted, what was measured, and whether it is enough."""
-    rows = [[v.bar, _measured(v), "met" if v.met else "**not met**"] for v in verdicts]
+    rows = [[v.bar, _measured(v), "met" if v.met else "**not met**"] for v in bar_results]
     return Table(title="Bars", columns=["", "measured", ""], rows=rows)
 
 
-def _measured(verdict: Verdict) -> str:
-    if verdict.interval is None:
-        return f"{verdict.measured:.1f} MB"
-    low, high = verdict.interval
-    return f"{100 * verdict.measured:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+def _measured(bar_result: BarResult) -> str:
+    if bar_result.interval is None:
+        return f"{bar_result.measured:.1f} MB"
+    low, high = bar_result.interval
+    return f"{100 * bar_result.measured:.0f} % ({100 * low:.0f} to {100 * high:.0f})"

@@ -8,7 +8,7 @@ from qwen_vla_core.whole_file import write_text_whole
 from qwen_vla_model.origin import code_version, machine
 
 from ..tables import write_json
-from .bars import Results, Verdict
+from .bars import BarResult, Results
 from .pictures import Pictures
 from .plan import Plan
 from .tables import bars_table, mistakes_table, section_table
@@ -20,7 +20,7 @@ def write_markdown(
     path: Path,
     plan: Plan,
     results: Results,
-    verdicts: Sequence[Verdict],
+    bar_results: Sequence[BarResult],
     pictures: Mapping[str, Pictures],
 ) -> None:
     """The report for people; pictures are linked relative to it."""
@@ -30,8 +30,8 @@ def write_markdown(
         f"![Success with intervals]({CHART})\n",
         *(section_table(section, plan, results).markdown() for section in plan.sections),
     ]
-    if verdicts:
-        parts.append(bars_table(verdicts).markdown())
+    if bar_results:
+        parts.append(bars_table(bar_results).markdown())
     parts.append(mistakes_table(results).markdown())
     parts += [_robot(name, drawn) for name, drawn in pictures.items()]
     write_text_whole(path, "\n".join(parts))
@@ -69,7 +69,7 @@ def write_report_json(
     path: Path,
     plan: Plan,
     results: Results,
-    verdicts: Sequence[Verdict],
+    bar_results: Sequence[BarResult],
     pictures: Mapping[str, Pictures],
 ) -> None:
     """The same for programs; episodes are in cells/."""
@@ -86,7 +86,7 @@ def write_report_json(
             }
             for (robot, task, variant), summary in results.items()
         ],
-        "bars": [dataclasses.asdict(verdict) for verdict in verdicts],
+        "bars": [dataclasses.asdict(bar_result) for bar_result in bar_results],
         "pictures": {name: dataclasses.asdict(drawn) for name, drawn in pictures.items()},
     }
     write_json(path, content)

@@ -35,7 +35,7 @@ class Batch:
         actions_PHK: encoded, zero-padded. mask_PHK: bool, true where there is an action.
         still_PC: the action that stays where each chunk starts, normalised.
         boxes_P4: where each first view shows what is named, as fractions; NaN where it does not.
-        instructions: what each pair was told.
+        instructions: the instruction of each pair.
     """
 
     inputs: Inputs
@@ -63,7 +63,7 @@ class EpisodeDataset:
     ):
         self.processor, self._images = processor, images
         self._question = copy(processor)
-        self._question.told = None
+        self._question.prompt_embodiment = None
         with ThreadPoolExecutor(2) as pool:
             episodes = list(pool.map(lambda path: self._load(path), paths))
         if not episodes:
@@ -145,12 +145,13 @@ class EpisodeDataset:
         """Steps ``indices``, each with up to ``per_image`` of its instructions.
 
         The one that was followed comes first where actions are learned, because where a robot gets
-        depends on what it was told: precision near an object is only ever needed for that one.
+        depends on its instruction: precision near an object is only ever needed for that one.
         With ``answers`` each prompt is followed by where its first view shows what is named. A
         ``question`` is that view and the bare instruction; there is no robot in it.
 
-        The vision tower runs once per observation however many instructions it is told, and the
-        same image with another sentence and another action is what teaches to listen.
+        The vision tower runs once per observation however many instructions it has, and the
+        same image with another sentence and another action teaches the model to follow
+        instructions.
         """
         observation_P, instructions, states, starts = [], [], [], []
         actions, valid, boxes = [], [], []

@@ -102,8 +102,8 @@ def point_out(model: QwenVla, inputs: Inputs, tokenizer: PreTrainedTokenizerFast
         hidden_PLE = model.encode(replace(inputs, input_ids_PL=ids_PL), views)
         logits = next_token_logits(model, hidden_PLE[row_P, end_P - 1 + n])
         ids_PL[row_P, end_P + n] = logits.argmax(-1)
-    told_PA = ids_PL[row_P[:, None], end_P[:, None] + torch.arange(count).to(end_P)]
-    return np.stack([box(text) for text in tokenizer.batch_decode(told_PA)])
+    answer_PA = ids_PL[row_P[:, None], end_P[:, None] + torch.arange(count).to(end_P)]
+    return np.stack([box(text) for text in tokenizer.batch_decode(answer_PA)])
 
 
 def next_token_logits(model: QwenVla, hidden_NE: torch.Tensor) -> torch.Tensor:

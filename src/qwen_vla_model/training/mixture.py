@@ -72,7 +72,7 @@ class Mixture:
             name = f"{robot.name}:{source.episodes.name}"
         if name in self.learned:
             raise QwenVlaError(f"{source.episodes}: {name} is in the mixture already")
-        # Fitted to the robot's first source, unless the weights know its space already.
+        # Fitted to the robot's first source, unless the checkpoint was trained with its space.
         space = first and first.space
         if recipe.start_from:
             with suppress(CheckpointError):
@@ -109,15 +109,15 @@ class Mixture:
             yield names[choice], next(streams[choice])
 
     def embodiments(self) -> dict[str, dict]:
-        """What a checkpoint remembers of each robot."""
+        """What a checkpoint stores about each robot."""
         known: dict[str, dict] = {}
         for data in self.learned.values():
             robot = data.processor.embodiment
-            told = known.get(robot.name, {}).get("instructions", [])
+            trained = known.get(robot.name, {}).get("instructions", [])
             known[robot.name] = {
                 **embodiment_signature(robot),
                 "action_space": data.space.model_dump(),
-                "instructions": sorted(data.instructions.union(told)),
+                "instructions": sorted(data.instructions.union(trained)),
             }
         return known
 

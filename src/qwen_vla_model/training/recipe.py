@@ -47,8 +47,8 @@ class GroundingRecipe(Strict):
     """Of its loss beside the action loss, as in the paper's supervised stage."""
 
     @property
-    def asked(self) -> bool:
-        """Whether it is asked at all."""
+    def enabled(self) -> bool:
+        """Whether grounding is trained at all."""
         return self.steps > 0 or self.weight > 0
 
 
@@ -153,7 +153,7 @@ class Recipe(Strict):
             raise WrongKey(
                 ("grounding", "steps"), "these train vision and language, which are frozen"
             )
-        if not self.images and self.grounding.asked:
+        if not self.images and self.grounding.enabled:
             raise WrongKey("grounding", "without images there is nothing to point at; weight: 0")
         return self
 

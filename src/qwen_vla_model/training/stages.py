@@ -32,7 +32,9 @@ def train(
         KeyboardInterrupt: as it came, saying what was saved and how to go on.
     """
     keep_freed_memory()
-    recipes = load_stages(paths, out, robot)  # a mistake in the last one is told at once
+    recipes = load_stages(
+        paths, out, robot
+    )  # a mistake in the last one is reported before any training
     if not resume:
         for recipe in recipes:
             refuse_overwriting(recipe.out)

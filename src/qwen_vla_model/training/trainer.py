@@ -75,7 +75,7 @@ class Trainer:
             model.config.model_dump() | {"prefix_steps": recipe.prefix_steps}
         )
         backbone = model.config.backbone_config()
-        if recipe.grounding.asked and not backbone.tie_word_embeddings:
+        if recipe.grounding.enabled and not backbone.tie_word_embeddings:
             raise QwenVlaError(
                 "grounding: this backbone has an output layer of its own, which no checkpoint "
                 "of a policy holds; grounding: {steps: 0, weight: 0} goes without"
@@ -130,7 +130,7 @@ class Trainer:
             np.random.default_rng((recipe.seed, number)),
             recipe.instructions,
             question=number // recipe.batches < recipe.grounding.steps,
-            answers=recipe.grounding.asked,
+            answers=recipe.grounding.enabled,
         )
 
     def batches(self) -> Iterator[tuple[Batch, ...]]:
@@ -168,7 +168,7 @@ class Trainer:
         recipe, inputs = self.recipe, batch.inputs.to(self.device)
         hidden_PLE = model.read(inputs)
         found = 0.0
-        if recipe.grounding.asked:
+        if recipe.grounding.enabled:
             found = answer_loss(model, inputs, hidden_PLE, self._pad)
             boxes_P4 = batch.boxes_P4.to(self.device)
             found += forecast.loss(hidden_PLE, inputs.mask_PL, boxes_P4)
@@ -222,9 +222,9 @@ class Trainer:
         self.model.eval()
         for source, data in self.mixture.held_out.items():
             steps = np.linspace(0, len(data) - 1, self.recipe.validation_steps).astype(int)
-            asked = self.recipe.grounding.asked
+            boxes = self.recipe.grounding.enabled
             with torch.compiler.set_stance("force_eager"):  # too short to be compiled for
-                result = validate(self.model, data, np.unique(steps).tolist(), boxes=asked)
+                result = validate(self.model, data, np.unique(steps).tolist(), boxes=boxes)
             row |= {f"{key}/{source}": value for key, value in result.items()}
         self.model.train()
         self.curve.append(row)

@@ -28,10 +28,9 @@ def validate(
         ``action_error``: mean |predicted - expert| over valid actions as the model sees them.
         ``listens``: the fraction of chunks that end nearer to what their own instruction asks for
         than to what another does, where the two differ; chance is 0.5. With ``boxes`` also
-        ``points_right``, how often the middle of the told box lies in the right one. Where the
-        robot moves by
-        end-effector deltas also ``position_mm``, the median distance to the expert's end, and
-        ``within_1cm``.
+        ``points_right``, how often the middle of the predicted box lies in the right
+        one. Where the robot moves by end-effector deltas also ``position_mm``, the
+        median distance to the expert's end, and ``within_1cm``.
     """
     codec, robot = data.processor.codec, data.processor.embodiment
     last = robot.horizon - 1
@@ -44,11 +43,11 @@ def validate(
         batch = data.batch(some, np.random.default_rng(0), per_image=99)
         predicted = model.predict(batch.inputs.to(device), generator).float().cpu()
         errors.append((predicted - batch.actions_PHK)[batch.mask_PHK].abs().numpy())
-        told, asked = (c[:, last].numpy() for c in (predicted, batch.actions_PHK))
-        apart = np.linalg.norm(told[:, None] - asked[None], axis=-1)
+        ends_PK, targets_PK = (c[:, last].numpy() for c in (predicted, batch.actions_PHK))
+        apart = np.linalg.norm(ends_PK[:, None] - targets_PK[None], axis=-1)
         observation = batch.inputs.observation_P.numpy()
         for i, own in enumerate(observation):
-            differs = np.linalg.norm(asked - asked[i], axis=-1) > DIFFERENT
+            differs = np.linalg.norm(targets_PK - targets_PK[i], axis=-1) > DIFFERENT
             others += [
                 apart[i, j] > apart[i, i] for j in np.flatnonzero(differs & (observation == own))
             ]
@@ -78,10 +77,10 @@ def validate(
 def _points_right(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> float:
     batch = data.batch(indices, np.random.default_rng(0), per_image=99, question=True)
     device = next(model.parameters()).device
-    told_P4 = point_out(model, batch.inputs.to(device), data.processor.tokenizer)
+    predicted_P4 = point_out(model, batch.inputs.to(device), data.processor.tokenizer)
     boxes_P4 = batch.boxes_P4.numpy()
     seen = np.isfinite(boxes_P4).all(1)
-    middle_P2 = (told_P4[:, :2] + told_P4[:, 2:]) / 2
+    middle_P2 = (predicted_P4[:, :2] + predicted_P4[:, 2:]) / 2
     right = (middle_P2 >= boxes_P4[:, :2]) & (middle_P2 <= boxes_P4[:, 2:])
     return float(right.all(1)[seen].mean()) if seen.any() else float("nan")
 

@@ -14,8 +14,7 @@ from trajectory_msgs.msg import JointTrajectory
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.streams import JointStream, joint_streams
 from qwen_vla_core.errors import ChunkError, QwenVlaError
-from qwen_vla_core.execution import ControlLoop
-from qwen_vla_core.execution import Verdict as ChunkVerdict
+from qwen_vla_core.execution import ChunkVerdict, ControlLoop
 from qwen_vla_core.execution.control_loop import ESTOP_OF_BASE
 from qwen_vla_core.observation import match_joints
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from command_observer import BaseObserver, CommandObserver
 from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import EmbodimentCodec
-from qwen_vla_core.execution import Verdict
+from qwen_vla_core.execution import ChunkVerdict
 from qwen_vla_core.execution.control_loop import ESTOP_OF_BASE
 from qwen_vla_core.execution.limiter import Limiter
 from qwen_vla_core.modes import Answer, Mode, Trigger
@@ -66,7 +66,7 @@ class Base(LoopedRobot):
         return self.run(0.02)
 
     def driving(self):
-        assert self.engaged().plan(0.4, 0.5).verdict is Verdict.ACCEPTED
+        assert self.engaged().plan(0.4, 0.5).verdict is ChunkVerdict.ACCEPTED
         self.run(0.5)  # of the 1.0 s for which one observation may be acted on
         np.testing.assert_allclose(self.sent, [0.4, 0.0, 0.5], atol=1e-3)
         return self
@@ -122,7 +122,7 @@ def test_when_chunks_of_one_arc_replace_each_other_expect_no_change_of_velocity(
     base = Base(CART).driving()
     for age_s, wait_s in arrivals:
         before = len(base.velocities)
-        assert base.plan(0.4, 0.5, age_s=age_s).verdict is Verdict.ACCEPTED
+        assert base.plan(0.4, 0.5, age_s=age_s).verdict is ChunkVerdict.ACCEPTED
         base.run(wait_s)
         np.testing.assert_allclose(
             np.array(base.velocities)[before:, :3] - [0.4, 0.0, 0.5], 0.0, atol=0.005
@@ -164,7 +164,7 @@ def test_when_a_chunk_leads_farther_than_the_limits_allow_expect_it_refused_whol
     base, ahead, end
 ):
     offer = base.driving().plan(ahead, 0.0)
-    assert offer.verdict is Verdict.FAR and f"base_x would come to {end}" in offer.reason
+    assert offer.verdict is ChunkVerdict.FAR and f"base_x would come to {end}" in offer.reason
     assert "allowed -4 to 4" in offer.reason
     np.testing.assert_allclose(base.run(0.2).sent, [0.4, 0.0, 0.5], atol=0.005)
 
@@ -272,7 +272,7 @@ def test_when_a_chunk_is_not_finite_expect_it_refused_and_the_old_one_going_on(b
         name: np.zeros((5, len(base.measured_D))) for name in ("positions_TD", "velocities_TD")
     }
     points[key][2, where] = np.nan
-    assert base.driving().give(**points).verdict is Verdict.NON_FINITE
+    assert base.driving().give(**points).verdict is ChunkVerdict.NON_FINITE
     np.testing.assert_allclose(base.run(0.2).sent, [0.4, 0.0, 0.5], atol=0.005)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.execution import ControlLoop, Verdict
+from qwen_vla_core.execution import ChunkVerdict, ControlLoop
 from qwen_vla_core.modes import Answer, Mode, Trigger
 from robots import robot as robot_from
 from robots import two_arms_text
@@ -42,7 +42,7 @@ class Robot(LoopedRobot):
         self.offer(np.zeros(7))
         assert self.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
         self.run(0.02)
-        assert self.offer(waist(0.3)).verdict is Verdict.ACCEPTED
+        assert self.offer(waist(0.3)).verdict is ChunkVerdict.ACCEPTED
         return self
 
     def moved_after(self, seconds, settle=0.0):
@@ -63,7 +63,7 @@ def test_when_no_joint_state_has_arrived_expect_no_command():
 
 def test_when_a_chunk_arrives_before_any_joint_state_expect_it_to_be_refused():
     robot = Robot()
-    assert robot.offer(waist(0.3)).verdict is Verdict.BEFORE_MODE
+    assert robot.offer(waist(0.3)).verdict is ChunkVerdict.BEFORE_MODE
 
 
 def test_when_reset_is_asked_for_before_any_joint_state_expect_refusal():
@@ -121,7 +121,7 @@ def test_when_a_chunk_was_observed_before_engaging_expect_it_not_to_be_followed(
     robot.offer(np.zeros(7))
     robot.run(0.1).ask(Trigger.ENGAGE_POLICY)
     robot.run(PERIOD_S)
-    assert robot.offer(waist(0.3), stamp_s=before_s).verdict is Verdict.BEFORE_MODE
+    assert robot.offer(waist(0.3), stamp_s=before_s).verdict is ChunkVerdict.BEFORE_MODE
     assert robot.moved_after(0.5) == 0.0
 
 

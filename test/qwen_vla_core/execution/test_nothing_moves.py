@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.execution import Verdict
+from qwen_vla_core.execution import ChunkVerdict
 from qwen_vla_core.modes import ENGAGES, Answer, Mode, Trigger
 from qwen_vla_core.safety.tracking import HELD_SHARE, SETTLE_S
 from robots import base_text
@@ -41,7 +41,7 @@ def engaged(offset_D=None):
     assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
     robot.run(PERIOD_S)
     assert chunk_to(robot, np.zeros(7) if offset_D is None else offset_D).verdict is (
-        Verdict.ACCEPTED
+        ChunkVerdict.ACCEPTED
     )
     return robot.run(0.2)
 
@@ -316,7 +316,7 @@ def driving():
     base.run(PERIOD_S)
     velocities_TD = np.tile([0.4, 0.0, 0.0], (17, 1))
     line_TD[:, 0] = 0.4 * 0.2 * np.arange(17)
-    assert base.give(line_TD, velocities_TD).verdict is Verdict.ACCEPTED
+    assert base.give(line_TD, velocities_TD).verdict is ChunkVerdict.ACCEPTED
     base.run(0.5)
     assert base.velocities[-1][0] == pytest.approx(0.4, abs=0.01)
     return base
@@ -344,7 +344,7 @@ def test_when_ros_time_crawls_expect_the_observation_to_age_by_steady_time_as_we
 def test_when_positions_stand_and_velocities_do_not_expect_the_chunk_refused():
     base = driving()
     offer = base.give(np.zeros((17, 3)), np.tile([0.4, 0.0, 0.0], (17, 1)))
-    assert offer.verdict is Verdict.CONTRADICTION and "base_x" in offer.reason
+    assert offer.verdict is ChunkVerdict.CONTRADICTION and "base_x" in offer.reason
 
 
 def test_when_a_person_asks_for_the_start_pose_expect_a_slow_motion_there_and_then_hold():

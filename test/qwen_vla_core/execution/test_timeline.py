@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qwen_vla_core.execution import Timeline, Verdict
+from qwen_vla_core.execution import ChunkVerdict, Timeline
 from qwen_vla_core.types import ActionChunk
 
 STEP_S, STEPS = 0.1, 11
@@ -35,7 +35,7 @@ def timeline_with(*chunks, jump_limit=0.5, crossfade_s=0.1, points=STEPS):
     )
     for chunk in chunks:
         offer = timeline.offer(chunk, now_s=chunk.stamp_s, command_D=HERE_D)
-        assert offer.verdict is Verdict.ACCEPTED, offer
+        assert offer.verdict is ChunkVerdict.ACCEPTED, offer
     return timeline
 
 
@@ -62,10 +62,10 @@ def test_when_between_points_expect_a_straight_line_and_nothing_outside_the_chun
 @pytest.mark.parametrize(
     "chunk, verdict, reason",
     [
-        (spoilt(chunk_at(10.5), "positions_TD", np.nan), Verdict.NON_FINITE, "NaN"),
-        (spoilt(chunk_at(10.5), "velocities_TD", np.inf), Verdict.NON_FINITE, "NaN"),
-        (replace(chunk_at(10.5), stamp_s=np.nan), Verdict.NON_FINITE, "NaN"),
-        (replace(chunk_at(10.5), step_s=np.inf), Verdict.NON_FINITE, "NaN"),
+        (spoilt(chunk_at(10.5), "positions_TD", np.nan), ChunkVerdict.NON_FINITE, "NaN"),
+        (spoilt(chunk_at(10.5), "velocities_TD", np.inf), ChunkVerdict.NON_FINITE, "NaN"),
+        (replace(chunk_at(10.5), stamp_s=np.nan), ChunkVerdict.NON_FINITE, "NaN"),
+        (replace(chunk_at(10.5), step_s=np.inf), ChunkVerdict.NON_FINITE, "NaN"),
         (
             ActionChunk(
                 stamp_s=10.5,
@@ -73,23 +73,27 @@ def test_when_between_points_expect_a_straight_line_and_nothing_outside_the_chun
                 positions_TD=np.zeros((3, 3)),
                 velocities_TD=np.zeros((3, 3)),
             ),
-            Verdict.MALFORMED,
+            ChunkVerdict.MALFORMED,
             "3 joints, not 2",
         ),
         (
             replace(chunk_at(10.5), positions_TD=np.zeros((STEPS, 2), dtype=int)),
-            Verdict.MALFORMED,
+            ChunkVerdict.MALFORMED,
             "not floats",
         ),
-        (chunk_at(10.0), Verdict.OLD, "0.000 s before the chunk in use"),
-        (chunk_at(9.8), Verdict.OLD, "0.200 s before"),
-        (chunk_at(10.56), Verdict.FUTURE, "0.060 s in the future"),
-        (chunk_at(10.5, steps=STEPS - 1), Verdict.MALFORMED, "10 points; a chunk of this robot"),
-        (chunk_at(10.5, steps=100_000), Verdict.MALFORMED, "100000 points"),
-        (replace(chunk_at(10.5), step_s=1e9), Verdict.MALFORMED, "a step of 1e+09 s"),
-        (replace(chunk_at(10.5), step_s=0.0999), Verdict.MALFORMED, "this robot's is 0.1 s"),
-        (chunk_at(10.5, start=0.51), Verdict.JUMP, "waist would jump 0.510, limit 0.500"),
-        (chunk_at(10.1, speed=2.0), Verdict.JUMP, "waist would jump 0.800"),
+        (chunk_at(10.0), ChunkVerdict.OLD, "0.000 s before the chunk in use"),
+        (chunk_at(9.8), ChunkVerdict.OLD, "0.200 s before"),
+        (chunk_at(10.56), ChunkVerdict.FUTURE, "0.060 s in the future"),
+        (
+            chunk_at(10.5, steps=STEPS - 1),
+            ChunkVerdict.MALFORMED,
+            "10 points; a chunk of this robot",
+        ),
+        (chunk_at(10.5, steps=100_000), ChunkVerdict.MALFORMED, "100000 points"),
+        (replace(chunk_at(10.5), step_s=1e9), ChunkVerdict.MALFORMED, "a step of 1e+09 s"),
+        (replace(chunk_at(10.5), step_s=0.0999), ChunkVerdict.MALFORMED, "this robot's is 0.1 s"),
+        (chunk_at(10.5, start=0.51), ChunkVerdict.JUMP, "waist would jump 0.510, limit 0.500"),
+        (chunk_at(10.1, speed=2.0), ChunkVerdict.JUMP, "waist would jump 0.800"),
     ],
 )
 def test_when_a_chunk_is_bad_expect_it_refused_whole_and_the_old_one_going_on(
@@ -108,37 +112,37 @@ def test_when_a_chunk_was_observed_before_the_mode_expect_it_refused_until_a_new
     timeline.clear(valid_from_s=10.3)
     assert timeline.sample(10.3) is None
     offer = timeline.offer(chunk_at(10.29), now_s=10.35, command_D=HERE_D)
-    assert offer.verdict is Verdict.BEFORE_MODE and "0.010 s before" in offer.reason
+    assert offer.verdict is ChunkVerdict.BEFORE_MODE and "0.010 s before" in offer.reason
     offer = timeline.offer(chunk_at(10.3), now_s=10.35, command_D=HERE_D)
-    assert offer.verdict is Verdict.ACCEPTED
+    assert offer.verdict is ChunkVerdict.ACCEPTED
 
 
 def test_when_a_refused_chunk_was_newer_expect_it_not_to_bar_the_next():
     timeline = timeline_with()
     bad = spoilt(chunk_at(10.2), "positions_TD", np.nan)
-    assert timeline.offer(bad, now_s=10.3, command_D=HERE_D).verdict is Verdict.NON_FINITE
+    assert timeline.offer(bad, now_s=10.3, command_D=HERE_D).verdict is ChunkVerdict.NON_FINITE
     offer = timeline.offer(chunk_at(10.1), now_s=10.3, command_D=HERE_D)
-    assert offer.verdict is Verdict.ACCEPTED
+    assert offer.verdict is ChunkVerdict.ACCEPTED
 
 
 def test_when_a_chunk_ran_out_expect_its_stamp_still_to_bar_older_ones():
     timeline = timeline_with(chunk_at(10.0, steps=3), points=3)
     assert timeline.sample(10.5) is None
     offer = timeline.offer(chunk_at(9.9, steps=3), now_s=10.05, command_D=HERE_D)
-    assert offer.verdict is Verdict.OLD
+    assert offer.verdict is ChunkVerdict.OLD
 
 
 def test_when_a_chunks_last_point_has_passed_expect_it_refused_as_late():
     timeline = timeline_with(points=4)
     offer = timeline.offer(chunk_at(10.1, steps=4), now_s=10.5, command_D=HERE_D)
-    assert offer.verdict is Verdict.LATE and "0.100 s ago" in offer.reason
+    assert offer.verdict is ChunkVerdict.LATE and "0.100 s ago" in offer.reason
 
 
 def test_when_a_joint_is_driven_by_velocity_expect_no_jump_check_on_it():
     timeline = timeline_with(jump_limit=np.array([0.5, np.inf]))
     chunk = chunk_at(10.0)
     chunk.positions_TD[:, 1] = 5.0
-    assert timeline.offer(chunk, now_s=10.0, command_D=HERE_D).verdict is Verdict.ACCEPTED
+    assert timeline.offer(chunk, now_s=10.0, command_D=HERE_D).verdict is ChunkVerdict.ACCEPTED
 
 
 def test_when_a_chunk_is_slightly_ahead_expect_it_to_start_at_its_stamp():
@@ -208,7 +212,7 @@ def test_when_chunks_arrive_at_any_time_expect_no_step_and_nothing_beyond_the_po
             last_D = command_D
         chunk = chunk_at(now_s - age_s, start, speed)
         offer = timeline.offer(chunk, now_s=now_s, command_D=last_D)
-        if offer.verdict is Verdict.ACCEPTED:
+        if offer.verdict is ChunkVerdict.ACCEPTED:
             np.testing.assert_allclose(timeline.sample(now_s).positions_D, last_D, atol=1e-9)
             gap = np.abs(start + speed * age_s - last_D).max() + 2 * 0.5 * crossfade_s
             gap += sum(gap for t, gap in fading if now_s < t + crossfade_s)

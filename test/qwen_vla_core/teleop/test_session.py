@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.schema import Leader
-from qwen_vla_core.execution import Verdict
+from qwen_vla_core.execution import ChunkVerdict
 from qwen_vla_core.modes import Answer, Mode, Trigger
 from qwen_vla_core.teleop import Ask, Hands, Wish
 from teleop_rig import TeleopRig
@@ -50,7 +50,7 @@ def offer(person, rad_s):
     times_T = np.arange(WIDOWX.horizon + 1) * WIDOWX.action_step_s
     points_TD = np.tile(person.command_D, (len(times_T), 1))
     points_TD[:, 0] += rad_s * times_T
-    assert person.robot.give(points_TD).verdict is Verdict.ACCEPTED
+    assert person.robot.give(points_TD).verdict is ChunkVerdict.ACCEPTED
 
 
 def test_when_the_deadman_is_pressed_in_hold_expect_teleop_and_no_motion():
