@@ -40,7 +40,7 @@ class Operator(Node):
 
     Attributes:
         mode: the newest text on control/mode.
-        images: newest picture of each camera, uint8 RGB [H, W, 3].
+        images: newest image of each camera, uint8 RGB [H, W, 3].
         commands: (ROS time s, positions [D]) of every command since ``clear_commands``.
         velocities: [D] of each of them, rad/s and m/s; received_s: when it came, steady time, s.
         task_status: what the simulator says of the task.

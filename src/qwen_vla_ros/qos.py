@@ -18,4 +18,4 @@ LATCHED = QoSProfile(
 IMAGES = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST
 )
-"""Only the newest picture is of use; best effort understands reliable publishers as well."""
+"""Only the newest image is of use; best effort understands reliable publishers as well."""

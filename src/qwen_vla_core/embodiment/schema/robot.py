@@ -80,7 +80,7 @@ class Embodiment(Strict):
         if self.cameras[0].optional:
             raise WrongKey(
                 ("cameras", 0, "optional"),
-                "the first camera is not optional, so that there is always a picture",
+                "the first camera is not optional, so that there is always an image",
             )
         for index, group in enumerate(self.groups):
             if isinstance(group.action, EeDelta) and group.action.frame is not None:
