@@ -33,7 +33,7 @@ KEYS = {
     "yaml": "python3-yaml",
 }
 # Modules of a ROS distribution that no wheel here brings; the key is the module's name.
-ONLY_IN_A_DISTRIBUTION = {"launch", "launch_ros"}
+ONLY_IN_A_DISTRIBUTION = {"cv_bridge", "launch", "launch_ros"}
 # Brought by a robot's workspace or built by set-up, and unknown to rosdep.
 MESSAGES_OF_INTERBOTIX = "interbotix_xs_msgs"
 

@@ -1,8 +1,8 @@
 """From raw image messages to RGB arrays.
 
-Every message is checked first, because OpenCV refuses neither a truncated nor a padded image with
-words a person understands. cv_bridge is not used: it calls the same OpenCV, and takes a row's step
-for a whole number of pixels.
+cv_bridge converts what it knows where the distribution has it; without it (ROS from wheels) the
+same OpenCV is called here. Every message is checked first, because neither of the two refuses a
+truncated or padded image with words a person understands.
 """
 
 import cv2
@@ -12,6 +12,11 @@ from sensor_msgs.msg import Image
 from qwen_vla_core.errors import ObservationError
 
 from .image_size import check_size
+
+try:
+    from cv_bridge import CvBridge
+except (ImportError, AttributeError):  # AttributeError: built against NumPy 1, running with 2
+    CvBridge = None
 
 _PACKED = {
     "rgb8": (3, None),
@@ -35,6 +40,9 @@ _PLANAR = {"nv12": cv2.COLOR_YUV2RGB_NV12, "nv21": cv2.COLOR_YUV2RGB_NV21}
 """Brightness [height, width], then colours of half the height."""
 
 ENCODINGS = (*_PACKED, *_PLANAR)
+
+_BRIDGED = {name for name in _PACKED if name[-1] == "8"}
+"""What cv_bridge converts to rgb8 on Humble and Jazzy alike; the names of YUV differ."""
 
 
 def rgb_from_image(message: Image, topic: str) -> np.ndarray:
@@ -61,6 +69,9 @@ def rgb_from_image(message: Image, topic: str) -> np.ndarray:
     if channels == 2 and width % 2:
         raise _odd(message, topic)
     pixels = pixel_rows(message, topic, channels).reshape(height, width, channels)
+    # cv_bridge takes rows for whole pixels and shears an image padded by anything else.
+    if CvBridge is not None and encoding in _BRIDGED and message.step == width * channels:
+        return np.array(CvBridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
     if conversion is None:
         return pixels.copy()
     return cv2.cvtColor(pixels, conversion)

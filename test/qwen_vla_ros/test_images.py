@@ -145,3 +145,30 @@ def test_when_an_image_has_a_few_pixels_expect_rgb_of_its_size_or_a_refusal(
         assert "even" in str(refusal) and (height % 2 or width % 2)
     else:
         assert rgb.shape == (height, width, 3) and rgb.dtype == np.uint8
+
+
+class Bridge:
+    """Stands in for cv_bridge, which no wheel brings: one pixel says that it was asked."""
+
+    def imgmsg_to_cv2(self, message, desired_encoding):
+        assert desired_encoding == "rgb8"
+        return np.full((message.height, message.width, 3), 7, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("padding, bridged", [(0, True), (1, False)])
+def test_when_a_distribution_brings_cv_bridge_expect_it_asked_but_for_padded_rows(
+    monkeypatch, padding, bridged
+):
+    monkeypatch.setattr("qwen_vla_ros.images.CvBridge", Bridge)
+    rgb = rgb_from_image(image(RGB, "rgb8", padding), "/cam")
+    assert (rgb == 7).all() == bridged
+    if not bridged:
+        np.testing.assert_array_equal(rgb, RGB)
+
+
+def test_when_an_image_is_truncated_expect_cv_bridge_not_asked(monkeypatch):
+    message = image(RGB, "rgb8")
+    message.data = array("B", bytes(message.data)[:-1])
+    monkeypatch.setattr("qwen_vla_ros.images.CvBridge", Bridge)
+    with pytest.raises(ObservationError, match="the message holds"):
+        rgb_from_image(message, "/cam")
