@@ -10,7 +10,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 
-CORE, DATA = "qwen_vla_core", "qwen_vla_data"
+CORE, DATA, REMOTE = "qwen_vla_core", "qwen_vla_data", "qwen_vla_remote"
 MODEL, SIM = "qwen_vla_model", "qwen_vla_sim"
 ROS, EVAL, CLI = "qwen_vla_ros", "qwen_vla_eval", "qwen_vla_cli"
 
@@ -18,14 +18,15 @@ ROS, EVAL, CLI = "qwen_vla_ros", "qwen_vla_eval", "qwen_vla_cli"
 MAY_IMPORT = {
     CORE: set(),
     DATA: {CORE},
+    REMOTE: {CORE},
     MODEL: {CORE, DATA},
     SIM: {CORE, DATA},
     ROS: {CORE, DATA},
-    EVAL: {CORE, DATA, MODEL, SIM, ROS},
-    CLI: {CORE, DATA, MODEL, SIM, ROS, EVAL},
+    EVAL: {CORE, DATA, REMOTE, MODEL, SIM, ROS},
+    CLI: {CORE, DATA, REMOTE, MODEL, SIM, ROS, EVAL},
 }
-# The one process that owns the GPU is where ROS meets the model.
-MODEL_IN_ROS = f"{ROS}/nodes/policy_node.py"
+# Where ROS meets the model, and a policy on another machine.
+POLICY_IN_ROS = f"{ROS}/load_policy.py"
 
 # All that core may use beside the standard library: it has to run on any robot computer.
 CORE_LIBRARIES = {"numpy", "yaml", "pydantic", "cv2", "pinocchio"}
@@ -106,7 +107,7 @@ def complaint(file, used):
     if name == package:
         return None
     if name in MAY_IMPORT:
-        if name in MAY_IMPORT[package] or (name == MODEL and file == MODEL_IN_ROS):
+        if name in MAY_IMPORT[package] or (name in {MODEL, REMOTE} and file == POLICY_IN_ROS):
             return None
         if file.startswith(SIM_NODE) and used.module in SIM_FROM_ROS:
             return None
@@ -174,6 +175,11 @@ def test_when_the_command_line_is_imported_expect_nothing_heavy_to_be_loaded():
         ("qwen_vla_core/types.py", "import importlib\nimportlib.import_module('torch')"),
         ("qwen_vla_data/episode.py", "import torch"),
         ("qwen_vla_data/episode.py", "import rclpy"),
+        ("qwen_vla_remote/client.py", "import torch"),
+        ("qwen_vla_remote/client.py", "import rclpy"),
+        ("qwen_vla_remote/server.py", "from qwen_vla_model.policy import QwenVlaPolicy"),
+        ("qwen_vla_ros/nodes/control_node.py", "from qwen_vla_remote.client import RemotePolicy"),
+        ("qwen_vla_ros/nodes/policy_node.py", "from qwen_vla_model.policy import QwenVlaPolicy"),
         ("qwen_vla_data/episode.py", "from qwen_vla_sim.generate import generate"),
         ("qwen_vla_model/policy.py", "from std_msgs.msg import String"),
         ("qwen_vla_model/policy.py", "import mujoco"),
@@ -208,7 +214,12 @@ def test_when_a_file_breaks_a_rule_expect_file_and_line_in_the_complaint(tmp_pat
             "qwen_vla_sim/node/sim_node.py",
             "import mujoco, rclpy\nfrom interbotix_xs_msgs.msg import X",
         ),
-        ("qwen_vla_ros/nodes/policy_node.py", "from qwen_vla_model.policy import load"),
+        ("qwen_vla_ros/load_policy.py", "def f():\n    import qwen_vla_model.policy"),
+        ("qwen_vla_ros/load_policy.py", "def f():\n    import qwen_vla_remote.client"),
+        (
+            "qwen_vla_remote/client.py",
+            "import websockets\nfrom qwen_vla_core.policy import Policy",
+        ),
         ("qwen_vla_ros/nodes/control_node.py", "import time, rclpy, qwen_vla_core.modes"),
         (
             "qwen_vla_cli/main.py",

@@ -11,13 +11,15 @@ the instruction. A shift changes one thing against all that was trained on: colo
 position, background or instruction. With --ros the same scenes are also carried out in real time
 by the nodes that drive a robot, over DDS; with --expert by the task's scripted expert, which shows
 what everything but the policy loses. --report measures and draws what a plan lists, and goes on
-where it was interrupted.
+where it was interrupted. --checkpoint ws://host:port asks a server (`qwen-vla serve`), whose noise
+is its own: two runs of the same scenes are not the same.
 """
 
 import argparse
 from pathlib import Path
 
 from qwen_vla_core.resources import share_directory
+from qwen_vla_ros.load_policy import is_server
 
 from .arguments import (
     add_checkpoint,
@@ -89,9 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_writable(arguments.json)
     embodiment = embodiment_file(arguments.embodiment)
+    checkpoint = arguments.checkpoint
+    if not is_server(checkpoint):
+        checkpoint = None if arguments.expert else checkpoint_folder(checkpoint)
     summary = evaluate(
         embodiment,
-        None if arguments.expert else checkpoint_folder(arguments.checkpoint),
+        checkpoint,
         range(arguments.seed, arguments.seed + arguments.episodes),
         task=arguments.task,
         shift=arguments.shift,

@@ -33,5 +33,9 @@ class CheckpointError(QwenVlaError):
     """A checkpoint cannot be used: missing, damaged, or trained for another robot."""
 
 
+class RemoteError(QwenVlaError):
+    """A policy over the network gives no usable answer; the message names the server and why."""
+
+
 class InstructionError(QwenVlaError):
     """An instruction is empty, too long or not text."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution.policy_loop import check_replan_steps
+from qwen_vla_ros.load_policy import is_server, load_policy
 
 from .episodes import directly, through_ros
 from .rates import steps_text, summarize
@@ -17,7 +18,7 @@ AUTONOMY = "AUTONOMY"
 
 def evaluate(
     path: Path,
-    checkpoint: Path | None,
+    checkpoint: Path | str | None,
     seeds: Sequence[int],
     *,
     task: str | None,
@@ -32,7 +33,7 @@ def evaluate(
 
     Args:
         path: the robot's YAML.
-        checkpoint: None for the scripted expert.
+        checkpoint: as for ``load_policy``; None for the scripted expert.
         seeds: of the scenes.
         task: its name; None for the robot's usual one.
         shift: of the scenes, see ``tasks.shifts.Shift``.
@@ -53,10 +54,8 @@ def evaluate(
     found_shift = find_shift(shift)
     check_replan_steps(robot, replan_steps or 0)
     if checkpoint is not None:
-        from qwen_vla_model.policy import QwenVlaPolicy
-
         # What does not fit is refused here in words, not in every worker.
-        QwenVlaPolicy.load(checkpoint, robot, weights=weights)
+        load_policy(checkpoint, robot, weights=weights)
     case = EvaluationCase(
         embodiment=path,
         task=chosen.name,
@@ -67,7 +66,7 @@ def evaluate(
     scenes = [respelled(chosen.sample(seed, found_shift), spelling) for seed in seeds]
     summary = {
         "embodiment": robot.name,
-        "policy": f"{checkpoint} as {weights}" if checkpoint else "scripted expert",
+        "policy": _named(checkpoint, weights),
         "task": chosen.name,
         "shift": shift,
         **({"spelling": spelling} if spelling else {}),
@@ -78,6 +77,12 @@ def evaluate(
     if ros:
         summary["through_ros"] = _measured("through ROS", through_ros(case, scenes), len(scenes))
     return summary
+
+
+def _named(checkpoint: Path | str | None, weights: str) -> str:
+    if checkpoint is None:
+        return "scripted expert"
+    return str(checkpoint) if is_server(checkpoint) else f"{checkpoint} as {weights}"
 
 
 def _measured(way: str, episodes: Iterable[dict], n: int) -> dict:

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
+from qwen_vla_ros.load_policy import is_server, load_policy
 
 if TYPE_CHECKING:
     from qwen_vla_core.types import Observation
     from qwen_vla_sim.tasks.task import Scene
+
+SERVER_S = 30.0
+"""How long an answer of a server may take: simulated time waits for it, and workers share it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +24,8 @@ class EvaluationCase:
     Attributes:
         embodiment: YAML file of the robot.
         task: name of the task that the scenes are of.
-        checkpoint: the policy, a folder or a name on the hub; None for the scripted expert.
+        checkpoint: the policy, as for ``load_policy``; None for the scripted expert. A server's
+            noise is its own, so that episodes with it are not the same the next time.
         weights: what to hold the policy's weights as, see ``qwen_vla_model.precision``.
         prompt_embodiment: YAML file of the robot whose sentence the prompt has, its own except to
             measure what the sentence is worth; None for no sentence.
@@ -28,7 +33,7 @@ class EvaluationCase:
 
     embodiment: Path
     task: str
-    checkpoint: Path | None
+    checkpoint: Path | str | None
     prompt_embodiment: Path | None
     weights: str = "float32"
 
@@ -54,14 +59,15 @@ class EpisodeRunner:
         embodiment = load_embodiment(case.embodiment)
         self.codec = EmbodimentCodec(embodiment)
         (self.task,) = find_tasks(embodiment, case.task)
-        self._replan_steps = replan_steps
+        self._replan_steps, self._checkpoint = replan_steps, case.checkpoint
         self.policy = None
         if case.checkpoint is not None:
-            from qwen_vla_model.policy import QwenVlaPolicy
-
-            self.policy = QwenVlaPolicy.load(case.checkpoint, embodiment, weights=case.weights)
-            prompt_robot = case.prompt_embodiment and load_embodiment(case.prompt_embodiment)
-            self.policy.processor.prompt_embodiment = prompt_robot
+            self.policy = load_policy(
+                case.checkpoint, embodiment, weights=case.weights, deadline_s=SERVER_S
+            )
+            if not is_server(case.checkpoint):  # a server has the sentence and the noise
+                prompt_robot = case.prompt_embodiment and load_embodiment(case.prompt_embodiment)
+                self.policy.processor.prompt_embodiment = prompt_robot
         self.world = make_world(embodiment)
 
     def run(
@@ -78,7 +84,7 @@ class EpisodeRunner:
         policy = self.policy
         if policy is None:
             policy = ExpertPolicy(self.task.expert(self.world, scene), self.codec)
-        else:
+        elif not is_server(self._checkpoint):
             policy.runtime.reseed(scene.seed)
         rollout = roll_out(
             policy,

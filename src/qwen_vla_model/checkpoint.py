@@ -19,8 +19,8 @@ import torch
 from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
-from qwen_vla_core.embodiment import Embodiment, Group
-from qwen_vla_core.embodiment.schema import EeDelta
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.embodiment.signature import embodiment_signature
 from qwen_vla_core.errors import CheckpointError
 
 from .action_space import ActionSpace, relations_of
@@ -31,43 +31,6 @@ from .precision import WEIGHTS, Weights, require_memory
 from .weights import load_weights, read_json, save_weights
 
 TRAINING = "training.json"
-
-
-def embodiment_signature(embodiment: Embodiment) -> dict[str, Any]:
-    """What a checkpoint must share with a robot: everything that gives its numbers a meaning."""
-    groups = embodiment.groups
-    return {
-        "horizon": embodiment.horizon,
-        "action_hz": embodiment.action_hz,
-        "prompt_words": embodiment.prompt_words.model_dump(mode="json"),
-        "cameras": [
-            c.model_dump(
-                mode="json",
-                include={"tag", "width", "height", "optional", "depth_range_m", "history_steps"},
-            )
-            for c in embodiment.cameras
-        ],
-        "conventions": [_convention(embodiment, group) for group in groups],
-        "action_channels": list(embodiment.action_channels),
-        "action_q01": [q for g in groups for q in g.action_normalization.q01],
-        "action_q99": [q for g in groups for q in g.action_normalization.q99],
-        "state_channels": list(embodiment.state_channels),
-        "state_q01": [
-            q for g in groups if g.state_normalization for q in g.state_normalization.q01
-        ],
-        "state_q99": [
-            q for g in groups if g.state_normalization for q in g.state_normalization.q99
-        ],
-    }
-
-
-def _convention(embodiment: Embodiment, group: Group) -> str:
-    """How the model acts on a group, in words; a camera is known by its tag."""
-    action = group.action
-    if not isinstance(action, EeDelta):
-        return action.convention
-    tags = {camera.name: camera.tag for camera in embodiment.cameras}
-    return f"{action.convention} {action.rotation} {tags.get(action.frame_name, 'base')}"
 
 
 def load_instructions(name: Path | str, embodiment: Embodiment) -> frozenset[str]:

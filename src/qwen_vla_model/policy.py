@@ -11,6 +11,7 @@ from qwen_vla_core.embodiment import Camera, Embodiment
 from qwen_vla_core.errors import ChunkError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.instruction import check_instruction
+from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_core.types import ActionChunk, Observation
 
 from .action_space import ActionSpace
@@ -22,10 +23,7 @@ from .pictures import resize_to
 from .precision import Weights, default_weights
 from .processor import Processor
 from .real_time_chunking import soft_mask
-from .runtime import PrefixInputs, Runtime, peak_mib
-
-BLACK = np.zeros((480, 640, 3), np.uint8)
-"""A picture to warm up with: of a camera's size, so that resizing is warm too."""
+from .runtime import PrefixInputs, Runtime, peak_mib, together
 
 INSTRUCTION_TOKENS = 48
 """Room for an instruction where shapes are fixed: about 35 words. A longer one runs eagerly."""
@@ -37,7 +35,10 @@ class QwenVlaPolicy:
     Attributes:
         processor, space: between the robot's numbers and the network's.
         runtime: runs the network.
+        weights: what the weights are held as, where it was loaded.
     """
+
+    weights: Weights | None = None
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class QwenVlaPolicy:
         seed: int = 0,
         threads: int = 1,
         weights: Weights | None = None,
+        beside: "QwenVlaPolicy | None" = None,
     ) -> "QwenVlaPolicy":
         """The policy of a checkpoint, for a robot it was trained on.
 
@@ -79,6 +81,7 @@ class QwenVlaPolicy:
                 as soon as something else needs the core.
             weights: what to hold the weights as, see ``precision.py``; None for what suits the
                 device.
+            beside: the same checkpoint's policy for another robot; its weights are shared.
         Raises:
             CheckpointError: the checkpoint is unusable, or it was trained for another robot,
                 other channels, normalisation, horizon or cameras (found before any weight is read
@@ -89,8 +92,14 @@ class QwenVlaPolicy:
         config = load_config(folder)
         space = load_action_space(folder, embodiment)
         processor = Processor(config, load_tokenizer(folder), embodiment)
-        model = from_pretrained(name or folder, device, weights or default_weights(device))
-        return cls(model, processor, space, seed)
+        weights = weights or default_weights(device)
+        if beside is None:
+            model = from_pretrained(name or folder, device, weights)
+        else:
+            model = beside.runtime.model
+        policy = cls(model, processor, space, seed)
+        policy.weights = weights
+        return policy
 
     def warm_up(self) -> float:
         """Run every kind of pass on an empty scene; on a GPU, capture it first.
@@ -101,15 +110,7 @@ class QwenVlaPolicy:
             How long one inference takes now, s.
         """
         robot = self.processor.embodiment
-        start_D = np.array(robot.start_D)
-        scene = Observation(
-            stamp_s=0.0,
-            images={c.name: BLACK for c in robot.cameras},
-            history={c.name: (BLACK,) * len(c.history_steps) for c in robot.cameras},
-            positions_D=start_D,
-            commanded_D=start_D,
-            instruction="pick up the red block",
-        )
+        scene = empty_scene(robot)
         longest = self.runtime.model.config.prefix_steps + 1  # one more step is guided
         still_NC = np.zeros((longest, len(robot.action_channels)), np.float32)
         prefixes = [None, Prefix(actions_NC=still_NC[:1], committed=1)]
@@ -117,7 +118,7 @@ class QwenVlaPolicy:
             prefixes.append(Prefix(actions_NC=still_NC, committed=longest))
         for prefix in prefixes:
             if self._fixed:
-                still_C = self.processor.codec.still(start_D)
+                still_C = self.processor.codec.still(scene.commanded_D)
                 self.runtime.fix(
                     self.prepare_inputs([scene]), self._prefix_inputs(prefix, still_C)
                 )
@@ -142,6 +143,7 @@ class QwenVlaPolicy:
         """How the last chunk was computed."""
         runtime = self.runtime
         return {
+            "weights": self.weights,
             "path": "eager" if runtime.why_eager else "graph",
             "why_eager": runtime.why_eager,
             "eager_fallbacks": runtime.eager_passes,
@@ -158,16 +160,30 @@ class QwenVlaPolicy:
             InstructionError: the instruction is empty or too long.
             ChunkError: the prefix has other channels or leaves nothing to predict.
         """
-        still_C = self.processor.codec.still(observation.commanded_D)
-        chunk_PHK = self.runtime.chunk(
-            self.prepare_inputs([observation]), self._prefix_inputs(prefix, still_C)
-        )
-        (encoded_HC,) = self.processor.take_actions(chunk_PHK)
-        actions_HC = self.space.decode(encoded_HC, still_C)
-        actions_HC = np.clip(actions_HC, -1.0, 1.0).astype(np.float32)
-        if prefix is not None:
-            actions_HC[: prefix.committed] = prefix.actions_NC[: prefix.committed]
+        (actions_HC,) = self.infer_batch([observation], [prefix])
         return actions_HC
+
+    def infer_batch(
+        self, observations: Sequence[Observation], prefixes: Sequence[Prefix | None]
+    ) -> list[np.ndarray]:
+        """As ``infer``, for several robots of the same kind in one pass.
+
+        All have pictures of the same cameras, and prefixes of the same shape or none. On a GPU
+        only single ones run as a graph.
+        """
+        still_PC = [self.processor.codec.still(o.commanded_D) for o in observations]
+        held = [self._prefix_inputs(*of_one) for of_one in zip(prefixes, still_PC, strict=True)]
+        chunk_PHK = self.runtime.chunk(self.prepare_inputs(observations), together(held))
+        chunks = []
+        for encoded_HC, still_C, prefix in zip(
+            self.processor.take_actions(chunk_PHK), still_PC, prefixes, strict=True
+        ):
+            actions_HC = self.space.decode(encoded_HC, still_C)
+            actions_HC = np.clip(actions_HC, -1.0, 1.0).astype(np.float32)
+            if prefix is not None:
+                actions_HC[: prefix.committed] = prefix.actions_NC[: prefix.committed]
+            chunks.append(actions_HC)
+        return chunks
 
     def plan(self, observation: Observation) -> ActionChunk:
         """Predict joint targets, in rad and m: what ``infer`` predicts, in the robot's units.

@@ -7,7 +7,7 @@ not fit them, a very long instruction, runs eagerly, and the reason is reported.
 """
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,6 +40,18 @@ class PrefixInputs:
         """The same with every tensor changed."""
         prefix_PHK, weight_PH = map(change, self.tensors())
         return PrefixInputs(prefix_PHK=prefix_PHK, weight_PH=weight_PH, guide=self.guide)
+
+
+def together(held: Sequence[PrefixInputs | None]) -> PrefixInputs | None:
+    """What several prompts hold, as one; all of the same kind and shapes."""
+    first = held[0]
+    if first is None or len(held) == 1:
+        return first
+    return PrefixInputs(
+        prefix_PHK=torch.cat([one.prefix_PHK for one in held]),
+        weight_PH=torch.cat([one.weight_PH for one in held]),
+        guide=first.guide,
+    )
 
 
 class Runtime:

@@ -18,13 +18,13 @@ def status(
         problem: why no chunk comes, or why it should not.
         lacking: what this machine lacks.
         late: why chunks come late.
-        model: ``QwenVlaPolicy.diagnostics``.
+        model: the policy's ``diagnostics``.
     """
     if problem or lacking:
         return diagnostics.ERROR, "; ".join(filter(None, (problem, lacking, late)))
     if late:
         return diagnostics.WARN, late
-    if model["eager_fallbacks"] and model["path"] == "eager":
+    if model.get("eager_fallbacks") and model["path"] == "eager":
         return diagnostics.WARN, f"slow, without a graph: {model['why_eager']}"
     return diagnostics.OK, "running"
 

@@ -10,9 +10,10 @@ import torch
 
 from action_spaces import action_space
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment.signature import embodiment_signature
 from qwen_vla_core.errors import CheckpointError, InstructionError, ObservationError
 from qwen_vla_core.types import Observation
-from qwen_vla_model.checkpoint import embodiment_signature, from_pretrained, save_pretrained
+from qwen_vla_model.checkpoint import from_pretrained, save_pretrained
 from qwen_vla_model.config import qwen_vla_tiny
 from qwen_vla_model.model import QwenVla
 from qwen_vla_model.policy import QwenVlaPolicy

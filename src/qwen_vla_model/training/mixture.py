@@ -8,9 +8,10 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment.signature import embodiment_signature
 from qwen_vla_core.errors import CheckpointError, QwenVlaError
 
-from ..checkpoint import embodiment_signature, load_action_space
+from ..checkpoint import load_action_space
 from ..config import QwenVlaConfig
 from ..processor import Processor
 from .dataset import EpisodeDataset, shuffled

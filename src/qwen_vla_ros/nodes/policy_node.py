@@ -28,6 +28,7 @@ from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
 from ..every_publisher import subscribe_to_state
 from ..graph import rival_problem
+from ..load_policy import load_policy
 from ..messages import chunk_message
 from ..observation_inputs import ObservationInputs
 from ..policy_report import loop_values, status
@@ -58,17 +59,13 @@ class PolicyNode(EmbodimentNode):
         check_replan_steps(embodiment, self.get_parameter("replan_steps").value)
         if instruction := self.text("instruction"):
             check_instruction(instruction)
-        # Imported late: torch takes seconds, and wrong parameters should be told at once.
-        from qwen_vla_model.policy import QwenVlaPolicy
-        from qwen_vla_model.precision import default_weights
-
-        self._weights = self.text("weights") or default_weights(self.text("device"))
-        self._policy = QwenVlaPolicy.load(
+        self._policy = load_policy(
             self.text("checkpoint"),
             embodiment,
             device=self.text("device"),
-            weights=self._weights,
+            weights=self.text("weights") or None,
             threads=self.get_parameter("torch_threads").value,
+            deadline_s=self.get_parameter("inference_deadline_s").value,
         )
         self._loop = PolicyLoop(self._codec, expected_s=self._policy.warm_up())
         if instruction:
@@ -174,7 +171,6 @@ class PolicyNode(EmbodimentNode):
             {
                 **loop_values(self._loop),
                 **model,
-                "weights": self._weights,
                 **{f"age_{name}_s": age_s for name, age_s in self._inputs.ages_s().items()},
             },
         )

@@ -16,7 +16,11 @@ from .parameters import declare_integer, declare_number, read_only
 def declare_policy_parameters(node: Node) -> None:
     """Declare all that policy_node has beside what every node has."""
     for name, default, description in (
-        ("checkpoint", "", "the policy: a folder, or owner/model on the hub"),
+        (
+            "checkpoint",
+            "",
+            "the policy: a folder, owner/model on the hub, or ws://host:port of a server",
+        ),
         ("device", "cpu", "torch device: cpu or cuda"),
         (
             "weights",
@@ -46,7 +50,7 @@ def declare_policy_parameters(node: Node) -> None:
         node,
         "inference_deadline_s",
         1.0,
-        "an inference that takes longer is reported as hanging",
+        "an inference that takes longer is reported as hanging; an answer of a server is given up",
         (0.05, 60.0),
     )
 

@@ -7,12 +7,13 @@ import torch
 
 from action_spaces import action_space
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment.signature import embodiment_signature
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_eval.report.denoising import chunk_paths, draw_denoising, scene_to_show
 from qwen_vla_eval.report.films import draw_failures, film
 from qwen_vla_eval.report.looking import measure_looking, two_sentences
 from qwen_vla_eval.runner import EpisodeRunner, EvaluationCase
-from qwen_vla_model.checkpoint import embodiment_signature, save_pretrained
+from qwen_vla_model.checkpoint import save_pretrained
 from qwen_vla_model.config import qwen_vla_tiny
 from qwen_vla_model.model import QwenVla
 from qwen_vla_model.tokenizer import IMAGE, train_tokenizer

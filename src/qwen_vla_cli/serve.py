@@ -1,0 +1,63 @@
+"""Serve a policy to robots on other machines, over openpi's websocket protocol.
+
+Example:
+  qwen-vla serve                                   # the shipped weights, this machine only
+  qwen-vla serve --embodiment widowx --embodiment aloha --device cuda \\
+      --host 0.0.0.0 --api-key-file key.txt --tls-cert cert.pem --tls-key key.pem
+
+A robot uses it with checkpoint:=ws://host:port (wss:// with TLS) and the key in the environment
+variable QWEN_VLA_API_KEY; a stock openpi client works as well. GET /healthz says whether it is
+alive, GET /metrics what it did, for Prometheus. Anything but loopback needs a key.
+"""
+
+import argparse
+from pathlib import Path
+
+from .arguments import (
+    add_checkpoint,
+    checkpoint_folder,
+    embodiment_file,
+    not_negative,
+    positive,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `qwen-vla serve`."""
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--embodiment",
+        action="append",
+        metavar="ROBOT",
+        help="name or YAML file; repeat it for several (widowx)",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=not_negative, default=8000, help="0: any free one (8000)")
+    parser.add_argument("--device", default="cpu", help="torch device: cpu or cuda (cpu)")
+    parser.add_argument(
+        "--weights",
+        choices=("float32", "bfloat16", "float16", "int8", "nf4"),
+        help="what to hold the weights as (bfloat16 on a GPU, float32 elsewhere)",
+    )
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads of the model (1)")
+    parser.add_argument("--api-key-file", type=Path, help="its first line is the clients' key")
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain, PEM")
+    parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until interrupted."""
+    from qwen_vla_eval.serving import serve_checkpoint
+
+    serve_checkpoint(
+        checkpoint_folder(arguments.checkpoint),
+        [embodiment_file(name) for name in arguments.embodiment or ["widowx"]],
+        host=arguments.host,
+        port=arguments.port,
+        device=arguments.device,
+        weights=arguments.weights,
+        threads=arguments.threads,
+        api_key_file=arguments.api_key_file,
+        tls=(arguments.tls_cert, arguments.tls_key) if arguments.tls_cert else None,
+    )
+    return 0

@@ -1,0 +1,45 @@
+"""What a policy and a robot must agree on: channels, horizon, rate, views, normalisation."""
+
+from typing import Any
+
+from .schema import EeDelta, Embodiment, Group
+
+
+def embodiment_signature(embodiment: Embodiment) -> dict[str, Any]:
+    """Everything that gives a policy's numbers a meaning, in JSON's types.
+
+    A checkpoint must share it with the robot it drives, and a policy server with its client.
+    """
+    groups = embodiment.groups
+    return {
+        "horizon": embodiment.horizon,
+        "action_hz": embodiment.action_hz,
+        "prompt_words": embodiment.prompt_words.model_dump(mode="json"),
+        "cameras": [
+            c.model_dump(
+                mode="json",
+                include={"tag", "width", "height", "optional", "depth_range_m", "history_steps"},
+            )
+            for c in embodiment.cameras
+        ],
+        "conventions": [_convention(embodiment, group) for group in groups],
+        "action_channels": list(embodiment.action_channels),
+        "action_q01": [q for g in groups for q in g.action_normalization.q01],
+        "action_q99": [q for g in groups for q in g.action_normalization.q99],
+        "state_channels": list(embodiment.state_channels),
+        "state_q01": [
+            q for g in groups if g.state_normalization for q in g.state_normalization.q01
+        ],
+        "state_q99": [
+            q for g in groups if g.state_normalization for q in g.state_normalization.q99
+        ],
+    }
+
+
+def _convention(embodiment: Embodiment, group: Group) -> str:
+    """How the model acts on a group, in words; a camera is known by its tag."""
+    action = group.action
+    if not isinstance(action, EeDelta):
+        return action.convention
+    tags = {camera.name: camera.tag for camera in embodiment.cameras}
+    return f"{action.convention} {action.rotation} {tags.get(action.frame_name, 'base')}"

@@ -1,0 +1,255 @@
+"""A policy on another machine, as a Policy: it answers within its deadline or raises.
+
+The connection lives in a thread of its own, so that a link that stalls blocks nobody: whatever is
+sent or awaited is given up at the deadline. A connection that is lost is made anew as part of the
+next request, with back-off, and what the server says of itself is compared each time.
+"""
+
+import asyncio
+import os
+import ssl
+import threading
+import time
+import weakref
+
+import numpy as np
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidURI
+
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.errors import CheckpointError, QwenVlaError, RemoteError
+from qwen_vla_core.execution import Prefix
+from qwen_vla_core.observation.empty_scene import empty_scene
+from qwen_vla_core.types import Observation
+
+from .messages import check_server, read_answer, write_request
+from .wire import ANSWER_BYTES, pack, unpack
+
+API_KEY = "QWEN_VLA_API_KEY"
+"""Environment variable with the server's key. A parameter of a node could be read by anyone on the
+network, and an argument by anyone on the machine."""
+
+START_S = 10.0
+"""So long the first connection is tried: the server may still be loading."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+"""Between two attempts to connect; doubles from one to the other."""
+LATE_IN_A_ROW = 3
+"""After so many missed deadlines the connection is made anew: a link can die without a word."""
+PING_S = 5.0
+
+
+class RemotePolicy:
+    """Implements ``qwen_vla_core.policy.Policy``. One thread may ask it at a time.
+
+    Attributes:
+        slow_reason: empty: what slows the server down is told there.
+    """
+
+    slow_reason = ""
+
+    def __init__(self, url: str, embodiment: Embodiment, deadline_s: float = 1.0) -> None:
+        """Connect, and compare what is served with the robot.
+
+        Args:
+            url: ``ws://host:port``, ``wss://...``, with or without a path.
+            deadline_s: an answer that takes longer is given up, s.
+        Raises:
+            RemoteError: no such server can be reached, or it refuses us.
+            CheckpointError: it serves another robot, or this one with other numbers.
+        """
+        self.url, self.deadline_s, self._robot = url, deadline_s, embodiment
+        self._pause_s, self._number, self._late_in_a_row = FIRST_PAUSE_S, 0, 0
+        self._connections = self._late = 0
+        self._server_ms = self._round_trip_ms = float("nan")
+        self._loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=_run, args=(self._loop,), daemon=True, name="remote")
+        thread.start()
+        self._links: list[ClientConnection] = []  # of which close needs to know without self
+        self.close = weakref.finalize(self, _stop, self._loop, thread, self._links)
+        try:
+            self._wait_for(self._connected(time.monotonic() + START_S))
+        except BaseException:
+            self.close()
+            raise
+
+    def warm_up(self) -> float:
+        """How long one inference takes now, with the way there and back, s."""
+        scene = empty_scene(self._robot)
+        self.infer(scene)
+        begin_s = time.monotonic()
+        self.infer(scene)
+        return time.monotonic() - begin_s
+
+    def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
+        """Ask the server: float32 [H, C] in [-1, 1].
+
+        Raises:
+            RemoteError: there is no usable answer within the deadline; the server's address and
+                the reason are in the message.
+            CheckpointError: a server that came back serves something else.
+        """
+        return self._wait_for(self._ask(observation, prefix))
+
+    def diagnostics(self) -> dict[str, object]:
+        """How the last requests went."""
+        return {
+            "path": self.url,
+            "round_trip_ms": self._round_trip_ms,
+            "server_ms": self._server_ms,
+            "connected": bool(self._links),
+            "reconnects": max(0, self._connections - 1),
+            "late_answers": self._late,
+        }
+
+    def _wait_for(self, work) -> object:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    # --- all below runs in the connection's thread
+
+    async def _ask(self, observation: Observation, prefix: Prefix | None) -> np.ndarray:
+        begin_s = time.monotonic()
+        end_s = begin_s + self.deadline_s
+        self._number += 1
+        while True:
+            await self._connected(end_s)
+            try:
+                left_s = end_s - time.monotonic()
+                request = write_request(self._robot, observation, prefix, self._number, left_s)
+                answer = await asyncio.wait_for(self._exchange(pack(request)), left_s)
+            except asyncio.TimeoutError:
+                self._late += 1
+                self._late_in_a_row += 1
+                if self._late_in_a_row >= LATE_IN_A_ROW:
+                    self._drop()
+                raise RemoteError(f"{self.url}: no answer within {self.deadline_s:g} s") from None
+            except (ConnectionClosed, OSError) as error:
+                self._drop()
+                if _we_refused(error):
+                    raise RemoteError(f"{self.url}: its answer was refused: {error}") from error
+                continue
+            except RemoteError as error:
+                self._drop()
+                raise RemoteError(f"{self.url}: its answer was refused: {error}") from error
+            self._late_in_a_row = 0
+            if "error" in answer:
+                raise RemoteError(f"{self.url}: {str(answer['error'])[:500]}")
+            try:
+                actions_HC = read_answer(answer, self._robot)
+            except RemoteError as error:
+                self._drop()
+                raise RemoteError(f"{self.url}: its answer was refused: {error}") from error
+            self._round_trip_ms = (time.monotonic() - begin_s) * 1e3
+            timing = answer.get("server_timing")
+            took_ms = timing.get("infer_ms") if isinstance(timing, dict) else None
+            self._server_ms = float(took_ms) if isinstance(took_ms, float) else float("nan")
+            return actions_HC
+
+    async def _exchange(self, frame: bytes) -> dict:
+        """The answer to the present request; those to earlier ones are late and dropped."""
+        (link,) = self._links
+        await link.send(frame)
+        while True:
+            frame = await link.recv()
+            if isinstance(frame, str):
+                return {"error": frame}
+            answer = unpack(frame, ANSWER_BYTES)
+            if not isinstance(answer, dict):
+                raise RemoteError("an answer that is no map")
+            number = answer.get("request_id")
+            if number == self._number:
+                return answer
+            if type(number) is not int or number > self._number:
+                raise RemoteError(f"an answer to request {str(number)[:40]}")
+
+    async def _connected(self, end_s: float) -> None:
+        """Have a connection to a server that serves this robot, by then."""
+        reason = "no time was left"
+        while not self._links:
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                raise RemoteError(f"{self.url}: cannot be reached ({reason})")
+            try:
+                self._links.append(await asyncio.wait_for(self._connect(), left_s))
+            except (ConnectionClosed, OSError, asyncio.TimeoutError) as error:
+                reason = str(error) or type(error).__name__
+                left_s = max(0.0, end_s - time.monotonic())
+                await asyncio.sleep(min(self._pause_s, left_s))
+                self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            else:
+                self._pause_s, self._late_in_a_row = FIRST_PAUSE_S, 0
+                self._connections += 1
+
+    async def _connect(self) -> ClientConnection:
+        key = os.environ.get(API_KEY)
+        try:
+            connection = await connect(
+                self.url,
+                additional_headers={"Authorization": f"Api-Key {key}"} if key else None,
+                compression=None,
+                max_size=ANSWER_BYTES,
+                max_queue=4,
+                ping_interval=PING_S,
+                ping_timeout=PING_S,
+                close_timeout=0.5,
+                proxy=None,
+            )
+        except ssl.SSLError as error:
+            raise RemoteError(f"{self.url}: {error}") from error
+        except (InvalidURI, ValueError) as error:
+            raise RemoteError(f"{self.url} is no address such as ws://host:8000") from error
+        except InvalidMessage as error:  # it ended meanwhile
+            raise ConnectionError(str(error)) from error
+        except InvalidHandshake as error:
+            hint = f" (set {API_KEY})" if "401" in str(error) else ""
+            raise RemoteError(f"{self.url}: {error}{hint}") from error
+        try:
+            metadata = await connection.recv()
+            if isinstance(metadata, str):
+                raise RemoteError(metadata[:500])
+            check_server(unpack(metadata, ANSWER_BYTES), self._robot)
+        except QwenVlaError as error:
+            connection.transport.abort()
+            kind = CheckpointError if isinstance(error, CheckpointError) else RemoteError
+            raise kind(f"{self.url}: {error}") from error
+        except BaseException:
+            connection.transport.abort()
+            raise
+        return connection
+
+    def _drop(self) -> None:
+        while self._links:
+            self._links.pop().transport.abort()
+
+
+def _we_refused(error: Exception) -> bool:
+    """Whether this side ended the connection because of what it received: a broken frame."""
+    return (
+        isinstance(error, ConnectionClosed)
+        and error.sent is not None
+        and error.rcvd is None
+        and error.sent.code in (1002, 1007, 1009)
+    )
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """The connection's thread."""
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
+
+
+def _stop(
+    loop: asyncio.AbstractEventLoop, thread: threading.Thread, links: list[ClientConnection]
+) -> None:
+    def hang_up() -> None:
+        for link in links:
+            link.transport.abort()
+        loop.call_soon(loop.stop)
+
+    loop.call_soon_threadsafe(hang_up)
+    if thread is not threading.current_thread():  # the last reference may go anywhere
+        thread.join(timeout=2.0)

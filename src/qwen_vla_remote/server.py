@@ -1,0 +1,234 @@
+"""A policy server: openpi's protocol, beside it /healthz and /metrics on the same port.
+
+What a client does costs nobody else anything: one that is slow, silent, hostile or gone holds one
+connection, one frame and at most one request in the queue, for a limited time.
+"""
+
+import asyncio
+import hmac
+import http
+import ipaddress
+import logging
+import ssl
+import time
+from collections.abc import Callable, Mapping
+
+from websockets.asyncio.server import Request as HttpRequest
+from websockets.asyncio.server import Response, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from qwen_vla_core.errors import QwenVlaError, RemoteError
+
+from .engine import Engine, Served
+from .messages import Request, describe_server, read_request
+from .metrics import Metrics
+from .wire import REQUEST_BYTES, pack, unpack
+
+HANDSHAKE_S = 5.0
+"""A client that has not asked for a websocket by then is disconnected."""
+SEND_S = 5.0
+"""A client that has not taken its answer by then is disconnected."""
+PING_S = 10.0
+"""How often a client is asked whether it is there, and how long it has for the answer."""
+MOST_CONNECTIONS = 2000
+HANGING_S = 10.0
+"""A pass of the policy that takes longer makes /healthz say so."""
+
+DAMAGED, INTERNAL = 1007, 1011  # RFC 6455, 7.4.1
+
+_QUIET = logging.getLogger("qwen_vla_remote.websockets")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False  # a traceback for every port scan would bury what matters
+
+
+def check_exposure(host: str, api_key: str | None) -> None:
+    """Refuse to serve a network without a key.
+
+    Raises:
+        RemoteError: ``host`` is not this machine alone, and there is no key.
+    """
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback and not api_key:
+        raise RemoteError(
+            f"anyone who reaches {host} could use this policy: give --api-key-file (its first "
+            "line is the key), or serve 127.0.0.1"
+        )
+
+
+class PolicyServer:
+    """Answers openpi clients, and those of ``client.py``, for one or more robots.
+
+    Attributes:
+        metrics: what happened so far.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        served: Mapping[str, Served],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        api_key: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            policy: what is served, for the metadata.
+            served: by the name of the embodiment.
+            port: 0 for any that is free.
+            api_key: what clients have to show as ``Authorization: Api-Key ...``.
+            tls: certificate and key of this machine.
+        Raises:
+            RemoteError: a network would be served without a key.
+        """
+        check_exposure(host, api_key)
+        self._robots = {name: s.codec.embodiment for name, s in served.items()}
+        self._metadata = pack(describe_server(policy, self._robots))
+        self._address, self._tls = (host, port), tls
+        self._api_key = f"Api-Key {api_key}".encode() if api_key else None
+        self.metrics = Metrics()
+        self._engine = Engine(served, self.metrics)
+        self._open = 0
+
+    async def run(self, on_port: Callable[[int], None]) -> None:
+        """Serve until cancelled.
+
+        Args:
+            on_port: called with the port as soon as clients can connect.
+        Raises:
+            RemoteError: the address cannot be served.
+        """
+        host, port = self._address
+        try:
+            server = await serve(
+                self._serve,
+                host,
+                port,
+                ssl=self._tls,
+                process_request=self._on_http,
+                origins=[None],  # a page in a browser on this machine is no client
+                compression=None,
+                max_size=REQUEST_BYTES,
+                max_queue=1,
+                open_timeout=HANDSHAKE_S,
+                ping_interval=PING_S,
+                ping_timeout=PING_S,
+                close_timeout=1.0,
+                server_header=None,
+                backlog=1024,
+                logger=_QUIET,
+            )
+        except OSError as error:
+            raise RemoteError(f"cannot serve {host} port {port}: {error.strerror}") from error
+        try:
+            on_port(server.sockets[0].getsockname()[1])
+            await asyncio.get_running_loop().create_future()
+        finally:
+            server.close()
+            await server.wait_closed()
+            self._engine.close()
+
+    def _on_http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
+        """Answer what is no websocket, and let nobody in without the key."""
+        if request.path == "/healthz":
+            since_s = self._engine.busy_since_s
+            if since_s is None or time.monotonic() - since_s < HANGING_S:
+                return connection.respond(http.HTTPStatus.OK, "OK\n")
+            text = f"inference hangs for {time.monotonic() - since_s:.0f} s\n"
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text)
+        shown = ",".join(request.headers.get_all("Authorization")).encode()
+        if self._api_key is not None and not hmac.compare_digest(shown, self._api_key):
+            text = "this server wants the header 'Authorization: Api-Key ...'\n"
+            return connection.respond(http.HTTPStatus.UNAUTHORIZED, text)
+        if request.path == "/metrics":
+            text = self.metrics.text(self._open, self._engine.waiting)
+            return connection.respond(http.HTTPStatus.OK, text)
+        if self._open >= MOST_CONNECTIONS:
+            text = f"{MOST_CONNECTIONS} clients are connected already\n"
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text)
+        return None
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        """One client, from its metadata to its end."""
+        self._open += 1
+        self.metrics.connections += 1
+        gone = asyncio.ensure_future(connection.wait_closed())
+        previous_s = None
+        try:
+            await _send(connection, self._metadata)
+            while True:
+                frame = await connection.recv()
+                begin_s = time.monotonic()
+                self.metrics.requests += 1
+                answer, close = await self._answer(frame, gone, begin_s, previous_s)
+                if answer is None:
+                    self.metrics.clients_gone += 1
+                    return
+                await _send(connection, answer)
+                if close:
+                    await connection.close(close, "see the frame before")
+                    return
+                previous_s = time.monotonic() - begin_s
+        except ConnectionClosed:
+            return
+        finally:
+            self._open -= 1
+            gone.cancel()
+
+    async def _answer(
+        self, frame: bytes | str, gone: asyncio.Future, begin_s: float, previous_s: float | None
+    ) -> tuple[bytes | str | None, int]:
+        """The frame to send, and the code to close with afterwards or 0; None: nobody is there."""
+        try:
+            value = unpack(frame if isinstance(frame, bytes) else b"", REQUEST_BYTES)
+        except RemoteError as error:
+            self.metrics.refusals += 1
+            return f"refused: {error}", DAMAGED
+        try:
+            request = read_request(value, self._robots)
+        except QwenVlaError as error:
+            self.metrics.refusals += 1
+            return _failure(value, f"refused: {error}"), 0
+        work = asyncio.ensure_future(self._engine.ask(request))
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            work.cancel()
+            return None, 0
+        try:
+            actions = work.result()
+        except QwenVlaError as error:
+            return _failure(value, str(error)), 0
+        self.metrics.answers += 1
+        infer_s = time.monotonic() - begin_s
+        self.metrics.latency_s.add(infer_s)
+        return _success(request, actions, infer_s, previous_s), 0
+
+
+def _success(request: Request, actions, infer_s: float, previous_s: float | None) -> bytes:
+    timing = {"infer_ms": infer_s * 1e3}
+    if previous_s is not None:
+        timing["prev_total_ms"] = previous_s * 1e3
+    answer = {"actions": actions, "server_timing": timing}
+    if request.request_id is not None:
+        answer["request_id"] = request.request_id
+    return pack(answer)
+
+
+def _failure(value: object, text: str) -> bytes | str:
+    """A text frame, as openpi's; to a client that counts its requests, one with the number."""
+    number = value.get("request_id") if isinstance(value, dict) else None
+    return pack({"request_id": number, "error": text}) if type(number) is int else text
+
+
+async def _send(connection: ServerConnection, frame: bytes | str) -> None:
+    """Send, or disconnect a client that does not read."""
+    try:
+        await asyncio.wait_for(connection.send(frame), SEND_S)
+    except asyncio.TimeoutError:
+        connection.transport.abort()
+        await connection.wait_closed()

@@ -1,0 +1,141 @@
+"""openpi's frames: msgpack, with NumPy arrays as maps. Nothing is ever unpickled.
+
+A frame comes from the network and may hold anything. It is read value by value, and refused as
+soon as it is deeper, has more values, or claims more bytes than it has: nothing is allocated for
+a claim.
+Format: openpi_client/msgpack_numpy.py of github.com/Physical-Intelligence/openpi.
+"""
+
+import math
+from collections.abc import Sequence
+
+import msgpack
+import numpy as np
+
+from qwen_vla_core.errors import RemoteError
+
+REQUEST_BYTES = 16 * 2**20
+"""Largest observation: three views of 1024 x 1024 with room; a stock client sends about 150 kB."""
+ANSWER_BYTES = 4 * 2**20
+"""Largest answer: a chunk of 1024 steps and 64 channels takes 0.25 MiB."""
+
+MOST_VALUES = 10_000
+"""Numbers, texts, keys and arrays in one frame. The metadata of a robot has a few hundred."""
+MOST_DIMENSIONS = 8
+DEEPEST = 16
+
+NUMBERS = frozenset(
+    np.dtype(kind).newbyteorder(order).str
+    for kind in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+    for order in "<>"
+)
+"""How the types that are accepted are spelt. Others have no use here, and objects are pickles."""
+
+
+def pack(value: object) -> bytes:
+    """A frame of maps, lists, texts, numbers and arrays.
+
+    Raises:
+        RemoteError: an array is of another type than a number's.
+    """
+    return msgpack.packb(value, default=_pack_array)
+
+
+def _pack_array(value: object) -> dict[bytes, object]:
+    if not isinstance(value, np.ndarray | np.generic) or value.dtype.str not in NUMBERS:
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise RemoteError(f"a value of type {kind} cannot be sent")
+    if isinstance(value, np.ndarray):
+        return {
+            b"__ndarray__": True,
+            b"data": value.tobytes(),
+            b"dtype": value.dtype.str,
+            b"shape": value.shape,
+        }
+    return {b"__npgeneric__": True, b"data": value.item(), b"dtype": value.dtype.str}
+
+
+def unpack(frame: bytes, most_bytes: int) -> object:
+    """What a frame holds; arrays are views of it and cannot be written to.
+
+    Args:
+        most_bytes: a longer frame is refused unread.
+    Raises:
+        RemoteError: the frame is too long, damaged, or holds what no peer has to send.
+    """
+    if len(frame) > most_bytes:
+        raise RemoteError(f"a frame of {len(frame)} bytes; the limit is {most_bytes}")
+    reader = _Reader(frame)
+    try:
+        value = reader.read(0)
+    except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
+        raise RemoteError(f"a damaged frame: {error or type(error).__name__}") from error
+    if reader.tell() != len(frame):
+        raise RemoteError(f"a damaged frame: {len(frame) - reader.tell()} bytes are left over")
+    return value
+
+
+class _Reader:
+    """Reads one frame."""
+
+    def __init__(self, frame: bytes) -> None:
+        self._frame, self._values = frame, 0
+        self._unpacker = msgpack.Unpacker(max_buffer_size=max(len(frame), 1), ext_hook=_refuse)
+        self._unpacker.feed(frame)
+        self.tell = self._unpacker.tell
+
+    def read(self, depth: int) -> object:
+        """The next value."""
+        self._values += 1
+        if self._values > MOST_VALUES or depth > DEEPEST:
+            raise ValueError(f"more than {MOST_VALUES} values, or deeper than {DEEPEST}")
+        first = self._frame[self.tell()] if self.tell() < len(self._frame) else 0xC0
+        if first & 0xF0 == 0x80 or first in (0xDE, 0xDF):
+            return self._map(depth + 1)
+        if first & 0xF0 == 0x90 or first in (0xDC, 0xDD):
+            return [self.read(depth + 1) for _ in range(self._unpacker.read_array_header())]
+        value = self._unpacker.unpack()
+        if not isinstance(value, str | bytes | float | int | None):
+            raise ValueError(f"a {type(value).__name__}")
+        return value
+
+    def _map(self, depth: int) -> object:
+        values = {}
+        for _ in range(self._unpacker.read_map_header()):
+            key = self.read(depth)
+            if not isinstance(key, str | bytes) or key in values:
+                raise ValueError(f"{str(key)[:40]!r} as a key, or twice")
+            values[key] = self.read(depth)
+        if b"__ndarray__" in values:
+            return _array(values.get(b"data"), values.get(b"dtype"), values.get(b"shape"))
+        if b"__npgeneric__" in values:
+            return _dtype(values.get(b"dtype")).type(_number(values.get(b"data")))
+        return values
+
+
+def _array(data: object, dtype: object, shape: object) -> np.ndarray:
+    """The array, if type, shape and length agree."""
+    kind = _dtype(dtype)
+    if not isinstance(data, bytes) or not isinstance(shape, Sequence):
+        raise ValueError("an array without data or shape")
+    if len(shape) > MOST_DIMENSIONS or any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError(f"an array of shape {str(shape)[:80]}")
+    if math.prod(shape) * kind.itemsize != len(data):
+        raise ValueError(f"an array of shape {shape} and type {kind} in {len(data)} bytes")
+    return np.ndarray(shape, kind, data)
+
+
+def _dtype(name: object) -> np.dtype:
+    if not isinstance(name, str) or name not in NUMBERS:
+        raise ValueError(f"an array of type {str(name)[:40]!r}")
+    return np.dtype(name)
+
+
+def _number(value: object) -> float | int | bool:
+    if not isinstance(value, float | int):
+        raise ValueError("a number that is none")
+    return value
+
+
+def _refuse(code: int, data: bytes) -> object:
+    raise ValueError(f"an extension type {code}")

@@ -1,0 +1,376 @@
+"""The server with real sockets: the stock client's frames, batches, deadlines, and bad clients."""
+
+import http.client
+import resource
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import msgpack
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from child_processes import wait_for
+from qwen_vla_core.embodiment import load_embodiment, parse_embodiment
+from qwen_vla_core.errors import RemoteError
+from qwen_vla_remote import server as server_module
+from qwen_vla_remote.client import API_KEY, RemotePolicy
+from qwen_vla_remote.server import check_exposure
+from qwen_vla_remote.wire import REQUEST_BYTES, pack, unpack
+from robots import WIDOWX
+from scripted_policy import BatchingPolicy, ScriptedPolicy, scene, server_process, serving
+
+ROBOT = load_embodiment(WIDOWX)
+
+
+@pytest.fixture
+def policy():
+    return BatchingPolicy(ROBOT)
+
+
+@pytest.fixture
+def server(policy):
+    with serving(policy, ROBOT) as (server, url):
+        server.url = url
+        yield server
+
+
+def stock_array(array):
+    """An array as the stock client's frames have it, written from the format's description."""
+    return {
+        b"__ndarray__": True,
+        b"data": array.tobytes(),
+        b"dtype": array.dtype.str,
+        b"shape": array.shape,
+    }
+
+
+def stock_frame(mark=100, **extra):
+    image = stock_array(np.full((224, 224, 3), mark, np.uint8))
+    state = stock_array(np.array(ROBOT.start_D, np.float32))
+    images = {camera.name: image for camera in ROBOT.cameras}
+    return msgpack.packb({"images": images, "state": state, "prompt": "pick it up"} | extra)
+
+
+def stock_connect(url, **options):
+    """As the stock client connects: no compression, no limit."""
+    return connect(url, compression=None, max_size=None, proxy=None, **options)
+
+
+def fetch(url, path, key=None):
+    host, _, port = url.partition("://")[2].rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.request("GET", path, headers={"Authorization": f"Api-Key {key}"} if key else {})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def raw_socket(url):
+    host, _, port = url.partition("://")[2].rpartition(":")
+    raw = socket.socket()
+    raw.settimeout(20)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.connect((host, int(port)))
+    return raw
+
+
+def raw_websocket(url):
+    """A client that speaks after the handshake only as it is told to, and reads nothing."""
+    raw = raw_socket(url)
+    raw.sendall(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    assert raw.recv(12) == b"HTTP/1.1 101"
+    return raw
+
+
+def expect_service(url, within_s=1.0):
+    """Another client gets its answer in time."""
+    client = RemotePolicy(url, ROBOT, deadline_s=within_s)
+    assert client.infer(scene(ROBOT, 0.5))[0, 0] == 0.5
+    client.close()
+
+
+def test_when_the_stock_client_asks_expect_metadata_first_then_joint_targets_and_timing(server):
+    with stock_connect(server.url) as connection:
+        metadata = unpack(connection.recv(), 2**20)
+        assert metadata["embodiments"]["widowx"]["joint_names"] == list(ROBOT.joint_names)
+        for asked in range(2):
+            connection.send(stock_frame())
+            answer = msgpack.unpackb(connection.recv())
+            assert set(answer) == {"actions", "server_timing"}
+            actions = answer["actions"]
+            assert actions[b"dtype"] == "<f4"
+            assert actions[b"shape"] == [ROBOT.horizon, len(ROBOT.joint_names)]
+            assert np.isfinite(np.frombuffer(actions[b"data"], "<f4")).all()
+            assert ("prev_total_ms" in answer["server_timing"]) == (asked > 0)
+            assert answer["server_timing"]["infer_ms"] > 0
+
+
+def test_when_the_stock_client_is_wrong_expect_a_text_frame_and_an_answer_to_the_next(server):
+    with stock_connect(server.url) as connection:
+        connection.recv()
+        connection.send(msgpack.packb({"prompt": "x"}))
+        assert connection.recv().startswith("refused: state")
+        connection.send(stock_frame(prompt="fail"))
+        assert "as it was told" in connection.recv()
+        connection.send(stock_frame(prompt="not a number"))
+        assert "NaN" in connection.recv()
+        connection.send(stock_frame())
+        assert isinstance(connection.recv(), bytes)
+
+
+@pytest.mark.parametrize("frame", [b"\x91" * 99, "text", b"\x80" * 9, b""])
+def test_when_a_frame_is_damaged_expect_a_text_frame_and_the_end(server, frame):
+    with stock_connect(server.url) as connection:
+        connection.recv()
+        connection.send(frame)
+        assert connection.recv().startswith("refused: a damaged frame")
+        with pytest.raises(ConnectionClosed):
+            connection.recv()
+    expect_service(server.url)
+
+
+def test_when_a_frame_is_too_long_expect_the_end_before_it_has_come(server):
+    with stock_connect(server.url) as connection:
+        connection.recv()
+        with pytest.raises(ConnectionClosed) as error:
+            connection.send(bytes(REQUEST_BYTES + 1))
+            connection.recv()
+    assert error.value.rcvd is None or error.value.rcvd.code == 1009
+    expect_service(server.url)
+
+
+def test_when_robots_ask_at_once_expect_one_pass_for_those_that_waited(policy, server):
+    clients = [RemotePolicy(server.url, ROBOT, deadline_s=20.0) for _ in range(5)]
+    policy.may_go_on.clear()
+    with ThreadPoolExecutor(5) as pool:
+        answers = [pool.submit(clients[0].infer, scene(ROBOT, 0.0))]
+        wait_for(lambda: policy.batches == [1])  # nothing waits for a batch to fill
+        answers += [pool.submit(clients[i].infer, scene(ROBOT, i / 10)) for i in range(1, 5)]
+        wait_for(lambda: "waiting_requests 4" in fetch(server.url, "/metrics")[1])
+        policy.may_go_on.set()
+        marks = [round(float(answer.result()[0, 0]), 3) for answer in answers]
+    assert marks == [0.0, 0.1, 0.2, 0.3, 0.4]  # each its own
+    assert policy.batches == [1, 4]
+    assert 'batch_size_bucket{le="4.0"} 2' in fetch(server.url, "/metrics")[1]
+    for client in clients:
+        client.close()
+
+
+def test_when_one_of_a_batch_fails_expect_only_its_client_to_be_told(policy, server):
+    clients = [RemotePolicy(server.url, ROBOT, deadline_s=20.0) for _ in range(3)]
+    policy.may_go_on.clear()
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(clients[0].infer, scene(ROBOT))
+        wait_for(lambda: policy.batches == [1])
+        bad = pool.submit(clients[1].infer, scene(ROBOT, instruction="fail"))
+        good = pool.submit(clients[2].infer, scene(ROBOT, 0.5))
+        wait_for(lambda: "waiting_requests 2" in fetch(server.url, "/metrics")[1])
+        policy.may_go_on.set()
+        assert first.result() is not None and good.result()[0, 0] == 0.5
+        with pytest.raises(RemoteError, match="as it was told"):
+            bad.result()
+    for client in clients:
+        client.close()
+
+
+def test_when_requests_wait_expect_the_earliest_deadline_first_and_late_ones_told_so():
+    policy = ScriptedPolicy(ROBOT)
+    with serving(policy, ROBOT) as (server, url), ExitStack() as stack:
+        connections = [stack.enter_context(stock_connect(url)) for _ in range(4)]
+        for connection in connections:
+            connection.recv()
+        policy.may_go_on.clear()
+        connections[0].send(stock_frame(deadline_s=30.0))
+        wait_for(lambda: policy.batches == [1])
+        for connection, deadline_s in zip(connections[1:], (20.0, 0.2, 10.0), strict=True):
+            connection.send(stock_frame(deadline_s=deadline_s))
+        wait_for(lambda: server.metrics.requests == 4)
+        assert "no answer within its deadline of 0.2 s" in connections[2].recv(timeout=10)
+        answered = []
+
+        def wait_for_answer(at):
+            connections[at].recv(timeout=20)
+            answered.append(at)
+
+        waiting = [threading.Thread(target=wait_for_answer, args=(at,)) for at in (0, 1, 3)]
+        for thread in waiting:
+            thread.start()
+        policy.delay_s = 0.2
+        policy.may_go_on.set()
+        for thread in waiting:
+            thread.join(20)
+        assert answered == [0, 3, 1]  # the first was under way already
+        assert len(policy.batches) == 3  # nothing was computed for the late one
+        assert server.metrics.missed_deadlines == 1
+
+
+def test_when_a_client_is_gone_expect_its_request_out_of_the_queue(policy, server):
+    policy.may_go_on.clear()
+    asking = RemotePolicy(server.url, ROBOT, deadline_s=20.0)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(asking.infer, scene(ROBOT))
+        wait_for(lambda: policy.batches == [1])
+        leaving = raw_websocket(server.url)
+        frame = stock_frame(deadline_s=50.0)
+        leaving.sendall(b"\x82\xff" + len(frame).to_bytes(8, "big") + bytes(4) + frame)
+        wait_for(lambda: "waiting_requests 1" in fetch(server.url, "/metrics")[1])
+        leaving.close()
+        wait_for(lambda: "waiting_requests 0" in fetch(server.url, "/metrics")[1])
+        policy.may_go_on.set()
+        first.result()
+    assert policy.batches == [1] and server.metrics.clients_gone == 1
+    asking.close()
+
+
+def test_when_inference_hangs_expect_healthz_to_say_so_and_clients_their_deadlines(
+    policy, server, monkeypatch
+):
+    monkeypatch.setattr(server_module, "HANGING_S", 0.1)
+    assert fetch(server.url, "/healthz") == (200, "OK\n")
+    policy.may_go_on.clear()
+    client = RemotePolicy(server.url, ROBOT, deadline_s=0.3)
+    with pytest.raises(RemoteError):
+        client.infer(scene(ROBOT))
+    status, text = fetch(server.url, "/healthz")
+    assert status == 503 and "hangs" in text
+    policy.may_go_on.set()
+    wait_for(lambda: fetch(server.url, "/healthz")[0] == 200)
+    client.close()
+
+
+# --- clients that are slow, silent, hostile or gone
+
+
+def test_when_a_thousand_connections_are_open_and_idle_expect_the_next_to_be_served():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with server_process() as (process, url), ExitStack() as stack:
+            resident = Path(f"/proc/{process.pid}/statm")
+            before = int(resident.read_text().split()[1])
+            for _ in range(1000):
+                stack.enter_context(raw_websocket(url))
+            assert "qwen_vla_open_connections 1000" in fetch(url, "/metrics")[1]
+            expect_service(url)
+            grown = (int(resident.read_text().split()[1]) - before) * resource.getpagesize()
+            assert grown < 200 * 2**20
+            stack.close()
+            wait_for(lambda: "qwen_vla_open_connections 0" in fetch(url, "/metrics")[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_when_too_many_are_connected_expect_the_next_to_be_told(server, monkeypatch):
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
+    with stock_connect(server.url):
+        with pytest.raises(RemoteError, match="503"):
+            RemotePolicy(server.url, ROBOT)
+
+
+def test_when_a_client_sends_its_handshake_byte_by_byte_expect_it_to_be_cut_off(
+    policy, monkeypatch
+):
+    monkeypatch.setattr(server_module, "HANDSHAKE_S", 0.5)
+    with serving(policy, ROBOT) as (_, url):
+        slow = raw_socket(url)
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        expect_service(url)
+        begin_s = time.monotonic()
+        while slow.recv(4096):
+            pass
+        assert time.monotonic() - begin_s < 10.0
+
+
+def test_when_a_client_stops_in_the_middle_of_a_frame_expect_it_to_be_cut_off(policy, monkeypatch):
+    monkeypatch.setattr(server_module, "PING_S", 0.3)
+    with serving(policy, ROBOT) as (_, url):
+        slow = raw_websocket(url)
+        slow.sendall(b"\x82\xff" + (2**20).to_bytes(8, "big") + bytes(4) + b"a")
+        expect_service(url)
+        wait_for(lambda: "qwen_vla_open_connections 0" in fetch(url, "/metrics")[1])
+
+
+def test_when_a_client_never_reads_its_answers_expect_it_to_be_cut_off(monkeypatch):
+    monkeypatch.setattr(server_module, "SEND_S", 0.3)
+    monkeypatch.setattr(server_module, "PING_S", 60.0)
+    far = parse_embodiment(WIDOWX.read_text().replace("horizon: 16", "horizon: 64"), "far")
+    with serving(BatchingPolicy(far), far) as (server, url):  # longer answers than requests
+        raw = raw_websocket(url)
+        images = {camera.name: np.zeros((8, 8, 3), np.uint8) for camera in far.cameras}
+        request = {"images": images, "state": list(far.start_D), "prompt": "x"}
+        frame = pack(request | {"units": "normalised"})
+        masked = b"\x82\xfe" + len(frame).to_bytes(2, "big") + bytes(4) + frame
+        sender = threading.Thread(target=_send_all, args=(raw, masked * 20_000))
+        sender.start()
+        wait_for(lambda: server.metrics.requests > 0)
+        wait_for(lambda: "qwen_vla_open_connections 0" in fetch(url, "/metrics")[1], 40.0)
+        sender.join()
+        assert server.metrics.requests < 20_000
+        reader = RemotePolicy(url, far)
+        assert reader.infer(scene(far, 0.5))[0, 0] == 0.5
+        reader.close()
+
+
+def _send_all(raw, frames):
+    with suppress(OSError):  # it is cut off
+        raw.sendall(frames)
+
+
+# --- who is let in
+
+
+def test_when_a_network_is_served_without_a_key_expect_refusal():
+    for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
+        check_exposure(host, None)
+    for host in ("0.0.0.0", "::", "192.168.1.7", "robot.local", ""):
+        with pytest.raises(RemoteError, match="--api-key-file"):
+            check_exposure(host, None)
+        check_exposure(host, "key")
+
+
+def test_when_there_is_a_key_expect_only_those_who_show_it_to_be_served(policy, monkeypatch):
+    with serving(policy, ROBOT, api_key="a-long-secret-key") as (_, url):
+        for key in ("", "a-wrong-secret-key"):
+            monkeypatch.setenv(API_KEY, key)
+            with pytest.raises(RemoteError, match=f"401.*{API_KEY}"):
+                RemotePolicy(url, ROBOT)
+        assert fetch(url, "/metrics")[0] == 401
+        assert fetch(url, "/metrics", "a-long-secret-key")[0] == 200
+        assert fetch(url, "/healthz")[0] == 200
+        monkeypatch.setenv(API_KEY, "a-long-secret-key")
+        expect_service(url)
+
+
+def test_when_a_page_in_a_browser_connects_expect_refusal(server):
+    with pytest.raises(InvalidStatus, match="403"):
+        stock_connect(server.url, origin="http://evil.example")
+
+
+def test_when_the_server_has_a_certificate_expect_an_encrypted_link_that_is_verified(
+    policy, tmp_path, monkeypatch
+):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
+        + ["/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+        + ["-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving(policy, ROBOT, tls=context) as (_, url):
+        with pytest.raises(RemoteError, match=f"{url}.*certificate"):
+            RemotePolicy(url, ROBOT)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        expect_service(url)
