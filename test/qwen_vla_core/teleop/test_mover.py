@@ -133,6 +133,14 @@ def test_when_a_joint_is_outside_its_limits_expect_it_to_stay_until_it_is_moved(
     assert inwards.target.positions_D[elbow] < outside_D[elbow]
 
 
+def test_when_the_robot_does_not_follow_expect_the_target_to_wait_for_it():
+    waist = NAMES.index("waist")
+    mover = taken(at(START_D), LEADER)
+    for _ in range(100):
+        target = mover.step(at(START_D, waist=START_D[waist] + 0.8), START_D, DT_S).target
+    assert target.positions_D[waist] - START_D[waist] == pytest.approx(LEAD_S * SPEED_D[waist])
+
+
 anything = st.floats(allow_nan=True, allow_infinity=True)
 sixes = st.lists(anything, min_size=6, max_size=6)
 wishes = st.builds(

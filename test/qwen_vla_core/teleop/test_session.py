@@ -164,6 +164,29 @@ def test_when_somebody_holds_right_after_the_press_expect_no_engagement():
     assert person.mode is Mode.HOLD and Ask.ENGAGE not in person.asks
 
 
+def test_when_somebody_engages_and_holds_right_after_a_press_in_hold_expect_no_engagement():
+    person = rig()
+    person.release()
+    person.period()
+    person.hands = PUSHED
+    person.period()
+    robot = person.robot
+    robot.give(robot.measured_D + np.zeros((2, 7)))
+    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    robot.ask(Trigger.HOLD)
+    person.run(0.5)
+    assert person.mode is Mode.HOLD and Ask.ENGAGE not in person.asks
+
+
+def test_when_control_takes_its_time_to_hand_over_expect_the_target_to_stay_with_the_command():
+    session = rig().session
+    session.update(Hands(pressed=False, wish=Wish()), "AUTONOMY: x", START_D, [], 1.0)
+    for period in range(1, 5):
+        command_D = START_D + 0.01 * period
+        step = session.update(PUSHED, "AUTONOMY: x", command_D, [], 1.0 + period * PERIOD_S)
+        np.testing.assert_array_equal(step.target.positions_D, command_D)
+
+
 def test_when_the_emergency_stop_is_latched_expect_refusal_in_words():
     person = rig()
     person.robot.loop.on_estop(True, person.robot.ros_s, "button")

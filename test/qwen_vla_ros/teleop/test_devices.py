@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Twist, Vector3
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool, Float32
 
 from qwen_vla_core.embodiment import load_embodiment
@@ -64,6 +64,14 @@ def test_when_a_robots_devices_are_made_expect_each_silent_and_without_a_wish(de
 def test_when_a_gamepad_has_no_file_expect_refusal_with_those_that_there_are(device):
     with pytest.raises(EmbodimentError, match="game_controller"):
         device("joy", gamepad="wheel")
+
+
+def test_when_a_gamepad_falls_silent_while_pressed_expect_no_hands(device):
+    one = device("joy")
+    buttons = [0] * 21
+    buttons[10] = 1
+    one._on_joy(Joy(axes=[0.0] * 6, buttons=buttons))
+    assert one.hands(now()).pressed and one.hands(now() + LATER_S) is None
 
 
 def test_when_a_twist_is_published_from_the_start_expect_nothing_before_a_zero(device):
