@@ -114,3 +114,15 @@ def test_when_prompts_share_an_observation_expect_the_loss_of_separate_ones():
         for i in (shared, separate)
     ]
     torch.testing.assert_close(*losses)
+
+
+def test_when_a_chunk_is_denoised_expect_the_velocity_asked_for_from_noise_towards_the_action():
+    asked = []
+
+    def velocity(y, tau):
+        asked.append(tau)
+        return torch.full_like(y, tau)
+
+    end = integrate(velocity, torch.ones(1, 2, 3), steps=4)
+    assert asked == [1.0, 0.75, 0.5, 0.25]
+    torch.testing.assert_close(end, torch.full((1, 2, 3), 1.0 - 2.5 / 4.0))
