@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 TEST = Path(__file__).parent
-SLEEPS = {"killed_trainings.py": "between looks at a folder, so that the training has the core"}
+SLEEPS = {
+    "killed_trainings.py": "polls a child's files a thousand times a second",
+    "scripted_policy.py": "stands for a policy whose inference takes a while",
+}
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""
 
 

@@ -135,7 +135,7 @@ def served():
 
 
 def test_when_a_server_serves_the_same_robot_expect_it_to_be_accepted():
-    check_server(served(), ROBOT)
+    assert check_server(served(), ROBOT) is None
 
 
 @pytest.mark.parametrize(
