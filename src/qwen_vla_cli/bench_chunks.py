@@ -13,7 +13,7 @@ are those of the joint (rad) that jumps farthest. Plans are compared as they lea
 control_node fades and limits on top of that.
 
   no switch   the old plan simply goes on: what the motion itself changes
-  naive       a fresh chunk that knows nothing of the old one
+  naive       a fresh chunk, predicted without the old one
   ensemble    the mean of all chunks that cover the moment (ACT's temporal ensembling)
   guidance    inference-time real-time chunking, for checkpoints trained without prefixes
   prefix      training-time real-time chunking, as the shipped checkpoint does it
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print, and write where asked."""
+    """Measure, print, and write the files named by options."""
     from qwen_vla_eval.bench.chunks import measure_chunks, table
     from qwen_vla_eval.tables import show, write_json
 

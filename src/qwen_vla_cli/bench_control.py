@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print, and write where asked."""
+    """Measure, print, and write the files named by options."""
     from tqdm import tqdm
 
     from qwen_vla_eval.bench.control import BOUNDS_MS, measure_control, tables

@@ -6,7 +6,7 @@ Example:
 
 Weights are random: they do not change the time. Pictures of 640 x 480 come in, the chunk goes out
 to the host. `plain` is the straightforward program, transformers' own forward with the expert's
-context computed anew in each Euler step; `eager` is ours, launched kernel by kernel; `graph` is
+context recomputed in each Euler step; `eager` is ours, launched kernel by kernel; `graph` is
 ours replayed as CUDA graphs, what a robot with a GPU runs; `compiled` went through torch.compile
 first. The bound is the larger of bytes of weights / memory bandwidth and operations / matrix
 rate, both measured in the same run.
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print, and write where asked."""
+    """Measure, print, and write the files named by options."""
     from qwen_vla_eval.bench.model import measure_model, report
     from qwen_vla_eval.tables import show, write_json
 

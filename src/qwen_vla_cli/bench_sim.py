@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print, and write where asked."""
+    """Measure, print, and write the files named by options."""
     from qwen_vla_eval.bench.sim import measure_sim, tables
     from qwen_vla_eval.tables import show, write_json
 

@@ -1,14 +1,14 @@
 """Simulated robots, the control node and the policy as separate processes over DDS.
 
 Example:
-  qwen-vla demo                             # every robot and task that the weights know
+  qwen-vla demo                             # all robots and tasks of the checkpoint's training
   qwen-vla demo --embodiment widowx --episodes 3 --out out/demo
   qwen-vla demo --embodiment aloha --instruction "pick up the red cube with the left arm"
 
 Writes demo.mp4, demo.png, commands.png and summary.json for each embodiment. It stays on this
 machine and on a ROS domain of its own, so that it can never command a real robot.
-An instruction is told in the first scenes that ask for it. One that no task has words for is told
-in scenes of the robot's usual task: then it is shown what was done, and nobody judges it.
+An instruction runs in the first scenes that it fits. One that fits no task runs in scenes of the
+robot's usual task: the film shows what was done, and success is not judged.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--episodes", type=positive, default=1, help="scenes of each task (1)")
     parser.add_argument("--seed", type=not_negative, default=0, help="seed of the first scene (0)")
-    parser.add_argument("--instruction", help="what to do; a scene that asks for it is looked for")
+    parser.add_argument("--instruction", help="what to do; runs in scenes that it fits")
     add_checkpoint(parser)
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="results (out/demo)")
 
@@ -80,4 +80,4 @@ def _closing(judged: list[bool], episodes: int) -> str:
 
 def when_interrupted(arguments: argparse.Namespace) -> str:
     """What is there and how to go on."""
-    return f"what was finished is in {arguments.out}; the same command begins anew"
+    return f"what was finished is in {arguments.out}; the same command starts again"

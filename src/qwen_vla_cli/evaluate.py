@@ -6,13 +6,13 @@ Example:
   qwen-vla evaluate --embodiment aloha --expert --ros --episodes 30
   qwen-vla evaluate --report       # all of config/reports/report.yaml, with pictures; hours
 
-Chance is the success of a policy that does any of what can be asked for in a scene without reading
-the instruction. A shift changes one thing against all that was trained on: colour, instance,
-position, background or instruction. With --ros the same scenes are also carried out in real time
-by the nodes that drive a robot, over DDS; with --expert by the task's scripted expert, which shows
-what everything but the policy loses. --report measures and draws what a plan lists, and goes on
-where it was interrupted. --checkpoint ws://host:port asks a server (`qwen-vla serve`), whose noise
-is its own: two runs of the same scenes are not the same.
+Chance is the success of a policy that carries out any instruction of the scene without reading the
+given one. A distribution shift changes one thing that training never varied in that way: colour,
+instance, position, background or instruction. With --ros the same scenes are also carried out in
+real time by the nodes that drive a robot, over DDS; with --expert by the task's scripted expert,
+which shows how many episodes fail without any fault of the policy. --report measures and draws
+what a plan lists, and goes on where it was interrupted. --checkpoint ws://host:port uses a policy
+server (`qwen-vla serve`), whose noise is its own: two runs of the same scenes are not the same.
 """
 
 import argparse
@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--embodiment", default="widowx", help="name or YAML file (widowx)")
     parser.add_argument("--task", help="name of a task of the robot (its usual one)")
     parser.add_argument(
-        "--shift", default="in_distribution", help="what is new in the scenes (in_distribution)"
+        "--shift",
+        default="in_distribution",
+        help="distribution shift of the scenes: colour, instance, ... (in_distribution)",
     )
     parser.add_argument(
         "--spelling",
@@ -53,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         choices=("float32", "bfloat16", "float16", "int8", "nf4"),
         default="float32",
-        help="what to hold the policy's weights as (float32)",
+        help="data type of the policy's weights (float32)",
     )
     parser.add_argument("--ros", action="store_true", help="also through the real nodes over DDS")
     parser.add_argument("--episodes", type=positive, default=50, help="number of episodes (50)")

@@ -8,22 +8,22 @@ from qwen_vla_core.missing_ros import explain_missing_ros
 
 
 def control_node() -> None:
-    """Run control_node until it is told to end."""
+    """Run control_node until it receives SIGINT or SIGTERM."""
     _run("qwen_vla_ros.nodes.control_node")
 
 
 def policy_node() -> None:
-    """Run policy_node until it is told to end."""
+    """Run policy_node until it receives SIGINT or SIGTERM."""
     _run("qwen_vla_ros.nodes.policy_node")
 
 
 def teleop_node() -> None:
-    """Run teleop_node until it is told to end."""
+    """Run teleop_node until it receives SIGINT or SIGTERM."""
     _run("qwen_vla_ros.nodes.teleop_node")
 
 
 def sim_node() -> None:
-    """Run sim_node until it is told to end."""
+    """Run sim_node until it receives SIGINT or SIGTERM."""
     _run("qwen_vla_sim.node.sim_node")
 
 

@@ -5,9 +5,9 @@ Example:
   qwen-vla generate --embodiment aloha --checkpoint runs/generalist/3_pretraining/checkpoint \\
       --first-seed 20000 --episodes 200 --out runs/aloha/own_mistakes
 
-The scripted expert drives, under disturbances. With --checkpoint a policy drives, and the expert
-says at every step what it would have done there: the way out of the policy's own mistakes. What
-the folder has already is not recorded again, so an interrupted command is simply repeated; a
+The scripted expert controls the robot, under disturbances. With --checkpoint a policy does, and
+the expert labels every step with its own action (DAgger): the way out of the policy's mistakes.
+What the folder has already is not recorded again, so an interrupted command is simply repeated; a
 folder with episodes of another robot, task or checkpoint is refused.
 """
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first-seed", type=positive, help="of the scenes (the first that training may have)"
     )
-    add_checkpoint(parser, "no policy drives, but the scripted expert")
+    add_checkpoint(parser, "the scripted expert controls the robot")
     add_workers(parser)
 
 

@@ -1,19 +1,19 @@
-"""How a node's process ended, as a number for scripts and in words for people."""
+"""How a node's process ended: a number for scripts, an explanation for people."""
 
 import signal
 
-TOLD_TO_END = 0
+ENDED_ON_REQUEST = 0
 NOT_STARTED = 1
 FAILED = 70
 """An exception that nobody caught: EX_SOFTWARE of sysexits.h."""
 
 _MEANINGS = {
-    TOLD_TO_END: "it was told to end",
+    ENDED_ON_REQUEST: "it ended on request (Ctrl-C or SIGTERM)",
     NOT_STARTED: "it could not start; its error message is above",
     FAILED: "an error in the program; its traceback is above",
 }
 _SIGNALS = {
-    signal.SIGALRM: "it was told to end and did not manage to in time",
+    signal.SIGALRM: "it did not end in time after Ctrl-C or SIGTERM",
     signal.SIGKILL: "somebody killed it, or the kernel did because memory ran out (see dmesg)",
     signal.SIGSEGV: "a crash in compiled code",
     signal.SIGABRT: "a crash in compiled code",

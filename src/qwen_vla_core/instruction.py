@@ -1,4 +1,4 @@
-"""What counts as an instruction, and the one form in which policies are trained and asked.
+"""What counts as an instruction, and the one form in which policies are trained and run.
 
 People type capitals, final dots and double spaces, and copy typographic quotes and invisible
 characters out of documents. None of it changes the task, but a small model that was trained on
@@ -25,7 +25,7 @@ _QUOTES = "'\""
 
 
 def normalize_instruction(text: str) -> str:
-    """The form in which policies are trained and asked; doing it twice changes nothing.
+    """The form in which policies are trained and run; doing it twice changes nothing.
 
     Lower case, words separated by single spaces, in one line, without final punctuation and
     quotes around the whole; plain quotes and hyphens; compatibility forms of letters (NFKC);

@@ -1,7 +1,7 @@
 """Who moves the robot: HOLD, START, TELEOP, AUTONOMY or ESTOP, as a pure transition table.
 
-Nothing here knows time or topics. The control node feeds requests and events in, keeps the state
-that comes back, and says the reason to whoever asked.
+Nothing here depends on time or topics. The control node passes requests and events in, keeps the
+state that comes back, and answers each request with the reason.
 """
 
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ def step(
 
     Args:
         state: the state so far.
-        trigger: what was asked or what happened.
+        trigger: the request or the event.
         detail: the circumstances in words ("button on the base", "waist is 0.3 rad off").
         blockers: what stands in the way, in words: for an engage the reasons why the robot is not
             ready, for a reset the causes of the latch that are still present. Stopping is never

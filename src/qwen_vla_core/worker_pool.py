@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 END_TIMEOUT_S = 1.0
-"""After so long without another worker ending, those that were told to are killed."""
+"""Time without another worker ending after which those that should have ended are killed, s."""
 
 
 class WorkerPool:

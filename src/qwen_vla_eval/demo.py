@@ -60,7 +60,7 @@ def choose_episodes(
     seed: int,
     episodes: int,
 ) -> dict[str, list[DemoEpisode]]:
-    """What each robot does; nothing, where only others have words for the instruction."""
+    """The episodes of each robot; none where the instruction fits only other robots."""
     count = seed, episodes
     if sentence is None:
         from qwen_vla_model.checkpoint import load_instructions
@@ -72,7 +72,7 @@ def choose_episodes(
     found = {robot.name: asking_for(robot, sentence, *count) for robot in robots}
     if any(found.values()):
         return found
-    print(f"no scene asks for '{sentence}' in words of a task: nobody will judge it")
+    print(f"'{sentence}' fits no task of these robots: it runs in their usual scenes, not judged")
     return {robot.name: usual_scenes(robot, sentence, *count) for robot in robots}
 
 

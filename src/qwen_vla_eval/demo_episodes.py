@@ -8,7 +8,7 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import InstructionError
 
 SEARCHED = 500
-"""Scenes to look through: the rarest sentence, one of 24, is in one of 500 as good as surely."""
+"""Scenes to search: the rarest instruction, one of 24, is almost surely in one of 500."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,7 @@ def each_task(
     """The first scenes of every task of a robot, from ``seed`` on, in the scenes' own sentences.
 
     Args:
-        trained: the sentences that the weights were trained on; scenes that ask for something else
-            are left out.
+        trained: the instructions of the checkpoint's training; scenes with others are left out.
     """
     from qwen_vla_sim.registry import find_tasks
 
@@ -52,9 +51,9 @@ def each_task(
 def asking_for(
     embodiment: Embodiment, instruction: str, seed: int, episodes: int
 ) -> list[DemoEpisode]:
-    """The first scenes of a robot, from ``seed`` on, that ask for what a sentence says.
+    """The first scenes of a robot, from ``seed`` on, whose instruction means the same.
 
-    Empty where no task asks for it, or not in words that it knows.
+    Empty where no task of the robot can read it.
     """
     from qwen_vla_sim.registry import find_tasks
 
@@ -78,7 +77,7 @@ def asking_for(
 def usual_scenes(
     embodiment: Embodiment, instruction: str, seed: int, episodes: int
 ) -> list[DemoEpisode]:
-    """Scenes of the robot's usual task, for a sentence that none of its tasks understands."""
+    """Scenes of the robot's usual task, for an instruction that none of its tasks can read."""
     from qwen_vla_sim.registry import find_tasks
 
     task = find_tasks(embodiment, None)[0].name

@@ -35,7 +35,7 @@ def directly(
 def through_ros(case: EvaluationCase, scenes: Sequence["Scene"]) -> Iterator[dict]:
     """In real time, one after the other: the real nodes over DDS, and sim_node as the robot.
 
-    The policy is told its own robot's sentence. Each result also has the mode at the end.
+    The prompt describes the policy's own robot. Each result also has the mode at the end.
 
     Raises:
         QwenVlaError: a node ended, or the policy cannot be engaged.

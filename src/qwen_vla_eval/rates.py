@@ -44,7 +44,7 @@ def summarize(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     n = len(episodes)
     rate = sum(episode["success"] for episode in episodes) / n
     steps = [episode["steps"] for episode in episodes if episode["success"]]
-    asked = sorted({episode["instruction"] for episode in episodes})
+    instructions = sorted({episode["instruction"] for episode in episodes})
     return {
         "n": n,
         "success_rate": rate,
@@ -58,6 +58,6 @@ def summarize(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 sum(e["success"] for e in episodes if e["instruction"] == instruction),
                 sum(e["instruction"] == instruction for e in episodes),
             ]
-            for instruction in asked
+            for instruction in instructions
         },
     }

@@ -26,9 +26,9 @@ class EvaluationCase:
         task: name of the task that the scenes are of.
         checkpoint: the policy, as for ``load_policy``; None for the scripted expert. A server's
             noise is its own, so that episodes with it are not the same the next time.
-        weights: what to hold the policy's weights as, see ``qwen_vla_model.precision``.
-        prompt_embodiment: YAML file of the robot whose sentence the prompt has, its own except to
-            measure what the sentence is worth; None for no sentence.
+        weights: data type of the policy's weights, see ``qwen_vla_model.precision``.
+        prompt_embodiment: YAML file of the robot that the prompt describes, its own except to
+            measure what that sentence is worth; None for no such sentence.
     """
 
     embodiment: Path
@@ -43,7 +43,7 @@ class EpisodeRunner:
 
     Attributes:
         codec, world, task: of its robot.
-        policy: None for the scripted expert, who is another in every scene.
+        policy: None for the scripted expert, which is made for each scene.
     """
 
     def __init__(self, case: EvaluationCase, replan_steps: int | None = None) -> None:
@@ -111,7 +111,7 @@ def episode_result(
     """What is kept of an episode, in JSON's types.
 
     Args:
-        done: the instruction that was carried out instead or indeed, if any.
+        done: the instruction that was carried out, the given one or another, if any.
         steps: action steps until success or the end.
         wall_s: real time.
     """

@@ -27,7 +27,7 @@ def predictions(
 
 
 def denoising(policy: QwenVlaPolicy, observation: Observation, seed: int = 0) -> np.ndarray:
-    """A chunk on its way out of the noise: normalised actions [steps + 1, H, C] in [-1, 1].
+    """A chunk after each denoising step: normalised actions [steps + 1, H, C] in [-1, 1].
 
     The first is the noise itself and the last what ``infer`` returns from that noise. Between
     them stands what the robot would do if the integration ended there.

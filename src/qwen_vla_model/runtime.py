@@ -75,7 +75,7 @@ class Runtime:
         self._failed: dict[tuple[str, int], str] = {}
 
     def reseed(self, seed: int) -> None:
-        """Begin anew with the noise that chunks start from."""
+        """Seed the generator of the noise that chunks start from."""
         self._generator.manual_seed(seed)
 
     def fix(self, inputs: Inputs, prefix: PrefixInputs | None) -> None:

@@ -54,7 +54,7 @@ class NodeDescription:
 
 
 class BringupError(QwenVlaError):
-    """The nodes could not do what they were asked for; nothing was started."""
+    """The nodes cannot run as requested; nothing was started."""
 
 
 def check_policy(embodiment: Embodiment, checkpoint: str | None, use_sim: bool) -> None:
@@ -65,7 +65,7 @@ def check_policy(embodiment: Embodiment, checkpoint: str | None, use_sim: bool) 
         checkpoint: as for ``describe_bringup``. What is on the hub is left to policy_node.
         use_sim: whether the robot is simulated.
     Raises:
-        BringupError: the simulator has no such robot, the expert is asked to drive a real one,
+        BringupError: the simulator has no such robot, the expert is to drive a real one,
             or the checkpoint was not trained for the robot.
     """
     name = embodiment.name

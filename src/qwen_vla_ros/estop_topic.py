@@ -45,15 +45,15 @@ class EstopTopic:
         receive = bounded(Bool, FLAG_BYTES, self._receive, lambda why: refuse(f"{topic}: {why}"))
         subscribe_to_state(node, Bool, topic, receive, raw=True)
 
-    def look(self) -> str:
-        """Look who publishes; returns a problem in words, or ""."""
+    def check_publishers(self) -> str:
+        """Update who publishes; returns a problem as text, or ""."""
         publishers = publishers_of(self._node, self._topic)
         if publishers != self._publishers:
             self._publishers, self._since_s = publishers, time.monotonic()
         return type_problem(self._topic, publishers, Bool)
 
     def _receive(self, message: Bool) -> None:
-        self.look()
+        self.check_publishers()
         if message.data:
             self._pressed(True, self._source)
             return

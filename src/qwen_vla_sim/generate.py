@@ -36,7 +36,7 @@ ORIGIN = "origin.json"
 """In a folder of episodes: the robot, the task and who drove."""
 
 Driver = Callable[[int], Policy]
-"""Who drives through the scene of a seed."""
+"""The policy that drives the robot in the scene of a seed."""
 
 
 def record_episode(
@@ -135,7 +135,7 @@ def generate(
             or not do the task, or ``out`` has episodes of another robot, task or driver.
     """
     robot = load_embodiment(embodiment)
-    find_tasks(robot, task)  # refused here in words, not in every worker
+    find_tasks(robot, task)  # refused here with its message, not in every worker
     if first_seed < FIRST_TRAINING_SEED:
         raise QwenVlaError(
             f"seeds below {FIRST_TRAINING_SEED} are for evaluation; got {first_seed}"

@@ -61,7 +61,7 @@ def make_world(embodiment: Embodiment) -> World:
 
 
 def make_tasks(embodiment: Embodiment) -> dict[str, Task]:
-    """What a robot can be told to do in its world: name -> task, the first is the usual one.
+    """The tasks of a robot in its world: name -> task, the first is the usual one.
 
     Raises:
         EmbodimentError: it has no world.

@@ -45,10 +45,10 @@ def roll_out(
 ) -> Rollout:
     """Run a scene until what it asks for is done or the time is over.
 
-    The same loop as policy_node's decides when the policy is asked, and with which prefix.
+    The same loop as policy_node's decides when to infer, and with which prefix.
 
     Args:
-        policy: who is asked.
+        policy: the policy under test.
         codec: the robot's.
         world: put into the scene first.
         task: what the scene is of.
@@ -82,8 +82,8 @@ def roll_out(
             actions_HC = policy.infer(question.observation, question.prefix)
         if (wait_s := answer_s - chain.now_s) <= step_s + 1e-9:
             chain.advance(wait_s)
-            asked = question.observation
-            chain.play(actions_HC, asked.commanded_D, asked.stamp_s)
+            observed = question.observation
+            chain.play(actions_HC, observed.commanded_D, observed.stamp_s)
             loop.on_chunk(chain.chunk, chain.now_s, chain.now_s)
             answer_s = math.inf
             chain.advance(step_s - wait_s)

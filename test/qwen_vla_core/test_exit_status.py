@@ -4,13 +4,13 @@ import signal
 
 import pytest
 
-from qwen_vla_core.exit_status import FAILED, NOT_STARTED, TOLD_TO_END, explain_exit
+from qwen_vla_core.exit_status import ENDED_ON_REQUEST, FAILED, NOT_STARTED, explain_exit
 
 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (TOLD_TO_END, "exit status 0: it was told to end"),
+        (ENDED_ON_REQUEST, "exit status 0: it ended on request (Ctrl-C or SIGTERM)"),
         (NOT_STARTED, "could not start"),
         (FAILED, "traceback"),
         (3, "exit status 3"),

@@ -1,7 +1,7 @@
 """Between the model's channels and the robot's joints, for one embodiment.
 
 The model's native convention (end-effector deltas, gripper aperture) ends here: a chunk that
-leaves the codec speaks joint positions only. Action k is the target reached one step after it is
+leaves the codec holds joint positions only. Action k is the target reached one step after it is
 issued, so a chunk of H actions has H + 1 points, of which the first is where the commands were.
 """
 
@@ -71,7 +71,7 @@ class EmbodimentCodec:
 
         Args:
             actions_HC: [H, C] in [-1, 1], order of ``Embodiment.action_channels``.
-            commanded_D: joint positions commanded at the observation's time, [D]; of no account
+            commanded_D: joint positions commanded at the observation's time, [D]; ignored
                 for a base, which starts at its own origin.
             stamp_s: the observation's time, s.
 

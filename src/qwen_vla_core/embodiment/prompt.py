@@ -19,9 +19,10 @@ def build_prompt(
     """The text part of the model's input for ``instruction``, which is normalised first.
 
     Args:
-        embodiment: the robot that the sentence tells of; None for no sentence, to measure what it
+        embodiment: the robot that the sentence describes; None for no sentence, to measure what it
             is worth: the instruction stands alone.
-        state_bins: normalised state in 256 bins, to be told in words; None or none: not told.
+        state_bins: normalised state in 256 bins, written into the prompt as numbers; None or
+            empty: no state in the prompt.
     """
     instruction = normalize_instruction(instruction)
     if state_bins:

@@ -8,7 +8,7 @@ stop with nobody watching.
 from .gripper_drive import pwm_for
 
 HOLDING_AFTER_S = 0.15
-"""A finger that has not moved for so long although effort is on is held up by something."""
+"""Time without motion, although effort is on, after which the finger counts as blocked, s."""
 
 STILL_M = 3e-4
 """Less than this is no motion, m; at Bridge's effort a free finger moves fifteen times as far in
@@ -28,7 +28,7 @@ class PwmGripper:
         Args:
             gain_per_m: part of full effort per metre of error.
             pwm_limit: full effort.
-            stale_s: a measurement may repeat for so long before it is said to be missing. A finger
+            stale_s: how long a measurement may repeat before it counts as missing, s. A finger
                 counts as still only after this and ``HOLDING_AFTER_S``, so that it was measured to
                 be still, and not merely not measured.
         """

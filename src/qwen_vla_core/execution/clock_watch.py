@@ -14,7 +14,7 @@ ROUNDING_S = 1e-6
 
 WINDOW_S, SLOWEST, FASTEST = 1.0, 0.5, 2.0
 """Over a second ROS time may run at half to twice the speed of time: a simulator that cannot keep
-up is slow, one that is slower than this is as good as stopped."""
+up is slow, one that is slower than this counts as stopped."""
 
 
 class ClockWatch:
@@ -24,7 +24,7 @@ class ClockWatch:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew: nobody looked at the clocks for a while."""
+        """Start again: nobody looked at the clocks for a while."""
         self._past: deque[tuple[float, float]] = deque()
         self._advanced_s: float | None = None
 

@@ -163,8 +163,8 @@ class ControlLoop:
             steady_s: steady time, s.
             topic: which of ``measured_topics`` they came from.
         Returns:
-            "" when they were taken; else why they cannot be true, in words. Such samples are as
-            good as silence.
+            "" when they were taken; else why they cannot be true. Such samples are dropped, as if
+            none had been received.
         """
         topics = self._rows if topic is None else (topic,)
         refusals = []
@@ -294,7 +294,7 @@ class ControlLoop:
         )
 
     def pause(self, ros_s: float) -> None:
-        """Commanding ends for a while; it begins anew when a person engages. Latches stay."""
+        """Pause: stop commanding until a person engages again. Latches are kept."""
         self.trigger(Trigger.HOLD, "control_node was deactivated", ros_s)
         self.timeline.clear(valid_from_s=ros_s)
         self._end_commanding()

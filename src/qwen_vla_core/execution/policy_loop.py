@@ -31,7 +31,7 @@ BACK_TOLERANCE_S = 0.05
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Question:
-    """What the policy is asked: an observation, and what its answer has to continue, if anything.
+    """The input of one inference: an observation, and the prefix to continue, if any.
 
     Attributes:
         observation: with the instruction.
@@ -113,7 +113,7 @@ class PolicyLoop:
     def replan_steps(self) -> int:
         """Action steps from one observation to the next; 0 for a quarter of a chunk.
 
-        Chunks that come late are asked for earlier, so that the last one lasts until then.
+        Chunks that come late are requested earlier, so that the last one lasts until then.
 
         Raises:
             ChunkError: when set to more than leaves a step of a chunk for the next inference.
@@ -141,7 +141,7 @@ class PolicyLoop:
         self._failures, self._failure = 0, ""
 
     def on_mode(self, mode: Mode, ros_s: float) -> None:
-        """The control node says that a mode began, or began anew.
+        """The control node reports that a mode began, or began again.
 
         What was observed before is of no use to it, and its first chunk is not waited for until
         the next observation would have been due. Engaging tries again after failures.

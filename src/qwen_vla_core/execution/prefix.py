@@ -54,7 +54,7 @@ def prefix_of(
 
     Args:
         chunk: what the robot is doing and will go on doing until the answer is there, if anything.
-        observation: what the policy is about to be asked.
+        observation: the input of the inference that is about to start.
         delay_steps: whole action steps until the answer is there; all but one step of a chunk at
             most are committed, so that something is left to predict.
     Returns:

@@ -84,7 +84,7 @@ class ObservationAssembler:
         unmeasured_rows: Sequence[int] = (),
         max_skew_s: float,
     ) -> None:
-        """Start with nothing heard.
+        """Start with nothing received.
 
         Args:
             cameras: the cameras.

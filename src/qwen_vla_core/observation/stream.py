@@ -34,8 +34,8 @@ class SampleVerdict(Enum):
     """What became of a sample."""
 
     ACCEPTED = "accepted"
-    UNSTAMPED = "unstamped"  # accepted with the time of receipt; said once per stream
-    REPEATED = "repeated"  # the stamp did not rise: as good as silence
+    UNSTAMPED = "unstamped"  # accepted with the time of receipt; reported once per stream
+    REPEATED = "repeated"  # stamp not newer than the last one; sample dropped
     FUTURE = "future"
     MALFORMED = "malformed"
 
@@ -86,7 +86,7 @@ class Stream:
     def __init__(
         self, *, name: str, max_age_s: float, frozen_after_s: float | None = None
     ) -> None:
-        """Start with nothing heard.
+        """Start with nothing received.
 
         Args:
             name: what to call it when it is at fault.
@@ -103,7 +103,7 @@ class Stream:
         self._max_age_s = max_age_s
         self._frozen_after_s = frozen_after_s
         self._latest: _Sample | None = None
-        self._told_unstamped = False
+        self._reported_unstamped = False
 
     def add(self, data: Any, *, stamp_s: float, now: Instant) -> SampleReport:
         """Keep a sample if its stamp is plausible.
@@ -119,10 +119,10 @@ class Stream:
         since_boot = 0.0 < stamp_s < SINCE_BOOT_S < now.ros_s
         if stamp_s == 0.0 or since_boot:
             stamp_s = now.ros_s
-            if not self._told_unstamped:
-                told = "stamps are not the time of day" if since_boot else "no stamps"
-                verdict, reason = SampleVerdict.UNSTAMPED, f"{self.name}: {told}, using receipt"
-                self._told_unstamped = True
+            if not self._reported_unstamped:
+                cause = "stamps are not the time of day" if since_boot else "no stamps"
+                verdict, reason = SampleVerdict.UNSTAMPED, f"{self.name}: {cause}, using receipt"
+                self._reported_unstamped = True
         if not stamp_s <= now.ros_s + FUTURE_TOLERANCE_S:
             reason = (
                 f"{self.name}: stamped {stamp_s - now.ros_s:.3f} s in the future; {SYNCHRONISE}"

@@ -47,7 +47,7 @@ class Motion:
     Attributes:
         command_D: positions, float64 [D], rad or m.
         velocity_D: velocities at which the command moves, rad/s or m/s.
-        target_D: what had been asked for, as far as the position limits allow; its change is
+        target_D: the requested positions, as far as the position limits allow; its change is
             the speed of the target.
     """
 

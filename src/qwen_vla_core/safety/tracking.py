@@ -76,5 +76,5 @@ class TrackingMonitor:
         )
 
     def reset(self) -> None:
-        """Forget what was seen: commanding begins anew at the measured position."""
+        """Forget what was seen: commanding starts again at the measured position."""
         self._periods_off = 0

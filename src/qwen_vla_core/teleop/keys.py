@@ -6,10 +6,10 @@ when no key was pressed for a while.
 """
 
 MOTION_S = 0.15
-"""A key moves for so long, s; terminals repeat a held key every 0.03 to 0.05 s."""
+"""How long one key press moves the robot, s; terminals repeat a held key every 0.03 to 0.05 s."""
 
 FORGOTTEN_S = 5.0
-"""Without any key for so long the dead-man counts as released, s."""
+"""Time without any key after which the dead-man counts as released, s."""
 
 AXES = {
     "w": (0, 1.0),

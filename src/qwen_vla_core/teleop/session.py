@@ -21,7 +21,7 @@ from .mover import Mover
 from .wish import Hands
 
 ASK_AFTER_S = 0.06
-"""control_node is asked to engage so long after the first target, s: it refuses while teleop is
+"""Time from the first target to the request to engage, s: control_node refuses while teleop is
 silent."""
 
 TAKE_S = 1.0

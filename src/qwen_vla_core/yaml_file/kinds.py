@@ -1,4 +1,4 @@
-"""The kinds of YAML files that people meet here, told apart by their keys."""
+"""The kinds of YAML files used here, distinguished by their keys."""
 
 from typing import Any
 

@@ -98,7 +98,7 @@ _worker: dict = {}
 
 
 def _start_worker(embodiment_path: Path, checkpoint: Path) -> None:
-    """Load the model twice, the second time without what it knows of prefixes, and the world."""
+    """Load the model twice, the second time without its trained prefixes, and the world."""
     import torch
 
     from qwen_vla_model.checkpoint import from_pretrained, load_action_space, load_tokenizer

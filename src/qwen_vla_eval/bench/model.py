@@ -8,7 +8,7 @@ from qwen_vla_core.errors import QwenVlaError
 from ..tables import Table
 
 SENSITIVITY_PASSES = 50
-"""Measured passes of each row of the sensitivity table, where more are asked for."""
+"""Measured passes of each row of the sensitivity table, where --passes gives more."""
 
 
 def measure_model(
@@ -23,7 +23,7 @@ def measure_model(
     steps: int | None = None,
     with_sensitivity: bool = True,
 ) -> dict:
-    """One size of the model on one device, with views, pixels and Euler steps as asked for.
+    """One size of the model on one device, with the given views, pixels and Euler steps.
 
     Raises:
         QwenVlaError: no such device or path here, or a size that the model cannot have.
@@ -85,7 +85,7 @@ def measure(
     """Run all cases under a progress bar; everything in the result can be JSON.
 
     Args:
-        out_of_time: asked before each case; once true, the rest is left out and named.
+        out_of_time: called before each case; once true, the rest is left out and named.
     """
     import torch
     from rich.progress import Progress

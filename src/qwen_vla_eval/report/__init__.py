@@ -33,12 +33,13 @@ def make_report(plan_path: Path, out: Path, workers: int) -> None:
     draw_chart(out / CHART, plan, results)
     first = next(iter(plan.checkpoints))
     pictures = {}
-    for robot, asked in plan.robots.items():
+    for robot, robot_plan in plan.robots.items():
         shown = {
             variant.shift: (cells[where], summary)
             for where, summary in results.items()
             for variant in [where[2]]
-            if where == (robot, asked.tasks[0], Variant(checkpoint=first, shift=variant.shift))
+            if where
+            == (robot, robot_plan.tasks[0], Variant(checkpoint=first, shift=variant.shift))
         }
         print(f"{robot}: pictures", flush=True)
         pictures[robot] = draw_pictures(out / robot, plan, shown)

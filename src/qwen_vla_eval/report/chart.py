@@ -39,7 +39,9 @@ def draw_chart(path: Path, plan: Plan, results: Results) -> None:
 
 
 def _draw_section(axis, section: Section, plan: Plan, results: Results) -> None:
-    groups = [(robot, task) for robot, asked in plan.robots.items() for task in asked.tasks]
+    groups = [
+        (robot, task) for robot, robot_plan in plan.robots.items() for task in robot_plan.tasks
+    ]
     variants = section.variants
     width = min(0.84 / len(variants), WIDEST)
     colours = [FIRST_COLOUR, *(OTHER_COLOURS[i % 5] for i in range(len(variants) - 1))]

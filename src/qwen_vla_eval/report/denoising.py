@@ -1,4 +1,4 @@
-"""A chunk on its way out of the noise, as paths of the tools over what a camera sees."""
+"""The denoising of a chunk, step by step, as paths of the tools over what a camera sees."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ LINES = ("-", "--", ":")
 BESIDE = 0.3
 """How far beside the picture paths are drawn, as a part of its sides."""
 UNUSUAL = 20
-"""Starts to look through."""
+"""Starts to search."""
 
 
 def chunk_paths(

@@ -84,7 +84,7 @@ def _look(runner: EpisodeRunner) -> Images:
 
 
 def draw_failures(path: Path, runner: EpisodeRunner, scenes: Sequence["Scene"]) -> None:
-    """The last pictures of some failures, with what was asked for and what was done instead."""
+    """The last pictures of some failures, with the instruction and what was done instead."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -104,7 +104,7 @@ def draw_failures(path: Path, runner: EpisodeRunner, scenes: Sequence["Scene"]) 
         axis.imshow(runner.world.render(camera))
         lines = [
             f"seed {scene.seed}, {scene.shift.value.replace('_', ' ')}",
-            fill(f"asked: {scene.instruction}", LINE),
+            fill(f"instruction: {scene.instruction}", LINE),
             fill(_ending(runner, scene, result), LINE),
         ]
         axis.set_title("\n".join(lines), fontsize=7.5, loc="left")

@@ -51,7 +51,7 @@ def two_sentences(runner: EpisodeRunner, scene: "Scene") -> tuple[str, str] | No
 
 
 def measure_looking(runner: EpisodeRunner, scenes: Sequence["Scene"]) -> Looking:
-    """Over scenes in which two objects can be named and are seen, each told both sentences.
+    """Over scenes in which two objects can be named and are seen, each with both instructions.
 
     Both see the same pictures: whatever draws the eye by itself, colour or place, counts once for
     the named object and once against it.

@@ -54,7 +54,7 @@ def draw_pictures(
     scenes = [runner.task.sample(seed) for seed in range(plan.seed, plan.seed + plan.scenes)]
     scene = scene_to_show(runner, scenes)
     draw_denoising(folder / "denoising.png", runner, scene)
-    files["denoising.png"] = "a chunk on its way out of the noise, told two sentences"
+    files["denoising.png"] = "denoising of a chunk, for two instructions"
     draw_looking(folder / "looking.png", runner, scene)
     files["looking.png"] = "where hiding a part of the picture changes the chunk, same scene"
     looking = measure_looking(runner, scenes)

@@ -25,11 +25,11 @@ Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class Robot(Strict):
-    """What one robot is asked to do."""
+    """The tasks of one robot."""
 
     tasks: Annotated[tuple[str, ...], Field(min_length=1)]
     wrong_sentence: str
-    """The robot whose embodiment sentence it is told where the wrong one is."""
+    """The robot whose embodiment sentence is used as the wrong one."""
 
 
 class Variant(Strict):

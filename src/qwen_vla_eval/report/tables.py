@@ -11,8 +11,8 @@ from .plan import SENTENCES, Plan, Section
 def section_table(section: Section, plan: Plan, results: Results) -> Table:
     """Robots and tasks down, variants across."""
     rows = []
-    for robot, asked in plan.robots.items():
-        for task in asked.tasks:
+    for robot, robot_plan in plan.robots.items():
+        for task in robot_plan.tasks:
             cells = [results[robot, task, variant] for variant in section.variants]
             rows.append([f"{robot} {task}", *map(rate_text, cells)])
     return Table(title=section.title, columns=["", *section.variants.values()], rows=rows)

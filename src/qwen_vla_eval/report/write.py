@@ -42,8 +42,8 @@ def _origin(plan: Plan, results: Results) -> str:
     lasted_s = sum(e["wall_s"] for summary in results.values() for e in summary["episodes"])
     return (
         f"{plan.episodes} episodes in each cell, scenes of seeds {plan.seed} to {last}, which no "
-        "training uses; 95 % intervals (Wilson). Chance is the success of a policy that does any "
-        "of what can be asked for in a scene without reading.\n\n"
+        "training uses; 95 % intervals (Wilson). Chance is the success of a policy that carries "
+        "out any instruction of the scene without reading the given one.\n\n"
         f"Code {code_version()}; {machine()}. One after the other the episodes would have taken "
         f"{lasted_s / 60:.0f} minutes.\n"
     )
@@ -56,8 +56,8 @@ def _robot(name: str, drawn: Pictures) -> str:
         f"## {name}, {drawn.task}\n",
         "Does it look at what is named? Of how much the chunk changes when either of two objects "
         f"is hidden, **{100 * looking.share:.0f} %** ({100 * low:.0f} to {100 * high:.0f}) is due "
-        f"to the one that the sentence names; {looking.n} scenes, each told both sentences; 50 % "
-        "is a policy that does not read.\n",
+        f"to the one that the sentence names; {looking.n} scenes, each with both instructions; "
+        "50 % is a policy that does not read.\n",
     ]
     for file, what in drawn.files.items():
         mark = "" if file.endswith(".mp4") else "!"

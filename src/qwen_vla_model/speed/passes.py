@@ -123,7 +123,7 @@ def our_stages(model: QwenVla, inputs: Inputs) -> Stages:
 
 
 def plain_stages(model: QwenVla, inputs: Inputs) -> Stages:
-    """The straightforward program: transformers' own forward, the context anew in each step."""
+    """The straightforward program: transformers' own forward, context computed in each step."""
     now = SimpleNamespace()
     backbone, steps = model.backbone, model.config.euler_steps
     image = inputs.input_ids_PL == backbone.config.image_token_id

@@ -50,6 +50,6 @@ class Driver(Protocol):
 
         Called when the node is deactivated, when a fault latches (whatever ``problem`` says: a
         driver leaves out by itself what its problem forbids, such as an effort for a gripper that
-        is in another operating mode), and when the process is told to end. It sends nothing where
-        nothing was sent since the last ``stop``. The next ``send`` begins anew.
+        is in another operating mode), and when the process receives SIGINT or SIGTERM. It sends
+        nothing where nothing was sent since the last ``stop``. The next ``send`` starts again.
         """

@@ -1,8 +1,8 @@
-"""What an Interbotix driver says of its joints, asked for as long as control_node is active.
+"""What an Interbotix driver reports about its joints, polled while control_node is active.
 
 One question per call, in turn: the group and each of its joints, since xs_sdk remembers the mode
 of a group as it was last set for that group, and a joint's own mode may have been changed since,
-alone or through another group. A driver that vanished or came back is asked anew.
+alone or through another group. A driver that vanished or came back is asked again.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ LIMIT_TOLERANCE = 1e-3
 """The driver reports limits as float32 of rounded degrees, rad or m."""
 
 GIVE_UP_S = 1.0
-"""A question without an answer for so long is asked again: a driver that died while it answered
-never will."""
+"""Time without an answer after which a question is asked again, s: a driver that died while it
+answered never will."""
 
 MUTE_S = 2.0
-"""A driver that has not answered anything for so long is not known to be as it was."""
+"""Time without any answer after which the driver's last answers no longer count, s."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -39,7 +39,7 @@ def after_exit(name: str, status: int, restarts: int) -> Consequence:
     """
     ended = f"{name} ended ({explain_exit(status)})"
     if name not in GO_ON_WITHOUT or (status == NOT_STARTED and restarts == 0):
-        return Consequence(message=f"{ended}; all other nodes are told to end", end_all=True)
+        return Consequence(message=f"{ended}; all other nodes are being stopped", end_all=True)
     ended += "; control_node goes on and the robot holds"
     if restarts >= POLICY_RESTARTS:
         return Consequence(

@@ -80,9 +80,9 @@ class ControlInputs:
             for topic in estop_topics
         ]
 
-    def look(self) -> None:
+    def check_graph(self) -> None:
         """Bring ``problems`` up to date: who publishes what, as which type."""
-        problems = [estop.look() for estop in self._estops]
+        problems = [estop.check_publishers() for estop in self._estops]
         for topic, message_type in self._types.items():
             problems.append(type_problem(topic, publishers_of(self._node, topic), message_type))
         self.problems = [problem for problem in problems if problem]

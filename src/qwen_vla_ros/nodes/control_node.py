@@ -193,7 +193,7 @@ class ControlNode(EmbodimentNode):
             for rule, joints in cycle.filtered.acted.items():
                 self._counts[f"{rule.value}_{cycle.filtered.verdict.value}"] += len(joints)
 
-    # --- look and report
+    # --- check and report
 
     def _publish_mode(self) -> None:
         state = self._loop.state
@@ -229,7 +229,7 @@ class ControlNode(EmbodimentNode):
     def _verify(self) -> None:
         for driver in self._drivers.values():
             driver.verify()
-        self._inputs.look()
+        self._inputs.check_graph()
 
     def _report(self) -> None:
         state = self._loop.state

@@ -47,7 +47,9 @@ class EmbodimentNode(LifecycleNode):
             "embodiment", "", read_only("name in embodiments/ or path of an embodiment YAML")
         )
         self.declare_parameter(
-            "autostart", True, read_only("configure and activate without waiting to be told")
+            "autostart",
+            True,
+            read_only("configure and activate at start, without a lifecycle request"),
         )
         self.declare_parameter(
             "simulated",
@@ -87,7 +89,7 @@ class EmbodimentNode(LifecycleNode):
         return bool(self._active_timers)
 
     def stop(self) -> None:
-        """Deactivate, if active: what the node drives is told to stop."""
+        """Deactivate, if active: what the node drives is stopped."""
         if self.active:
             self.trigger_deactivate()
 

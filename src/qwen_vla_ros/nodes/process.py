@@ -11,23 +11,23 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
-from qwen_vla_core.exit_status import FAILED, NOT_STARTED, TOLD_TO_END
+from qwen_vla_core.exit_status import ENDED_ON_REQUEST, FAILED, NOT_STARTED
 from qwen_vla_core.interrupts import EndRequest
 
 from .lifecycle import EmbodimentNode
 
 WAKE_S = 0.1
-"""How often a node that has nothing to do looks whether it was told to end."""
+"""How often an idle node checks whether it received a signal to end."""
 
 END_WITHIN_S = 2.5
 """Time to end after the first signal, s; then the kernel ends the process, whatever it does."""
 
 
 def run(node_class: type[EmbodimentNode]) -> None:
-    """Run one node until the process is told to end; ends the process.
+    """Run one node until the process receives SIGINT or SIGTERM; ends the process.
 
-    However it ends, the node is deactivated before ROS goes away, so that what it drives is told
-    to stop; rclpy's own signal handlers would end all communication at once. The exit status is
+    However it ends, the node is deactivated before ROS goes away, so that what it drives is
+    stopped; rclpy's own signal handlers would end all communication at once. The exit status is
     one of ``qwen_vla_core.exit_status``.
     """
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -46,7 +46,7 @@ def run(node_class: type[EmbodimentNode]) -> None:
         failure = error
     request.begin_to_end()
     if request.signal is not None:
-        status, failure = TOLD_TO_END, None
+        status, failure = ENDED_ON_REQUEST, None
     if node is not None:
         _end(node, failure)
     if node is None and isinstance(failure, ParameterException):

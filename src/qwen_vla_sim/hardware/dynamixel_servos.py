@@ -1,6 +1,6 @@
 """The DYNAMIXEL servos of an arm: goals, torque, operating modes and speed, as in the firmware.
 
-What a servo is told stays in its registers, with and without torque: an arm that fell while its
+A servo's goal stays in its registers, with and without torque: an arm that fell while its
 torque was off goes back to its last goal when it comes on again (X series; owners of Reachy Mini
 met it as pollen-robotics/reachy_mini#1136), at the firmware's speed and not at once. Changing the
 operating mode makes the present position the goal.

@@ -58,7 +58,7 @@ class SimNode(EmbodimentNode):
         self.add_on_set_parameters_callback(self._check_parameters)
 
     def _check_parameters(self, parameters: list) -> SetParametersResult:
-        """Refuse a scene that there is not when it is asked for, not with the next ~/reset."""
+        """Refuse an unknown scene when the parameter is set, not with the next ~/reset."""
         for name, value in ((parameter.name, parameter.value) for parameter in parameters):
             try:
                 if name == "shift":

@@ -53,7 +53,7 @@ class XsEndpoint:
         return self._joint_states is not None
 
     def end(self) -> None:
-        """The driver's process ends; its servos keep what they were told."""
+        """The driver's process ends; its servos keep their goals."""
         self._node.destroy_publisher(self._joint_states)
         self._joint_states = None
         for subscription in self._subscriptions:
@@ -108,7 +108,7 @@ class XsEndpoint:
         return response if info is None else RobotInfo.Response(**dataclasses.asdict(info))
 
     def _obey(self, command, *arguments):
-        """Like xs_sdk: what cannot be done is logged, and whoever asked learns nothing."""
+        """Like xs_sdk: what cannot be done is logged, and the caller gets no error."""
         try:
             return command(*arguments)
         except XsError as error:

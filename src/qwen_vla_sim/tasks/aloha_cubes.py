@@ -28,7 +28,7 @@ COLOURS: dict[str, Colour] = {
     "yellow": (0.92, 0.80, 0.10, 1.0),
 }
 UNSEEN_COLOUR = {"left": "yellow", "right": "blue"}
-"""Arm -> the colour that it is never asked for in training, though the other is."""
+"""Arm -> the colour that no training instruction pairs with it, though with the other arm."""
 
 AREA_M = ((0.70, 0.88), (-0.10, 0.10))
 """x and y range of cubes: what both arms reach pointing down."""
@@ -66,8 +66,8 @@ class _Cubes:
         colours = colours[: rng.integers(2, len(COLOURS) + 1)]
         side = SIDES[rng.integers(len(SIDES))]
         if shift is Shift.COLOUR:
-            asked = UNSEEN_COLOUR[side]
-            colours = [asked, *(colour for colour in colours if colour != asked)]
+            unseen = UNSEEN_COLOUR[side]
+            colours = [unseen, *(colour for colour in colours if colour != unseen)]
         elif colours[0] == UNSEEN_COLOUR[side]:
             colours = [*colours[1:], colours[0]]
         areas_m = [AREA_M] * len(colours)
@@ -78,16 +78,16 @@ class _Cubes:
         bodies = list(half_m)[: len(colours)]
         surroundings, light = background(seed, shift)
         template = self.wording.choose(seed, shift)
-        asked = [(colours[0], side)]
-        asked += [
+        named = [(colours[0], side)]
+        named += [
             (colour, arm)
             for colour, arm in product(colours, SIDES)
-            if (colour, arm) != asked[0] and UNSEEN_COLOUR[arm] != colour
+            if (colour, arm) != named[0] and UNSEEN_COLOUR[arm] != colour
         ]
         return Scene(
             seed=seed,
             shift=shift,
-            instructions=tuple(template.format(colour=colour, arm=arm) for colour, arm in asked),
+            instructions=tuple(template.format(colour=colour, arm=arm) for colour, arm in named),
             names={body: f"{c} cube" for body, c in zip(bodies, colours, strict=True)},
             positions_D=np.concatenate([_start(rng) for _ in SIDES]),
             objects={
@@ -141,7 +141,7 @@ class _Cubes:
         return Outcome(success=done == scene.instruction, done=done)
 
     def expert(self, world: World, scene: Scene) -> AlohaExpert:
-        """Someone who can do it."""
+        """The scripted expert for this task."""
         return AlohaExpert(self._embodiment, world, scene, self.request)
 
     def target(self, scene: Scene, instruction: str) -> str:

@@ -107,7 +107,7 @@ class AlohaExpert:
         self._world, self._scene, self._request = world, scene, request
 
     def plan(self, commanded_D: np.ndarray, instruction: str, steps: int) -> np.ndarray:
-        """The next actions [steps, 14], native units, that do what is asked for."""
+        """The next actions [steps, 14], native units, that carry out the instruction."""
         request = self._request(self._scene, instruction)
         situation, actions = self.situation(commanded_D), []
         for _ in range(steps):

@@ -1,8 +1,8 @@
 """The task "drive to the red block and pick it up", for an arm on a mobile base.
 
 The blocks stand along the edge of a bench: out of the arm's reach, so that the base has to drive
-to the one that the sentence names, and in sight, because what the robot does not see it cannot
-know.
+to the one that the sentence names, and in sight, because the policy has
+no other way to find it.
 """
 
 from dataclasses import replace
@@ -76,7 +76,7 @@ class Fetch(PickUp):
         return replace(scene, positions_D=np.append(np.zeros(3), start_pose(rng, self._codec)))
 
     def expert(self, world: World, scene: Scene) -> FetchExpert:
-        """Someone who can do it."""
+        """The scripted expert for this task."""
         return FetchExpert(self._codec, world, scene, self.named)
 
 

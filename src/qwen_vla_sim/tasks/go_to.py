@@ -1,8 +1,8 @@
 """Two tasks of a mobile base: "go to the red pillar", and "go to the ball left of the box".
 
 In the first, something else has the same colour or is of the same kind, so that both words are
-needed; in the second there are two of a kind. Everything that can be asked for is in sight at the
-start: what the base does not see it cannot know. Left and right are meant as seen from there.
+needed; in the second there are two of a kind. Everything that an instruction can name is in sight
+at the start: the policy has no other way to find it. Left and right are as seen from there.
 """
 
 from collections.abc import Mapping
@@ -144,7 +144,7 @@ class _Going:
         return Outcome(success=done == scene.instruction, done=done)
 
     def expert(self, world: World, scene: Scene) -> "GoingExpert":
-        """Someone who can do it."""
+        """The scripted expert for this task."""
         return GoingExpert(self, world, scene, self._step_s)
 
     def target(self, scene: Scene, instruction: str) -> str:
@@ -266,7 +266,7 @@ class GoingExpert:
         return ways
 
     def feasible(self, instruction: str) -> bool:
-        """Whether what is asked for is in sight."""
+        """Whether the goal of the instruction is in sight."""
         target = self._world.body_position(self._task.target(self._scene, instruction))
         return abs(polar(base_pose(self._world), target[:2])[1]) < IN_SIGHT_RAD
 

@@ -106,7 +106,7 @@ class PickUp:
         return Outcome(success=done == scene.instruction and len(risen) == 1, done=done)
 
     def expert(self, world: World, scene: Scene) -> PickUpExpert:
-        """Someone who can do it."""
+        """The scripted expert for this task."""
         return PickUpExpert(self._codec, world, scene, self.named)
 
     def named(self, scene: Scene, instruction: str) -> tuple[str]:

@@ -87,7 +87,7 @@ class PickUpExpert:
         self._plates = tuple(dict.fromkeys(body for bodies in named for body in bodies[1:]))
 
     def plan(self, commanded_D: np.ndarray, instruction: str, steps: int) -> np.ndarray:
-        """The next actions [steps, C], native units, that do what is asked for."""
+        """The next actions [steps, C], native units, that carry out the instruction."""
         bodies = self._read(self._scene, instruction)
         situation, actions = self.situation(commanded_D), []
         for _ in range(steps):

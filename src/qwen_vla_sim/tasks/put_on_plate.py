@@ -115,7 +115,7 @@ class PutOnPlate:
         return Outcome(success=done == scene.instruction, done=done)
 
     def expert(self, world: World, scene: Scene) -> PutOnPlateExpert:
-        """Someone who can do it."""
+        """The scripted expert for this task."""
         return PutOnPlateExpert(self._codec, world, scene, self.named)
 
     def named(self, scene: Scene, instruction: str) -> tuple[str, str]:

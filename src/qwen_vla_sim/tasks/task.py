@@ -22,7 +22,7 @@ class Scene:
     """One start of an episode.
 
     Attributes:
-        instructions: what can be asked for here, each in one sentence; the first is asked.
+        instructions: all that fit this scene, each one sentence; the first is the episode's.
         names: body -> what a sentence calls it, for every object that a sentence can name.
         positions_D, objects, colours, light, base_pose: what ``World.reset`` takes.
     """
@@ -39,7 +39,7 @@ class Scene:
 
     @property
     def instruction(self) -> str:
-        """What the episode asks for."""
+        """The instruction of the episode."""
         return self.instructions[0]
 
     def body_named(self, name: str) -> str:
@@ -66,11 +66,11 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What has come of it.
+    """Result of an episode so far.
 
     Attributes:
-        success: what the instruction asks for is so now.
-        done: the instruction that was carried out instead or indeed, if any.
+        success: the goal of the instruction holds now.
+        done: the instruction that was carried out, the given one or another of the scene, if any.
     """
 
     success: bool
@@ -78,10 +78,10 @@ class Outcome:
 
 
 class Expert(Protocol):
-    """Knows what to do in a world that it may peek into."""
+    """A scripted expert; it reads the state of the world, which no policy sees."""
 
     def plan(self, commanded_D: np.ndarray, instruction: str, steps: int) -> np.ndarray:
-        """The next actions [steps, C], native units, towards what an instruction asks for.
+        """The next actions [steps, C], native units, towards the goal of an instruction.
 
         A function of the world and the command now, so that a policy without memory can imitate
         it.
@@ -93,7 +93,7 @@ class Expert(Protocol):
     def feasible(self, instruction: str) -> bool:
         """Whether a plan from here is worth learning.
 
-        It is not while the robot is busy with what another instruction asks for.
+        It is not while the robot is busy with another instruction.
         """
 
 
@@ -118,10 +118,10 @@ class Task(Protocol):
         """
 
     def judge(self, world: World, scene: Scene) -> Outcome:
-        """What has come of it so far."""
+        """The result so far."""
 
     def expert(self, world: World, scene: Scene) -> Expert:
-        """Someone who can do it."""
+        """The scripted expert for this task."""
 
     def target(self, scene: Scene, instruction: str) -> str:
         """The body that an instruction names: what spatial grounding asks for."""

@@ -1,4 +1,4 @@
-"""The sentences of a task: how it is asked for, how else in training, and how only in tests."""
+"""The instructions of a task: the usual one, others of training, and those of tests only."""
 
 import re
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ class Wording:
     """Templates with ``{slots}``, each filled by one word; all have the same slots.
 
     Attributes:
-        trained: what recordings say; evaluation asks in the words of the first.
-        unseen: what ``Shift.INSTRUCTION`` says instead, never trained.
+        trained: templates of the recordings; evaluation uses the first.
+        unseen: templates of ``Shift.INSTRUCTION``, never trained on.
     """
 
     trained: tuple[str, ...]
     unseen: tuple[str, ...]
 
     def choose(self, seed: int, shift: Shift) -> str:
-        """The template in which the scene of a seed speaks."""
+        """The template of the instructions in the scene of a seed."""
         rng = np.random.default_rng([seed, 2])
         if shift is Shift.INSTRUCTION:
             return self.unseen[rng.integers(len(self.unseen))]

@@ -1,7 +1,8 @@
 """A wx250s on a mobile base before a long low bench with blocks, as MJCF text.
 
-The bench is as high as the deck on which the arm stands, so that the arm finds what it knows from
-its table. The middle of the bench's front edge is the world's origin; the base comes from -x.
+The bench is as high as the deck on which the arm stands, so that the arm finds the same
+heights as at its table. The middle of the bench's front edge is the world's origin; the base
+comes from -x.
 """
 
 from .arm_world_mjcf import arm_world_mjcf

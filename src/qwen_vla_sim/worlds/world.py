@@ -107,7 +107,7 @@ class World:
         """Put the robot at rest and everything else where it belongs.
 
         Args:
-            positions_D: of the robot's joints; a base's are of no account.
+            positions_D: of the robot's joints; a base's are ignored.
             objects: what stands where; others are where the MJCF has them, parked out of sight.
             colours: body -> colour of all its shapes, in place of the MJCF's.
             light: how bright it is, 1 as in the MJCF.

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from qwen_vla_core.exit_status import FAILED, NOT_STARTED, TOLD_TO_END
+from qwen_vla_core.exit_status import ENDED_ON_REQUEST, FAILED, NOT_STARTED
 from qwen_vla_ros.launching.after_exit import (
     GO_ON_WITHOUT,
     POLICY_RESTARTS,
@@ -12,7 +12,7 @@ from qwen_vla_ros.launching.after_exit import (
     after_exit,
 )
 
-ANY_STATUS = [TOLD_TO_END, NOT_STARTED, FAILED, -signal.SIGKILL]
+ANY_STATUS = [ENDED_ON_REQUEST, NOT_STARTED, FAILED, -signal.SIGKILL]
 
 
 @pytest.mark.parametrize("name", ["control_node", "sim_node"])

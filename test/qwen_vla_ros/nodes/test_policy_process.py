@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.exit_status import TOLD_TO_END
+from qwen_vla_core.exit_status import ENDED_ON_REQUEST
 from qwen_vla_ros.bringup import describe_bringup
 from qwen_vla_ros.operator import Operator
 from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
@@ -66,7 +66,7 @@ def expect_end(process, number=signal.SIGINT):
     process.send_signal(number)
     errors = process.communicate(timeout=10 * END_S)[1]
     assert time.monotonic() - told_s < END_S
-    assert process.returncode == TOLD_TO_END
+    assert process.returncode == ENDED_ON_REQUEST
     assert "Traceback" not in errors, errors
 
 

@@ -19,7 +19,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 
 from fake_robot import FakeRobot
-from qwen_vla_core.exit_status import FAILED, NOT_STARTED, TOLD_TO_END
+from qwen_vla_core.exit_status import ENDED_ON_REQUEST, FAILED, NOT_STARTED
 from qwen_vla_core.interrupts import ENDING_SIGNALS
 from qwen_vla_ros.operator import Operator
 from robots import arm_on_base_text, robot
@@ -116,14 +116,14 @@ def start(tmp_path, ros_domain):
 def test_when_a_signal_tells_it_to_end_while_driving_expect_zero_as_its_last_word(start, number):
     driven = start()
     driven.process.send_signal(number)
-    driven.expect_stopped(TOLD_TO_END)
+    driven.expect_stopped(ENDED_ON_REQUEST)
 
 
 def test_when_signals_come_thick_and_fast_expect_the_stop_not_to_be_cut_short(start):
     driven = start()
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT) * 5:
         driven.process.send_signal(number)
-    driven.expect_stopped(TOLD_TO_END)
+    driven.expect_stopped(ENDED_ON_REQUEST)
 
 
 def test_when_its_terminal_is_closed_expect_zero_as_its_last_word(start):
@@ -137,7 +137,7 @@ def test_when_its_terminal_is_closed_expect_zero_as_its_last_word(start):
     )
     os.close(theirs)
     os.close(ours)
-    driven.expect_stopped(TOLD_TO_END)
+    driven.expect_stopped(ENDED_ON_REQUEST)
 
 
 @pytest.mark.parametrize("kind", ["an exception", "SystemExit", "rclpy shutdown"])
@@ -174,7 +174,7 @@ def test_when_nobody_reads_its_output_or_writes_its_input_expect_it_to_drive_on(
     assert driven.operator.wait(lambda: driven.operator.mode.startswith("ESTOP"), WAIT_S)
     assert driven.process.poll() is None
     driven.process.send_signal(signal.SIGTERM)
-    driven.expect_stopped(TOLD_TO_END)
+    driven.expect_stopped(ENDED_ON_REQUEST)
 
 
 def test_when_a_script_started_it_in_the_background_expect_it_to_end_when_interrupted(start):
@@ -184,7 +184,7 @@ def test_when_a_script_started_it_in_the_background_expect_it_to_end_when_interr
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     driven.process.send_signal(signal.SIGINT)
-    driven.expect_stopped(TOLD_TO_END)
+    driven.expect_stopped(ENDED_ON_REQUEST)
 
 
 def test_when_nohup_started_it_expect_it_to_outlive_the_terminal(start):
@@ -198,7 +198,7 @@ def test_when_nohup_started_it_expect_it_to_outlive_the_terminal(start):
     driven.say()
     assert driven.operator.wait(lambda: len(driven.robot.base.heard) > count + 3, WAIT_S)
     driven.process.send_signal(signal.SIGTERM)
-    driven.expect_stopped(TOLD_TO_END)
+    driven.expect_stopped(ENDED_ON_REQUEST)
 
 
 def test_when_a_second_control_node_starts_expect_both_to_say_so(start, tmp_path):

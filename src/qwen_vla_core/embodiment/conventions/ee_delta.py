@@ -14,7 +14,7 @@ class EeDeltaCodec:
     A delta [3 + R] is a translation, m, and a rotation, R numbers as ``EeDelta.rotation`` says,
     both along the axes of its frame F: p' = p + F dp and R' = F dR F^T R, where the columns of F
     are the frame's axes in base_link. With a camera's axes this is Qwen-RobotManip's camera-frame
-    delta; where the camera stands is of no account, because a delta is a difference.
+    delta; where the camera stands does not matter, because a delta is a difference.
     """
 
     def __init__(self, group: Group, step_s: float) -> None:

@@ -38,7 +38,7 @@ class Group(Strict):
     episodes begin that policies of this robot learn from, joint units, within the limits. Not the
     sleep pose, in which an arm is switched off. None for a base, which does not move for it."""
     side: Literal["left", "right"] = "left"
-    """Which arm it belongs to, for the canonical channel layout; of no account for a base."""
+    """Which arm it belongs to, for the canonical channel layout; ignored for a base."""
     tracking_limit: Positive | None
     """Largest |measured - commanded| before the robot is held, joint units; null where contact
     makes them differ (a gripper holding something)."""

@@ -15,7 +15,7 @@ from .values import Name, Positive
 from .watchdogs import Watchdogs
 
 LOWEST_BASE_HZ = 5.0
-"""A SLATE stops when it hears nothing for 300 ms (interbotix slate_base), diff_drive_controller
+"""A SLATE stops when it receives nothing for 300 ms (interbotix slate_base), diff_drive_controller
 after 500 ms."""
 
 

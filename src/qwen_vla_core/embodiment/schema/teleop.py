@@ -55,7 +55,7 @@ class Leader(Strict):
     refused until both agree."""
     agreement_rad: Positive = 0.15
     """How far the joints of an absolute leader may be from ours at most, rad or m; those of
-    grippers are of no account."""
+    grippers are ignored."""
     source: Annotated[str, Field(min_length=1)]
 
     @property

@@ -28,7 +28,7 @@ class Watchdogs(Strict):
     for a chunk that continues; then a person must engage again."""
     estop_heartbeat_s: Positive | None = None
     """Each publisher of ``estop`` repeats itself at least that often; one that falls silent for
-    longer counts as pressed. None: it speaks only when it is pressed or released."""
+    longer counts as pressed. None: it publishes only when it is pressed or released."""
 
     def check_fit(self, *, arms: bool, base: bool, step_s: float, chunk_s: float) -> None:
         """Refuse times that are not those of a robot with these parts, steps and chunks.
