@@ -59,9 +59,11 @@ def test_when_a_policy_is_asked_for_other_weights_expect_them_or_refusal(
     try:
         node = PolicyNode()
         assert (node.trigger_configure() == SUCCESS) == reached
+        if reached:
+            held_as = {str(weight.dtype) for weight in node._policy.runtime.model.parameters()}
+            assert held_as == {f"torch.{weights}"}
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
-    told = capfd.readouterr().err
-    needed = "weights as bfloat16 need" if reached else "choose one of float32, bfloat16"
-    assert needed in told
+    refused = "choose one of float32, bfloat16" in capfd.readouterr().err
+    assert refused != reached
