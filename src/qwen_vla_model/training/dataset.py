@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -23,6 +24,10 @@ from .grounding import answer
 
 FOLLOWED = 0
 """Which instruction of an episode was carried out while it was recorded."""
+_ONE_AT_A_TIME = Lock()
+"""Held to read a file: numpy parses the header of each array as Python, in which two threads can
+disturb each other ("SystemError: AST constructor recursion depth mismatch", CPython issue 106905,
+met once with 3.11.7). Decoding the pictures, which takes the time, goes on beside it."""
 LEFT_OUT = 0.2
 """How often an optional view is left out, so that the robot can do without it."""
 
@@ -108,7 +113,8 @@ class EpisodeDataset:
 
     def _load(self, path: Path) -> tuple[Episode, list[np.ndarray]]:
         """An episode without its encoded images, and for each camera uint8 [T, h, w, 3]."""
-        episode, robot = Episode.load(path), self.processor.embodiment
+        with _ONE_AT_A_TIME:
+            episode, robot = Episode.load(path), self.processor.embodiment
         try:
             episode = with_plans(episode, self.processor.codec)
         except QwenVlaError as error:
