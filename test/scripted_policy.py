@@ -49,7 +49,7 @@ class ScriptedPolicy:
             raise ValueError("as it was told")
         image = next(iter(observation.images.values()))
         shape = (self.robot.horizon, len(self.robot.action_channels))
-        actions = np.full(shape, float(image.mean()) / 200, np.float32)
+        actions = np.full(shape, min(float(image.mean()) / 200, 1.0), np.float32)
         if prefix is not None:
             actions[: prefix.committed] = prefix.actions_NC[: prefix.committed]
         if observation.instruction == "not a number":

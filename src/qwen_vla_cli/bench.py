@@ -6,7 +6,7 @@ Example:
 
 import argparse
 
-from . import bench_chunks, bench_control, bench_gpu, bench_model, bench_sim
+from . import bench_chunks, bench_control, bench_gpu, bench_model, bench_serve, bench_sim
 from .parser import add_command
 
 BENCHES = {
@@ -14,6 +14,7 @@ BENCHES = {
     "control": bench_control,
     "model": bench_model,
     "gpu": bench_gpu,
+    "serve": bench_serve,
     "sim": bench_sim,
 }
 """Name of a bench -> its module, which has ``add_arguments`` and ``run`` like a command."""

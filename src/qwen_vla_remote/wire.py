@@ -48,7 +48,7 @@ def _pack_array(value: object) -> dict[bytes, object]:
     if isinstance(value, np.ndarray):
         return {
             b"__ndarray__": True,
-            b"data": value.tobytes(),
+            b"data": np.ascontiguousarray(value).data,
             b"dtype": value.dtype.str,
             b"shape": value.shape,
         }

@@ -191,3 +191,18 @@ def test_when_a_gpu_holds_float32_expect_it_said_and_on_a_cpu_nothing():
     assert "set weights to bfloat16" in slow.slow_reason
     slow.runtime.model.bfloat16()
     assert "bfloat16" not in slow.slow_reason
+
+
+@pytest.mark.parametrize("committed", [None, 0, 3])
+def test_when_several_robots_ask_at_once_expect_each_the_answer_that_it_gets_alone(committed):
+    asked = [observation(), observation(images={"front": picture(90), "depth": picture(9)})]
+    prefixes = [None, None]
+    if committed is not None:
+        prefixes = [
+            Prefix(actions_NC=np.full((4, 6), value, np.float32), committed=committed)
+            for value in (0.1, -0.2)
+        ]
+    alone, at_once = policy(prefix_steps=4), policy(prefix_steps=4)
+    expected = [alone.infer(*ask) for ask in zip(asked, prefixes, strict=True)]
+    np.testing.assert_allclose(at_once.infer_batch(asked, prefixes), expected, atol=1e-4)
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3

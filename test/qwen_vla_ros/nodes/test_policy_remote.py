@@ -1,0 +1,111 @@
+"""policy_node as the client of a server: without torch, with a server that dies, or another's."""
+
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from child_processes import wait_for
+from policy_streams import Robot, policy_at_work
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.execution.policy_loop import FAILURES_IN_A_ROW
+from qwen_vla_ros import diagnostics
+from qwen_vla_ros.nodes.policy_node import PolicyNode
+from robots import WIDOWX, robot, two_arms_text
+from scripted_policy import ScriptedPolicy, server_process, serving
+
+pytestmark = pytest.mark.timeout(120)
+NO_TORCH = (
+    "import sys; sys.modules['torch'] = None; "
+    "from qwen_vla_ros.nodes.policy_node import main; main()"
+)
+
+
+@pytest.fixture
+def at_work(ros_domain, monkeypatch):
+    """Starts an active policy_node whose policy is a server's, beside a robot."""
+
+    def start(url):
+        parameters = {"checkpoint": url, "instruction": "'go'", "inference_deadline_s": "0.5"}
+        return policy_at_work(ros_domain, monkeypatch, None, **parameters)
+
+    return start
+
+
+def test_when_torch_is_not_installed_expect_chunks_from_a_server_all_the_same(ros_domain):
+    rclpy.init(domain_id=ros_domain)
+    with ExitStack() as stack:
+        stack.callback(rclpy.try_shutdown)
+        _, url = stack.enter_context(server_process())
+        command = [sys.executable, "-c", NO_TORCH, "--ros-args"]
+        for name, value in (
+            ("embodiment", "widowx"),
+            ("checkpoint", url),
+            ("instruction", "go"),
+            ("simulated", "true"),
+            ("autostart", "true"),
+        ):
+            command += ["-p", f"{name}:={value}"]
+        process = stack.enter_context(subprocess.Popen(command))
+        stack.callback(process.kill)
+        beside, executor = Robot(), SingleThreadedExecutor()
+        stack.callback(beside.destroy_node)
+        executor.add_node(beside)
+        wait_for(lambda: executor.spin_once(0.1) or len(beside.chunks) > 2, 60.0)
+        wait_for(lambda: executor.spin_once(0.1) or beside.values.get("path") == url, 20.0)
+        assert float(beside.values["round_trip_ms"]) > 0
+
+
+def test_when_the_server_dies_and_comes_back_expect_no_chunk_until_a_person_asks(at_work):
+    with server_process() as (process, url), at_work(url) as work:
+        work.until(lambda: len(work.robot.chunks) > 2)
+        work.until_reported("running", level=diagnostics.OK)
+        process.kill()
+        work.until_reported("gave up", url, f"{FAILURES_IN_A_ROW} in a row")
+        with server_process(port=int(url.rpartition(":")[2])):
+            before = len(work.robot.chunks)
+            answers = len(work.robot.taken_s)
+            work.until(lambda: len(work.robot.taken_s) > answers + 40)  # two seconds of images
+            assert len(work.robot.chunks) == before
+            assert "gave up" in work.robot.problem
+            assert work.call(Trigger, "policy/reset", Trigger.Request()).success
+            work.until(lambda: len(work.robot.chunks) > before)
+            work.until_reported("running", level=diagnostics.OK)
+            assert work.robot.values["reconnects"] == "1"
+
+
+def test_when_the_server_stalls_expect_each_question_given_up_at_its_deadline(at_work):
+    policy = ScriptedPolicy(load_embodiment(WIDOWX))
+    with serving(policy, policy.robot) as (_, url), at_work(url) as work:
+        work.until(lambda: len(work.robot.chunks) > 2)
+        policy.may_go_on.clear()
+        work.until_reported("gave up", "no answer within 0.5 s")
+        before = len(work.robot.chunks)
+        policy.may_go_on.set()
+        publisher = work.robot.create_publisher(String, "policy/instruction", 1)
+        work.until(publisher.get_subscription_count)
+        publisher.publish(String(data="go on"))
+        work.until(lambda: len(work.robot.chunks) > before)
+        stamps = work.robot.chunks
+        assert stamps == sorted(set(stamps))  # nothing late came through
+
+
+def test_when_the_server_serves_another_robot_expect_the_node_not_to_be_configured(
+    ros_domain, capfd
+):
+    other = robot(two_arms_text())
+    with serving(ScriptedPolicy(other), other) as (_, url):
+        arguments = ["-p", "embodiment:=widowx", "-p", f"checkpoint:={url}"]
+        rclpy.init(args=["--ros-args", *arguments], domain_id=ros_domain)
+        try:
+            node = PolicyNode()
+            node.trigger_configure()
+            node.destroy_node()
+        finally:
+            rclpy.try_shutdown()
+    assert f"{url}: it serves two_arms and not widowx" in capfd.readouterr().err
