@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted."""
     from qwen_vla_eval.serving import serve_checkpoint
 
+    tls = arguments.tls_cert, arguments.tls_key
     serve_checkpoint(
         checkpoint_folder(arguments.checkpoint),
         [embodiment_file(name) for name in arguments.embodiment or ["widowx"]],
@@ -58,6 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
         weights=arguments.weights,
         threads=arguments.threads,
         api_key_file=arguments.api_key_file,
-        tls=(arguments.tls_cert, arguments.tls_key) if arguments.tls_cert else None,
+        tls=tls if any(tls) else None,
     )
     return 0

@@ -23,7 +23,7 @@ def serve_checkpoint(
     weights: str | None,
     threads: int,
     api_key_file: Path | None,
-    tls: tuple[Path, Path] | None,
+    tls: tuple[Path | None, Path | None] | None,
 ) -> None:
     """Load the policies, which share their weights, and serve them.
 
@@ -87,9 +87,11 @@ def _read_key(file: Path | None) -> str | None:
     return key[0]
 
 
-def _tls(files: tuple[Path, Path] | None) -> ssl.SSLContext | None:
+def _tls(files: tuple[Path | None, Path | None] | None) -> ssl.SSLContext | None:
     if files is None:
         return None
+    if None in files:
+        raise RemoteError("--tls-cert and --tls-key go together")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(*files)

@@ -1,0 +1,78 @@
+"""`qwen-vla serve` with the shipped weights, and `qwen-vla evaluate` of a server."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.execution import Prefix
+from qwen_vla_core.observation.empty_scene import empty_scene
+from qwen_vla_remote.client import RemotePolicy
+from robots import WIDOWX
+from scripted_policy import server_process
+
+pytestmark = pytest.mark.timeout(240)
+ROBOTS = ("widowx", "mobile_base")
+NO_TORCH = "import sys; sys.modules['torch'] = None; from qwen_vla_cli.main import main; main()"
+
+
+@contextmanager
+def qwen_vla(*arguments, program=("-m", "qwen_vla_cli.main")):
+    command = [sys.executable, *program, *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **pipes) as ended:
+        try:
+            yield ended
+        finally:
+            ended.kill()
+
+
+def test_when_the_shipped_weights_are_served_expect_chunks_for_each_robot_and_an_end_when_told():
+    asked = [part for name in ROBOTS for part in ("--embodiment", name)]
+    with qwen_vla("serve", "--port", "0", *asked) as server:
+        lines = iter(server.stdout.readline, "")
+        url = next(re.search(r"ws://\S+", line)[0] for line in lines if "serving" in line)
+        for name in ROBOTS:
+            robot = load_embodiment(WIDOWX.parent / f"{name}.yaml")
+            policy = RemotePolicy(url, robot, deadline_s=20.0)
+            shape = (2, len(robot.action_channels))
+            prefix = Prefix(actions_NC=np.full(shape, 0.125, np.float32), committed=2)
+            answer = policy.infer(empty_scene(robot), prefix)
+            assert (answer[:2] == 0.125).all() and np.ptp(answer[2:]) > 0
+            policy.close()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--host", "0.0.0.0"], "--api-key-file"),
+        (["--api-key-file", "nowhere"], "nowhere cannot be read"),
+        (["--tls-cert", "nowhere"], "--tls-key"),
+        (["--tls-cert", "nowhere", "--tls-key", "nowhere"], "certificate nowhere"),
+        (["--embodiment", "widow"], "widowx"),
+    ],
+)
+def test_when_it_cannot_be_served_like_that_expect_one_line_and_status_2(arguments, words):
+    with qwen_vla("serve", *arguments, program=("-c", NO_TORCH)) as ended:
+        said = ended.communicate(timeout=60)[0]
+    assert ended.returncode == 2 and words in said and "Traceback" not in said
+
+
+def test_when_a_server_is_evaluated_expect_episodes_without_torch(tmp_path):
+    file = tmp_path / "result.json"
+    with server_process() as (_, url):
+        arguments = ["--checkpoint", url, "--episodes", "1", "--workers", "1", "--json", str(file)]
+        with qwen_vla("evaluate", *arguments, program=("-c", NO_TORCH)) as ended:
+            said = ended.communicate(timeout=200)[0]
+    assert ended.returncode == 0, said
+    result = json.loads(file.read_text())
+    assert result["policy"] == url and len(result["episodes"]) == 1
