@@ -128,7 +128,7 @@ class Session:
             if end or self._hand_back:
                 return self._end(end or "handed back to the policy", hands, mode)
             return self._go_on(hands, mode_text, mode, command_D, now_s, dt_s)
-        if self._stops:
+        if self._stops and not (pressed and self.phase is Phase.READY):
             self._stops -= 1
             return Step(target=self._mover.still())
         if hands is None or not pressed:
@@ -145,7 +145,8 @@ class Session:
         return self._press(hands, mode_text, mode, command_D, problems, now_s)
 
     def _press(self, hands, mode_text, mode, command_D, problems, now_s) -> Step:
-        if mode == Mode.ESTOP.value or mode == Mode.START.value or not mode:
+        # TELEOP is what a release has not ended yet, or somebody else's.
+        if mode not in (Mode.HOLD.value, Mode.AUTONOMY.value):
             problems = [*problems, f"control_node is in {mode or 'no mode yet'}"]
         if command_D is not None and not self._aligning:
             off = self._mover.differences(command_D, hands.wish)
@@ -154,7 +155,7 @@ class Session:
             self.phase, self._aligning = Phase.UNARMED, False
             return self._say(f"{REFUSED}: {'; '.join(problems)}")
         self.phase, self._pressed_s, self._mode_pressed = Phase.TAKING, now_s, mode_text
-        self._asked, self._refusal = False, ""
+        self._asked, self._refusal, self._stops = False, "", 0
         return Step(target=self._mover.take(command_D, hands.wish), words="")
 
     def _go_on(self, hands, mode_text, mode, command_D, now_s, dt_s) -> Step:

@@ -187,6 +187,23 @@ def test_when_control_takes_its_time_to_hand_over_expect_the_target_to_stay_with
         np.testing.assert_array_equal(step.target.positions_D, command_D)
 
 
+def test_when_it_is_pressed_again_right_after_a_release_expect_it_to_take_over_from_the_hold():
+    person = rig().press()
+    person.release()
+    person.period()
+    assert person.mode is Mode.HOLD
+    person.hands = PUSHED
+    assert person.period().target is not None and person.session.engaged
+    assert person.run(0.2).mode is Mode.TELEOP
+
+
+def test_when_it_is_pressed_before_control_holds_expect_refusal_in_words():
+    session = rig().session
+    session.update(Hands(pressed=False, wish=Wish()), "TELEOP: x", START_D, [], 1.0)
+    step = session.update(PUSHED, "TELEOP: x", START_D, [], 1.02)
+    assert step.target is None and step.words == "refused: control_node is in TELEOP"
+
+
 def test_when_the_emergency_stop_is_latched_expect_refusal_in_words():
     person = rig()
     person.robot.loop.on_estop(True, person.robot.ros_s, "button")

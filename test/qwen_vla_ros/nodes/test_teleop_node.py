@@ -114,6 +114,7 @@ def test_when_an_absolute_leader_is_far_away_expect_refusal_and_then_alignment_b
     one.system.operator.wait(lambda: False, DISCOVERY_S)
     assert one.call("align")[0]
     one.expect(lambda: "aligned" in one.teleop._words, "the robot goes there")
+    one.expect(lambda: one.teleop._mode.startswith("HOLD"), "control_node holds")
     one.expect(lambda: one.system.operator.mode.startswith("HOLD"), "control_node holds")
     assert abs(one.system.messages[-1].position[3] - 0.6) < 0.15
     assert one.call("engage")[0]
