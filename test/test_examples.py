@@ -103,3 +103,16 @@ def test_when_a_policy_is_asked_for_what_there_is_not_expect_the_names_there_are
         load_policy("nowhere")
     with pytest.raises(CheckpointError, match="not trained for widowx_mobile"):
         load_policy(embodiment="widowx_mobile")
+
+
+def test_when_the_five_lines_of_the_readme_run_expect_joint_targets():
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    lines = re.findall(
+        r"^    ((?:from|policy|observation|targets_TD) .*)$",
+        readme.partition("In Python:")[2].partition("\n## ")[0],
+        flags=re.MULTILINE,
+    )
+    assert len(lines) == 5
+    names = {"rgb": np.zeros((480, 640, 3), np.uint8), "q": np.array([0, 0, 0.3, 0, 1, 0, 0.03])}
+    exec("\n".join(lines), names)
+    assert names["targets_TD"].shape == (17, 7) and np.isfinite(names["targets_TD"]).all()
