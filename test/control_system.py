@@ -164,8 +164,8 @@ class System:
 
     def stands(self, timeout_s=WAIT_S):
         self.expect(lambda: self.base.last == (0.0, 0.0), "it stands", timeout_s)
-        count = len(self.base.heard)
+        count = len(self.base.received)
         self.operator.wait(lambda: False, 0.3)
-        later = self.base.heard[count:]
-        assert all(heard[1:] == (0.0, 0.0) for heard in later)
+        later = self.base.received[count:]
+        assert all(received[1:] == (0.0, 0.0) for received in later)
         return len(later)

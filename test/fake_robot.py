@@ -40,7 +40,7 @@ class FakeArm:
 
     Attributes:
         positions: where it truly is, by joint name; ``gripper`` is the motor, rad.
-        goals: what its servos are told, by joint name; like real ones they keep it without torque.
+        goals: of its servos, by joint name; like real ones they keep them without torque.
         group, single: the commands it received; times_s: when those of the group, steady, s.
         alive: whether it publishes.
         torque: whether the arm's servos hold; without it the arm falls, elbow first.
@@ -91,9 +91,10 @@ class FakeArm:
     def publish(self):
         self._move()
         if self.alive and self._states is not None:
-            told = self.positions | self.false
+            reported = self.positions | self.false
             message = JointState(
-                name=[*told, "right_finger"], position=[*told.values(), -told["left_finger"]]
+                name=[*reported, "right_finger"],
+                position=[*reported.values(), -reported["left_finger"]],
             )
             message.header.stamp = self._node.get_clock().now().to_msg()
             self._states.publish(message)
@@ -140,14 +141,14 @@ class FakeBase:
     """A base that takes Twist or TwistStamped.
 
     Attributes:
-        heard: (steady time s, ahead, turning) of every command.
+        received: (steady time s, ahead, turning) of every command.
         stamps: headers of what was stamped.
         alive: whether it publishes odometry.
         estop, broken: what its odometry says.
     """
 
     def __init__(self, node, stamped=False):
-        self.heard, self.headers, self.alive = [], [], True
+        self.received, self.headers, self.alive = [], [], True
         self.estop, self.broken = False, False
         self._node = node
         self._odometry = node.create_publisher(Odometry, "mobile_base/odom", 50)
@@ -165,13 +166,13 @@ class FakeBase:
     @property
     def last(self):
         """The last command's velocities ahead and turning; None before the first."""
-        return self.heard[-1][1:] if self.heard else None
+        return self.received[-1][1:] if self.received else None
 
     def _on_twist(self, message):
         if isinstance(message, TwistStamped):
             self.headers.append(message.header)
             message = message.twist
-        self.heard.append((time.monotonic(), message.linear.x, message.angular.z))
+        self.received.append((time.monotonic(), message.linear.x, message.angular.z))
 
 
 class FakeRobot(Node):

@@ -1,4 +1,4 @@
-"""A control loop with its own time, around a robot that follows perfectly unless told not to."""
+"""A control loop with its own time, around a robot that follows perfectly if ``follows``."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class LoopedRobot:
     def run(self, seconds):
         for _ in range(round(seconds / self.period_s)):
             self.now_s += self.period_s
-            self.hear()
+            self.measure()
             cycle = self.loop.update(self.ros_s, self.now_s)
             self.commanding = cycle is not None and cycle.commanding
             if self.commanding:
@@ -47,7 +47,7 @@ class LoopedRobot:
                     self.measured_D = self.commands[-1].copy()
         return self
 
-    def hear(self):
+    def measure(self):
         for stream in self.streams:
             if stream.topic not in self.silent:
                 rows = list(stream.rows)

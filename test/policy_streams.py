@@ -27,7 +27,7 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 class ScriptedPolicy:
-    """Answers at once that the robot should stand still, or does what it is told instead.
+    """Answers at once that the robot should stand still, or does what ``behave`` does.
 
     Attributes:
         asked: observations so far.

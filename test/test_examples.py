@@ -96,7 +96,7 @@ def test_when_nothing_is_named_expect_the_shipped_checkpoint_on_a_widowx():
     assert policy.infer(observation).shape == (16, 7)
 
 
-def test_when_a_policy_is_asked_for_what_there_is_not_expect_the_names_there_are():
+def test_when_a_policy_is_requested_that_does_not_exist_expect_the_names_there_are():
     with pytest.raises(EmbodimentError, match="no embodiment 'windowx'.*widowx"):
         load_policy(embodiment="windowx")
     with pytest.raises(CheckpointError, match="'nowhere' is neither a folder nor a name"):

@@ -1,4 +1,4 @@
-"""The command line's words: what there is, what a mistyped word was meant to be, and the help."""
+"""The parser of the command line: sub-commands, "did you mean", and the help."""
 
 import argparse
 import re
@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors name the nearest command, option or choice."""
 
     def parse_known_args(self, args=None, namespace=None):
-        """As argparse's, but each sub-command refuses by itself what it does not know."""
+        """As argparse's, but each sub-command refuses unknown arguments by itself."""
         self._words = list(sys.argv[1:] if args is None else args)
         namespace, unknown = super().parse_known_args(args, namespace)
         if unknown:

@@ -1,4 +1,4 @@
-"""What a policy is to the rest of the suite: an observation in, normalised actions out."""
+"""The interface of a policy: an observation in, normalised actions out."""
 
 from typing import Protocol
 

@@ -42,7 +42,7 @@ class RemotePolicy:
     """Implements ``qwen_vla_core.policy.Policy``. One thread may ask it at a time.
 
     Attributes:
-        slow_reason: empty: what slows the server down is told there.
+        slow_reason: empty: the server reports itself what slows it down.
     """
 
     slow_reason = ""

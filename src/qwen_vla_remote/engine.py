@@ -131,7 +131,7 @@ class Engine:
         self._waiting.sort(key=lambda job: (job.end_s, job.number))
         first = next((job for job in self._waiting if job.end_s > now_s), None)
         if first is None:
-            return  # those whose deadline has passed are told so by their own timers
+            return  # those whose deadline has passed are answered by their own timers
         jobs = [first]
         if hasattr(self._served[first.request.robot].policy, "infer_batch"):
             jobs = [j for j in self._waiting if j.end_s > now_s and j.kind == first.kind]

@@ -92,7 +92,7 @@ def check_server(server: object, robot: Embodiment) -> None:
     if not isinstance(versions, dict) or not isinstance(robots, dict):
         raise RemoteError("its metadata lacks versions or embodiments")
     if versions.get("protocol") != PROTOCOL:
-        raise RemoteError(f"it speaks version {versions.get('protocol')}, not {PROTOCOL}")
+        raise RemoteError(f"its protocol is version {versions.get('protocol')}, not {PROTOCOL}")
     served = robots.get(robot.name)
     if not isinstance(served, dict):
         raise CheckpointError(

@@ -123,7 +123,7 @@ def describe_bringup(
         embodiment: path of its YAML file.
         checkpoint: folder of the policy's weights; None for the simulator's scripted expert in
             the place of policy_node.
-        weights: what to hold them as; None for what the parameter file says.
+        weights: their data type; None for what the parameter file says.
         instruction: the task in words; may come later on policy/instruction.
         use_sim: run the simulated hardware instead of the robot's drivers.
         dry_run: compute and show everything, send nothing to the hardware.

@@ -14,7 +14,7 @@ from .images import rgb_from_image
 
 
 def message_type(camera: Camera) -> type:
-    """What is published on the camera's topic, told by the end of its name."""
+    """The message type on the camera's topic, by the end of its name."""
     end = "/compressedDepth" if camera.is_depth else "/compressed"
     return CompressedImage if camera.topic.endswith(end) else Image
 

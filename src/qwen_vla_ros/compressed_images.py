@@ -1,6 +1,6 @@
 """From JPEG and PNG messages to RGB arrays; what is damaged or no colour of eight bits is refused.
 
-OpenCV decodes a JPEG that lost bytes on the way without a word, and depth as black or white. So
+OpenCV decodes a JPEG that lost bytes on the way without any error, and depth as black or white. So
 libjpeg-turbo decodes here (simplejpeg hands on its warnings, in 1.3 ms for 640 x 480), and sizes
 and bits are read from the header first. A PNG has checksums, which OpenCV compares.
 

@@ -13,7 +13,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 
 class DiagnosticsPublisher:
-    """Publishes what a node knows about itself; the node decides level and words."""
+    """Publishes the state of a node; the node decides level and text."""
 
     def __init__(self, node: Node, hardware: str) -> None:
         self._node, self._hardware = node, hardware

@@ -33,7 +33,7 @@ STATE_DEPTH = 10
 """Messages of a state that wait while the node is busy: `true` followed by `false` is two."""
 
 COPIES_S = 2.0
-"""The copies of a message on the other subscriptions are expected for so long, s. They are taken
+"""How long the copies of a message on the other subscriptions are expected, s. They are taken
 in the same round of the executor, which on a loaded machine takes a while."""
 
 
@@ -62,7 +62,7 @@ def subscribe_to_state(
     callback: Callable[[Any], None],
     raw: bool = False,
 ) -> list[Subscription]:
-    """Receive what every publisher says of a state, and what a latched one said before.
+    """Receive a state from every publisher, and what a latched one published before.
 
     Of a message that several subscriptions deliver, the first copy is passed on. A copy that comes
     later than ``COPIES_S``, or after another message, is passed on as well.

@@ -1,6 +1,6 @@
 """From raw image messages to RGB arrays.
 
-cv_bridge converts what it knows where the distribution has it; without it (ROS from wheels) the
+cv_bridge converts what it supports, where it is installed; without it (ROS from wheels) the
 same OpenCV is called here. Every message is checked first, because neither of the two refuses a
 truncated or padded image with words a person understands.
 """

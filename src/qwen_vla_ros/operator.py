@@ -43,7 +43,7 @@ class Operator(Node):
         images: newest image of each camera, uint8 RGB [H, W, 3].
         commands: (ROS time s, positions [D]) of every command since ``clear_commands``.
         velocities: [D] of each of them, rad/s and m/s; received_s: when it came, steady time, s.
-        task_status: what the simulator says of the task.
+        task_status: what the simulator reports about the task.
     """
 
     def __init__(self, embodiment: Embodiment) -> None:

@@ -1,4 +1,4 @@
-"""What policy_node says of itself on /diagnostics."""
+"""What policy_node reports on /diagnostics."""
 
 from collections.abc import Mapping
 

@@ -10,7 +10,7 @@ from qwen_vla_ros.nodes.process import run
 
 
 class FailingControlNode(ControlNode):
-    """As control_node, until it is told how to fail."""
+    """As control_node, until a request names how to fail."""
 
     def configure(self):
         super().configure()

@@ -26,7 +26,7 @@ def qwen_vla(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *(f"bench {name}" for name in BENCHES)])
-def test_when_help_is_asked_for_expect_what_it_does_an_example_and_the_exit_statuses(
+def test_when_help_is_requested_expect_what_it_does_an_example_and_the_exit_statuses(
     qwen_vla, command
 ):
     status, printed, _ = qwen_vla(*command.split(), "--help")
@@ -35,12 +35,12 @@ def test_when_help_is_asked_for_expect_what_it_does_an_example_and_the_exit_stat
     assert "Exit status: 0 " in printed and "130 interrupted" in printed
 
 
-def test_when_nothing_is_asked_for_expect_the_help(qwen_vla):
+def test_when_nothing_is_requested_expect_the_help(qwen_vla):
     status, printed, _ = qwen_vla()
     assert status == 0 and all(f"\n    {command} " in printed for command in COMMANDS)
 
 
-def test_when_the_version_is_asked_for_expect_that_of_the_package(qwen_vla):
+def test_when_the_version_is_requested_expect_that_of_the_package(qwen_vla):
     package = (Path(__file__).parents[2] / "package.xml").read_text()
     version = package.partition("<version>")[2].partition("<")[0]
     assert qwen_vla("--version") == (0, f"qwen-vla {version}\n", "")

@@ -55,6 +55,6 @@ def test_when_tab_is_pressed_expect_what_can_follow(line, expected):
     assert completions(line) == expected
 
 
-def test_when_an_embodiment_is_asked_for_expect_every_shipped_one():
+def test_when_an_embodiment_is_requested_expect_every_shipped_one():
     shipped = {path.stem for path in embodiments_directory().glob("*.yaml")}
     assert shipped <= completions("qwen-vla demo --embodiment ")

@@ -32,7 +32,7 @@ def test_when_a_signal_arrives_inside_expect_it_after_all_was_done(number):
 
 
 @SIGNALS
-def test_when_it_was_delivered_expect_the_next_one_to_be_heard_at_once(number):
+def test_when_it_was_delivered_expect_the_next_one_to_be_handled_at_once(number):
     with interrupts_held_back():
         pass
     with pytest.raises(KeyboardInterrupt):

@@ -20,7 +20,7 @@ def robot(name):
 
 
 @pytest.mark.parametrize("name", SENTENCES)
-def test_when_nothing_is_asked_for_expect_every_task_with_its_scenes_own_sentence(name):
+def test_when_nothing_is_requested_expect_every_task_with_its_scenes_own_sentence(name):
     tasks = find_tasks(robot(name), None)
     trained = {task.sample(seed).instruction for task in tasks for seed in range(7, 20)}
     shown = each_task(robot(name), seed=7, episodes=2, trained=trained)
@@ -29,7 +29,7 @@ def test_when_nothing_is_asked_for_expect_every_task_with_its_scenes_own_sentenc
     assert shown[1].instruction == tasks[0].sample(8).instruction
 
 
-def test_when_weights_were_never_told_a_scenes_sentence_expect_the_next_scenes():
+def test_when_a_checkpoint_was_not_trained_on_a_scenes_sentence_expect_the_next_scenes():
     (task,) = find_tasks(robot("mobile_base"), "go_to")
     trained = {task.sample(seed).instruction for seed in (3, 9)}
     shown = each_task(robot("mobile_base"), seed=0, episodes=2, trained=trained)
@@ -58,7 +58,7 @@ def test_when_a_sentence_is_given_expect_the_first_scenes_that_ask_for_it_in_any
 @pytest.mark.parametrize(
     "sentence", ["fold the towel", "pick up the red cube with the third arm", "go"]
 )
-def test_when_no_task_has_words_for_a_sentence_expect_it_told_and_not_judged(sentence):
+def test_when_no_task_can_read_a_sentence_expect_it_used_and_not_judged(sentence):
     assert asking_for(robot("aloha"), sentence, seed=0, episodes=1) == []
     (shown,) = usual_scenes(robot("aloha"), sentence, seed=4, episodes=1)
     assert (shown.task, shown.seed, shown.judged) == ("pick_up_cube", 4, False)

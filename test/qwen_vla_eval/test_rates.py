@@ -16,7 +16,7 @@ def test_when_successes_are_counted_expect_an_interval_around_the_rate(count):
     assert 0.0 <= low <= successes / n + 1e-12 and successes / n - 1e-12 <= high <= 1.0
 
 
-def test_when_episodes_are_summarised_expect_mistakes_told_apart_from_chance():
+def test_when_episodes_are_summarised_expect_mistakes_separated_from_chance():
     def episode(asked, done, instructions):
         return {"instruction": asked, "done": done, "instructions": instructions, "steps": 20} | {
             "success": asked == done

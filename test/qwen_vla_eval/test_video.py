@@ -38,7 +38,7 @@ def test_when_a_film_cannot_be_written_expect_its_name_and_no_half_film(tmp_path
     assert not list(tmp_path.iterdir())
 
 
-def test_when_an_animation_is_asked_for_expect_four_frames_a_second_of_half_the_size(tmp_path):
+def test_when_an_animation_is_requested_expect_four_frames_a_second_of_half_the_size(tmp_path):
     with EpisodeVideo(tmp_path / "film.mp4", 20.0) as video:
         for level in range(0, 200, 10):  # a second
             image = np.full((480, 640, 3), level, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A GPU without the delta-net's kernels is told, with what to install."""
+"""A GPU without the delta-net's kernels is reported, with what to install."""
 
 import sys
 from types import ModuleType

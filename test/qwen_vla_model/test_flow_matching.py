@@ -116,7 +116,7 @@ def test_when_prompts_share_an_observation_expect_the_loss_of_separate_ones():
     torch.testing.assert_close(*losses)
 
 
-def test_when_a_chunk_is_denoised_expect_the_velocity_asked_for_from_noise_towards_the_action():
+def test_when_a_chunk_is_denoised_expect_the_velocity_queried_from_noise_towards_the_action():
     asked = []
 
     def velocity(y, tau):

@@ -112,7 +112,7 @@ def test_when_the_hub_goes_away_expect_the_cached_checkpoint(hub):
     QwenVlaPolicy.load(NAME, WIDOWX).warm_up()
 
 
-def test_when_the_hub_goes_away_before_the_weights_came_expect_to_be_told(hub):
+def test_when_the_hub_goes_away_before_the_weights_came_expect_an_error_that_names_it(hub):
     find_checkpoint(NAME)
     hub.close()
     with pytest.raises(CheckpointError, match="model.safetensors"):

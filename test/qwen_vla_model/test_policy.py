@@ -113,7 +113,7 @@ def test_when_an_instruction_is_a_control_token_expect_a_chunk(control):
 
 
 def test_when_joints_are_predicted_expect_their_motion_not_to_depend_on_where_the_arm_is():
-    # The state is told nowhere here, so that the network puts out the same numbers.
+    # The state is not an input here, so that the network puts out the same numbers.
     blind = policy(proprioception="none")
     here = blind.infer(observation())
     blind = policy(proprioception="none")
@@ -157,7 +157,9 @@ def test_when_the_command_is_not_finite_expect_refusal():
 
 
 @pytest.mark.parametrize("prefix_steps", [0, 3])
-def test_when_shapes_are_fixed_expect_the_same_chunks_and_fallbacks_only_where_told(prefix_steps):
+def test_when_shapes_are_fixed_expect_the_same_chunks_and_fallbacks_only_where_needed(
+    prefix_steps,
+):
     """As on a GPU: warmed up once; then other words and prefixes run from the same buffers."""
     fixed, free = (policy(fixed_shapes=f, prefix_steps=prefix_steps) for f in (True, False))
     fixed.warm_up()

@@ -186,17 +186,17 @@ def test_when_there_is_no_gpu_expect_that_to_be_said(monkeypatch):
         from_pretrained(SHIPPED_CHECKPOINT, "cuda")
 
 
-def test_when_the_machine_is_asked_expect_the_memory_it_says_itself():
+def test_when_free_memory_is_read_expect_what_the_machine_reports():
     meminfo = Path("/proc/meminfo").read_text()
     total = int(meminfo.split("MemTotal:")[1].split()[0]) * 1024
     assert 0 < free_bytes(CPU) < total
 
 
-def test_when_an_unknown_type_is_asked_for_expect_the_known_ones():
+def test_when_an_unknown_type_is_requested_expect_the_known_ones():
     with pytest.raises(CheckpointError, match="weights 'int3': choose one of float32, bfloat16"):
         from_pretrained(SHIPPED_CHECKPOINT, weights="int3")
 
 
-def test_when_an_unknown_device_is_asked_for_expect_the_known_ones():
+def test_when_an_unknown_device_is_requested_expect_the_known_ones():
     with pytest.raises(CheckpointError, match="device 'gpu': choose cpu or cuda"):
         from_pretrained(SHIPPED_CHECKPOINT, "gpu")

@@ -125,7 +125,7 @@ def test_when_the_robot_does_not_fit_the_model_expect_refusal(change, named):
         processor(**change)
 
 
-def test_when_another_robots_sentence_is_told_expect_its_words_after_the_robots_own_views():
+def test_when_another_robots_sentence_is_in_the_prompt_expect_it_after_the_robots_own_views():
     make, end = processor(), "<|cam_left_wrist_end|>"
     own = TOKENIZER.decode(make.tokens("stop", np.zeros(7)))
     make.prompt_embodiment = robot(two_arms_text())

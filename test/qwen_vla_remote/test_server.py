@@ -166,7 +166,7 @@ def test_when_robots_ask_at_once_expect_one_pass_for_those_that_waited(policy, s
         client.close()
 
 
-def test_when_one_of_a_batch_fails_expect_only_its_client_to_be_told(policy, server):
+def test_when_one_of_a_batch_fails_expect_only_its_client_to_get_the_error(policy, server):
     clients = [RemotePolicy(server.url, ROBOT, deadline_s=20.0) for _ in range(3)]
     policy.may_go_on.clear()
     with ThreadPoolExecutor(3) as pool:
@@ -183,7 +183,7 @@ def test_when_one_of_a_batch_fails_expect_only_its_client_to_be_told(policy, ser
         client.close()
 
 
-def test_when_requests_wait_expect_the_earliest_deadline_first_and_late_ones_told_so():
+def test_when_requests_wait_expect_the_earliest_deadline_first_and_late_ones_refused():
     policy = ScriptedPolicy(ROBOT)
     with serving(policy, ROBOT) as (server, url), ExitStack() as stack:
         connections = [stack.enter_context(stock_connect(url)) for _ in range(4)]
@@ -270,7 +270,9 @@ def test_when_a_thousand_connections_are_open_and_idle_expect_the_next_to_be_ser
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_when_too_many_are_connected_expect_the_next_to_be_told(server, monkeypatch):
+def test_when_too_many_are_connected_expect_the_next_to_be_refused_with_the_reason(
+    server, monkeypatch
+):
     monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
     with stock_connect(server.url):
         with pytest.raises(RemoteError, match="503"):

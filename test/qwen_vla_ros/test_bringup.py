@@ -30,7 +30,7 @@ def test_when_the_checkpoint_was_not_trained_for_the_robot_expect_refusal_and_th
     check_policy(shipped("widowx_mobile"), None, True)
 
 
-def test_when_the_expert_is_asked_to_drive_a_real_robot_expect_refusal():
+def test_when_the_expert_is_to_drive_a_real_robot_expect_refusal():
     with pytest.raises(BringupError, match="use_sim:=true"):
         check_policy(shipped("widowx_mobile"), None, False)
 

@@ -111,7 +111,9 @@ def system(ros, tmp_path):
 
 
 @pytest.mark.alone
-def test_when_told_to_pick_up_blocks_expect_the_named_ones_to_be_lifted_within_all_limits(system):
+def test_when_instructed_to_pick_up_blocks_expect_the_named_ones_to_be_lifted_within_all_limits(
+    system,
+):
     operator, successes = system.operator, 0
     for seed in range(4):
         system.engage(seed)

@@ -156,7 +156,7 @@ class Bridge:
 
 
 @pytest.mark.parametrize("padding, bridged", [(0, True), (1, False)])
-def test_when_a_distribution_brings_cv_bridge_expect_it_asked_but_for_padded_rows(
+def test_when_a_distribution_brings_cv_bridge_expect_it_used_but_for_padded_rows(
     monkeypatch, padding, bridged
 ):
     monkeypatch.setattr("qwen_vla_ros.images.CvBridge", Bridge)

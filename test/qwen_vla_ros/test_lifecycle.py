@@ -47,7 +47,7 @@ def test_when_a_node_is_cycled_twice_expect_the_same_connections_and_silence_whe
 
 
 @pytest.mark.parametrize(("weights", "reached"), [("bfloat16", True), ("int3", False)])
-def test_when_a_policy_is_asked_for_other_weights_expect_them_or_refusal(
+def test_when_other_weights_are_requested_expect_them_or_refusal(
     weights, reached, ros_domain, capfd
 ):
     parameters = {"embodiment": "widowx", "checkpoint": SHIPPED_CHECKPOINT}

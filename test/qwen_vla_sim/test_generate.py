@@ -103,7 +103,7 @@ def test_when_what_says_whose_episodes_these_are_is_damaged_expect_the_file_name
 
 
 class StandStill:
-    """A policy that stays where it is told to be."""
+    """A policy that keeps the commanded position."""
 
     def __init__(self, codec):
         self.codec, self.asked = codec, []
@@ -137,6 +137,6 @@ def test_when_a_policy_drives_expect_where_it_leads_and_what_the_expert_would_ha
     assert (ways > 0.05).all()  # at every step the expert would go
 
 
-def test_when_seeds_of_the_evaluation_are_asked_for_expect_a_refusal(tmp_path):
+def test_when_seeds_of_the_evaluation_are_requested_expect_a_refusal(tmp_path):
     with pytest.raises(QwenVlaError, match="evaluation"):
         generate(WIDOWX, tmp_path, first_seed=0, episodes=1, workers=1)

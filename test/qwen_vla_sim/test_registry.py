@@ -1,4 +1,4 @@
-"""Every robot that names a world gets it, and one that does not fit is told why."""
+"""Every robot that names a world gets it, and one that does not fit is refused with the reason."""
 
 from pathlib import Path
 

@@ -61,7 +61,7 @@ def test_when_success_is_broken_off_expect_it_counted_from_the_beginning_again()
     assert rollout.outcome.success and rollout.steps == 7
 
 
-def test_when_the_policy_is_asked_again_expect_the_rest_of_its_last_chunk_as_prefix():
+def test_when_the_policy_infers_again_expect_the_rest_of_its_last_chunk_as_prefix():
     widowx = robot(widowx_text())
     world, task = make_world(widowx), make_tasks(widowx)["pick_up"]
     task.time_limit_s = 2.0

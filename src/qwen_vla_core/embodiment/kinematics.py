@@ -102,7 +102,7 @@ class ArmKinematics:
             NonFiniteError: an input is NaN or infinite.
         """
         if not (np.isfinite(pose).all() and np.isfinite(start_D).all()):
-            raise NonFiniteError("inverse kinematics was asked for a pose that is not finite")
+            raise NonFiniteError("inverse kinematics: the pose is not finite")
         target = pin.SE3(np.asarray(pose, dtype=float))
         positions_D = np.clip(np.asarray(start_D, dtype=float), self.lower_D, self.upper_D)
         for _ in range(MAX_ITERATIONS):

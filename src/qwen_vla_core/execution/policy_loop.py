@@ -131,7 +131,7 @@ class PolicyLoop:
         return self._failures >= FAILURES_IN_A_ROW
 
     def on_instruction(self, text: str) -> None:
-        """A person says what to do: it is answered at once, and after failures tried again.
+        """A new instruction: the next inference starts at once, also after failures.
 
         Raises:
             InstructionError: it cannot be read; the one before stays.

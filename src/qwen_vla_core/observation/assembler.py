@@ -17,7 +17,7 @@ FROZEN_AFTER_S = 2.0
 in every frame."""
 
 COMMAND_MAX_AGE_S = 0.5
-"""The control node says what it sends in every period, also while it holds; silence for longer
+"""The control node publishes its command in every period, also while it holds; silence for longer
 than this means that it is gone, s."""
 
 BACK_TOLERANCE_S = 0.05

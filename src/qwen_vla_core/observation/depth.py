@@ -1,4 +1,4 @@
-"""Depth as an image: what a vision tower that knows colours makes the most of."""
+"""Depth as an image: the form that a vision tower trained on colours uses best."""
 
 from functools import cache
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 LEVELS = 255
-"""Distances told apart; a range of 2 m gives steps of 8 mm, about a depth camera's noise."""
+"""Distinct distances; a range of 2 m gives steps of 8 mm, about a depth camera's noise."""
 
 
 def render_depth(depth_HW: np.ndarray, near_m: float, far_m: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Is the arm where it was sent? A collision, a lost servo or a person's hand says no."""
+"""Is the arm where it was sent? Not after a collision, with a lost servo, or when held."""
 
 from dataclasses import dataclass
 from enum import Enum

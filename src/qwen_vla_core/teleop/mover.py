@@ -34,7 +34,7 @@ class Moved:
     Attributes:
         target: positions of the arms; velocities of the base.
         words: what slowed it, in words; "" for nothing.
-        fault: why the person must let go and begin anew, in words; "" if all is well.
+        fault: why the person must let go and press again; "" if all is well.
     """
 
     target: Sample
@@ -124,7 +124,7 @@ class Mover:
         """
         dt_s = float(np.clip(dt_s, 0.0, LONGEST_S))
         if not (wish.finite and np.isfinite(command_D).all()):
-            return Moved(target=self.still(), fault="the device says NaN or infinity")
+            return Moved(target=self.still(), fault="the device sent NaN or infinity")
         if fault := self._lost(wish):
             return Moved(target=self.still(), fault=fault)
         self._last = wish

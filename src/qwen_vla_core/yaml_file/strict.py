@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """Refuses keys that it does not know, and never changes."""
+    """Refuses unknown keys, and is immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from qwen_vla_core.exit_status import NOT_STARTED, explain_exit
 
 GO_ON_WITHOUT = ("policy_node", "teleop_node")
-"""A person must press anew after a restart of either: nothing moves by itself."""
+"""A person must engage again after a restart of either: nothing moves by itself."""
 POLICY_RESTARTS = 3
 RESTART_DELAY_S = 5.0
 

@@ -209,7 +209,7 @@ class ControlNode(EmbodimentNode):
         return list(dict.fromkeys(problems))  # two groups may miss the same driver
 
     def _blockers(self, trigger: Trigger) -> list[str]:
-        """Why a person's request cannot be granted now, beside what the loop knows itself."""
+        """Why a request cannot be granted now, beside the reasons that the loop finds itself."""
         blockers = [*self._driver_problems(), *self._inputs.problems]
         if trigger is Trigger.ENGAGE_POLICY:
             blockers += self._inputs.policy_problems

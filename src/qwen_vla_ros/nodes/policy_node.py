@@ -2,8 +2,8 @@
 
 Inference runs in a worker thread so that images keep arriving; the control node plays the last
 chunk meanwhile. Between observation and chunk nothing is guessed: a stream that is missing, old,
-frozen or skewed means no chunk, and its name is said. When to ask, and with which prefix, is
-PolicyLoop's to decide; this file receives, runs the policy, publishes and reports.
+frozen or skewed means no chunk, and it is reported by name. PolicyLoop decides when to infer
+and with which prefix; this file receives, runs the policy, publishes and reports.
 """
 
 import time
@@ -97,7 +97,7 @@ class PolicyNode(EmbodimentNode):
         self._embodiment = None
         return super().on_cleanup(state)
 
-    # --- what people and control_node say
+    # --- from operators and control_node
 
     def _on_instruction(self, message: String) -> None:
         try:
@@ -125,7 +125,7 @@ class PolicyNode(EmbodimentNode):
     # --- inference
 
     def _poll(self) -> None:
-        """Take the answer, and ask again when it is due and everything it needs is there."""
+        """Take the chunk, and infer again when that is due and every input is there."""
         if self._inference is not None and self._inference.done():
             finished, self._inference = self._inference, None
             self._take(finished)

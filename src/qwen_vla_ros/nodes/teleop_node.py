@@ -168,7 +168,7 @@ class TeleopNode(EmbodimentNode):
         if not self._session.hand_back():
             return False, "no person has the robot"
         self._period()
-        return True, "control_node is asked to engage the policy"
+        return True, "requested control_node to engage the policy"
 
     def _outcome(self, words: str) -> tuple[bool, str]:
         if self._session.engaged:

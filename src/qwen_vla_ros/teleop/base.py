@@ -1,4 +1,4 @@
-"""What a device is to teleop_node: says what hands want, and whether its dead-man is held.
+"""Interface of a device for teleop_node: the motion that the hands command, and the dead-man.
 
 teleop_node asks for ``hands`` in every period. It takes the reference when the dead-man is
 pressed, bounds all motion, and lets go when ``hands`` is None; a device does none of that.

@@ -39,7 +39,7 @@ class ExpertEndpoint:
         node.create_subscription(JointState, "control/command", self._on_command, 10)
 
     def work_in(self, expert: Expert) -> None:
-        """A new scene: what was asked for, and commanded, in the old one no longer counts."""
+        """A new scene: instruction and commands of the old one no longer count."""
         self._expert, self._instruction, self._commanded_D = expert, "", None
 
     def poll(self) -> None:

@@ -36,7 +36,7 @@ poses = st.builds(pose, rotations, st.tuples(*[st.floats(0.0, 1.0)] * 3).map(np.
 @every_kind
 @settings(max_examples=60)
 @given(before=poses, after=poses)
-def test_when_any_two_poses_are_told_as_a_delta_expect_it_to_lead_there(
+def test_when_any_two_poses_are_given_as_a_delta_expect_it_to_lead_there(
     rotation, frame, before, after
 ):
     arm = CODECS[rotation, frame].groups["arm"]

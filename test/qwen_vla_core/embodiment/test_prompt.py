@@ -24,7 +24,7 @@ def test_when_the_robot_has_two_arms_waist_and_base_expect_all_of_them_in_order(
     assert sentence.startswith("The robot is widowX with dual arms, waist, and mobile base. ")
 
 
-def test_when_the_state_is_told_expect_it_before_the_instruction_as_in_the_papers_example():
+def test_when_the_state_is_in_the_prompt_expect_it_before_the_instruction_as_in_the_paper():
     sentence = build_prompt(parse_embodiment(TEXT, "x.yaml"), "pick up the bowl", [34, 128])
     assert sentence.endswith("following task: state: [34, 128] pick up the bowl.")
 

@@ -206,7 +206,7 @@ def test_when_odometry_dies_expect_its_name_and_no_engaging_until_it_is_back(bas
     assert base.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
 
 
-def test_when_odometry_was_never_heard_expect_no_command_at_all(base):
+def test_when_odometry_was_never_received_expect_no_command_at_all(base):
     base.silent.add(ODOMETRY)
     assert base.run(0.5).commands == []
 

@@ -66,7 +66,7 @@ def test_when_a_chunk_arrives_before_any_joint_state_expect_it_to_be_refused():
     assert robot.offer(waist(0.3)).verdict is ChunkVerdict.BEFORE_MODE
 
 
-def test_when_reset_is_asked_for_before_any_joint_state_expect_refusal():
+def test_when_reset_is_requested_before_any_joint_state_expect_refusal():
     robot = Robot()
     robot.loop.on_estop(True, robot.ros_s, BUTTON)
     robot.loop.on_estop(False, robot.ros_s, BUTTON)
@@ -102,7 +102,7 @@ def test_when_the_policy_is_engaged_expect_the_chunk_to_be_followed_to_its_end()
     assert robot.commands[-1][0] == pytest.approx(0.3 * 1.9 / 3.2, abs=2e-3)
 
 
-def test_when_no_chunk_was_ever_heard_expect_engaging_to_be_refused_with_the_reason():
+def test_when_no_chunk_was_ever_received_expect_engaging_to_be_refused_with_the_reason():
     robot = Robot().run(0.1)
     transition = robot.ask(Trigger.ENGAGE_POLICY)
     assert transition.answer is Answer.REFUSED and "policy: nothing received" in transition.reason
@@ -144,7 +144,7 @@ def test_when_someone_keeps_asking_to_engage_expect_no_longer_wait_for_a_dead_po
     assert robot.loop.state.mode is Mode.HOLD
 
 
-def test_when_hold_is_asked_for_mid_motion_expect_the_very_next_command_to_repeat_the_last():
+def test_when_hold_is_requested_mid_motion_expect_the_very_next_command_to_repeat_the_last():
     robot = Robot().engaged().run(1.0)
     robot.ask(Trigger.HOLD)
     assert robot.moved_after(1.0) == 0.0
@@ -298,7 +298,7 @@ def test_when_one_of_two_arms_falls_silent_expect_both_to_hold_and_its_name(side
     assert transition.answer is Answer.REFUSED and f"follower_{side}" in transition.reason
 
 
-def test_when_one_of_two_arms_was_never_heard_expect_no_command_and_no_engaging():
+def test_when_one_of_two_arms_was_never_received_expect_no_command_and_no_engaging():
     robot = LoopedRobot(robot_from(two_arms_text()), np.zeros(6))
     robot.silent.add("follower_right/joint_states")
     assert robot.run(0.5).commands == []

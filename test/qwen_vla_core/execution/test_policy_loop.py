@@ -210,7 +210,7 @@ def test_when_the_steps_are_set_later_expect_them_used_or_the_old_ones_to_stay()
 
 
 @pytest.mark.parametrize("delay_steps", [0, 3, 7])
-def test_when_chunks_come_late_expect_them_asked_for_while_the_last_one_still_lasts(delay_steps):
+def test_when_chunks_come_late_expect_them_requested_while_the_last_one_still_lasts(delay_steps):
     latency_s = (delay_steps + 0.5) * STEP_S
     robot = Robot(replan_steps=15, expected_s=latency_s)
     robot.answer(robot.ask(), latency_s)

@@ -9,7 +9,7 @@ from qwen_vla_core.observation import CommandHistory
 stamps = st.floats(0.0, 10.0)
 
 
-def test_when_asked_between_commands_expect_the_one_in_force():
+def test_when_the_time_is_between_commands_expect_the_one_in_force():
     history = CommandHistory()
     for k in range(5):
         history.add(10.0 + k, np.array([float(k)]))
@@ -19,7 +19,7 @@ def test_when_asked_between_commands_expect_the_one_in_force():
     assert history.at(12.0)[0] == 2.0
 
 
-def test_when_asked_before_all_that_is_known_expect_none():
+def test_when_the_time_is_before_all_commands_expect_none():
     history = CommandHistory()
     assert history.at(1.0) is None
     history.add(2.0, np.zeros(1))

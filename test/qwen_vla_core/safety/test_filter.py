@@ -220,7 +220,7 @@ def test_when_there_is_nowhere_to_rest_expect_an_error(nowhere):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(any_target, st.floats(1e-4, 1.0)), max_size=40))
-def test_when_a_base_is_asked_for_anything_expect_speed_and_acceleration_kept(steps):
+def test_when_a_base_is_commanded_anything_expect_speed_and_acceleration_kept(steps):
     limits = limits_of((-np.inf,), (np.inf,), (0.5,), (2.5,))
     motion, last = Motion.at_rest([0.0]), 0.0
     for target, dt_s in steps:
@@ -236,7 +236,7 @@ def test_when_a_base_is_asked_for_anything_expect_speed_and_acceleration_kept(st
 
 
 @pytest.mark.parametrize("target", [3.0, -3.0])
-def test_when_a_base_is_asked_for_too_much_expect_its_highest_speed_that_way(target):
+def test_when_a_base_is_commanded_too_fast_expect_its_highest_speed_that_way(target):
     limits, motion = limits_of((-np.inf,), (np.inf,), (0.5,), (2.5,)), Motion.at_rest([0.0])
     for _ in range(50):  # a quarter of them to get there
         motion = limit_velocities(

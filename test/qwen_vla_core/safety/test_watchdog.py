@@ -20,7 +20,7 @@ def test_when_a_name_falls_silent_expect_it_and_its_age():
     assert watchdog.expired(100.15) == ()
 
 
-def test_when_a_name_was_never_heard_expect_it_expired_from_the_start():
+def test_when_a_name_was_never_received_expect_it_expired_from_the_start():
     (silent,) = Watchdog({"estop": 0.5}).expired(0.0)
     assert math.isinf(silent.age_s) and str(silent) == "estop: nothing received"
 

@@ -67,7 +67,7 @@ def test_when_an_absolute_leader_is_a_radian_away_expect_joints_and_differences_
     assert Mover(ROBOT, ABSOLUTE).differences(START_D, at(START_D + 0.01)) == []
 
 
-def test_when_an_aligned_robot_is_asked_for_expect_it_to_go_there_slowly_and_to_say_so():
+def test_when_an_aligned_robot_is_requested_expect_it_to_go_there_slowly_and_to_say_so():
     waist = NAMES.index("waist")
     wish = at(START_D, waist=START_D[waist] + 1.0)
     mover, command_D, periods, agree = taken(wish, ABSOLUTE), START_D, 0, False

@@ -132,7 +132,7 @@ def test_when_the_gpu_bench_runs_expect_all_parts_in_one_table_and_on_disk(
 
 
 @pytest.mark.parametrize("name", ["model", "gpu"])
-def test_when_help_is_asked_for_expect_an_example(name):
+def test_when_help_is_requested_expect_an_example(name):
     command = [sys.executable, "-m", "qwen_vla_cli.main", "bench", name, "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0 and f"qwen-vla bench {name}" in ended.stdout

@@ -54,7 +54,7 @@ def test_when_an_episode_is_repeated_after_another_expect_the_same_again(runner)
     assert {**first, "wall_s": 0} == {**again, "wall_s": 0} != {**other, "wall_s": 0}
 
 
-def test_when_a_policy_is_told_another_sentence_or_none_expect_it_in_its_prompt(runner):
+def test_when_a_case_names_another_prompt_embodiment_or_none_expect_it_in_the_prompt(runner):
     def prompt(robot):
         other = EpisodeRunner(case(robot))
         other.world.close()

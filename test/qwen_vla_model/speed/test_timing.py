@@ -20,7 +20,7 @@ def busy(seconds):
     return stage
 
 
-def test_when_stages_take_different_times_expect_each_told_apart_and_their_sum():
+def test_when_stages_take_different_times_expect_each_measured_and_their_sum():
     passes = []
     timings = measure({"long": busy(4e-3), "short": busy(1e-3)}, CPU, 9, lambda: passes.append(1))
     assert len(passes) == timings["long"].n == 9

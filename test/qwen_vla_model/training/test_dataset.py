@@ -17,7 +17,7 @@ CANONICAL = {"channels": 80, "channel_layout": "canonical"}
 ARMS = robot(two_arms_text())
 STEPS = 12
 UP_D = np.array([0.1, 0.1, 0.0, -0.1, 0.1, 0.0])
-"""How far the joints go in a chunk when told to wave up; grippers stay."""
+"""How far the joints go in a chunk for the instruction to wave up; grippers stay."""
 
 
 def with_camera(*keys):
@@ -118,7 +118,7 @@ def test_when_a_part_of_a_chunk_is_invalid_expect_it_neither_learned_nor_in_the_
     assert torch.equal(cut.actions_PHK[:, :10], all_of_it.actions_PHK[:, :10])
 
 
-def test_when_fewer_sentences_are_told_expect_the_followed_one_among_them_but_not_in_a_question(
+def test_when_fewer_sentences_are_used_expect_the_followed_one_among_them_but_not_in_a_question(
     path,
 ):
     data, rng = EpisodeDataset([path], micro_processor(ARMS)[1]), np.random.default_rng(0)
@@ -161,7 +161,7 @@ def test_when_no_episode_is_as_long_as_a_chunk_expect_that_in_words(path):
         EpisodeDataset([path], micro_processor(ARMS)[1])
 
 
-def test_when_a_network_learns_canonical_channels_expect_the_motion_it_was_told(path):
+def test_when_a_network_learns_canonical_channels_expect_the_motion_of_its_instruction(path):
     model, processor = micro_processor(ARMS, **CANONICAL)
     data = EpisodeDataset([path], processor)
     generator = torch.Generator().manual_seed(0)

@@ -110,5 +110,5 @@ def test_when_a_network_has_learned_where_a_thing_is_expect_it_to_point_there(ne
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    told = point_out(model, ask(processor, instructions), processor.tokenizer)
-    np.testing.assert_allclose(told, boxes, atol=1e-3)
+    predicted = point_out(model, ask(processor, instructions), processor.tokenizer)
+    np.testing.assert_allclose(predicted, boxes, atol=1e-3)

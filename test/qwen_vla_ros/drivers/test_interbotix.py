@@ -159,7 +159,7 @@ def test_when_nothing_answers_expect_a_problem_that_names_the_service(ros, node)
     assert "/wx250s/get_robot_info has not answered" in drivers["arm"].problem
 
 
-def test_when_the_robot_is_as_described_expect_every_motor_asked_for_and_asked_again(ros, node):
+def test_when_the_robot_is_as_described_expect_every_motor_queried_again_and_again(ros, node):
     robot = FakeXsSdk(node)
     drivers = make_drivers(node, WIDOWX)
     assert verified(ros, node, drivers)
@@ -220,7 +220,7 @@ def test_when_the_driver_dies_and_returns_in_another_mode_expect_both_said(ros, 
     assert verified(ros, node, drivers, SOON_S)
 
 
-def test_when_it_restarts_between_two_looks_expect_it_asked_before_anything_is_sent(ros, node):
+def test_when_it_restarts_between_two_checks_expect_it_queried_before_anything_is_sent(ros, node):
     robot = FakeXsSdk(node)
     drivers = make_drivers(node, WIDOWX)
     assert verified(ros, node, drivers)
@@ -232,7 +232,7 @@ def test_when_it_restarts_between_two_looks_expect_it_asked_before_anything_is_s
     assert drivers["gripper"].problem is not None
 
 
-def test_when_it_dies_while_it_answers_expect_it_said_and_the_question_asked_again(ros, node):
+def test_when_it_dies_while_it_answers_expect_it_reported_and_the_query_repeated(ros, node):
     robot = FakeXsSdk(node)
     drivers = make_drivers(node, WIDOWX)
     assert verified(ros, node, drivers)
@@ -242,7 +242,7 @@ def test_when_it_dies_while_it_answers_expect_it_said_and_the_question_asked_aga
     assert verified(ros, node, drivers, SOON_S)
 
 
-def test_when_it_was_mute_from_the_start_expect_it_asked_again_once_it_answers(ros, node):
+def test_when_it_was_mute_from_the_start_expect_it_queried_again_once_it_answers(ros, node):
     robot = FakeXsSdk(node)
     robot.mute = True
     drivers = make_drivers(node, WIDOWX)

@@ -70,9 +70,9 @@ def test_when_a_base_drives_and_is_held_expect_its_velocities_at_the_control_rat
     system = start_control(base_text(stamped), base=True, stamped=stamped)
     system.drive()
     observer = BaseObserver(velocity=[0.5, 1.0], acceleration=[1.0, 2.0])
-    for _, ahead, turn in system.base.heard:
+    for _, ahead, turn in system.base.received:
         observer.see(ahead, turn, 0.02)
-    assert max(ahead for _, ahead, _ in system.base.heard) == pytest.approx(0.3)
+    assert max(ahead for _, ahead, _ in system.base.received) == pytest.approx(0.3)
     system.expect(
         lambda: list(system.messages[-1].velocity) == pytest.approx([0.3, 0.0, 0.2]), "it is said"
     )
@@ -80,7 +80,7 @@ def test_when_a_base_drives_and_is_held_expect_its_velocities_at_the_control_rat
     granted, _ = system.operator.request("hold")
     assert granted
     assert system.stands(timeout_s=0.5) > 5  # zero goes on being sent
-    times_s = [heard_s for heard_s, _, _ in system.base.heard]
+    times_s = [time_s for time_s, _, _ in system.base.received]
     assert np.median(np.diff(times_s)) == pytest.approx(0.02, rel=0.3)
     assert bool(system.base.headers) == stamped
     assert all(h.frame_id == "base_link" and h.stamp.sec > 0 for h in system.base.headers)
@@ -151,9 +151,9 @@ def test_when_a_driving_base_is_deactivated_expect_zero_and_then_silence(start_c
     system = start_control(base_text(), base=True).drive()
     system.operator.set_active("control_node", False)
     system.expect(lambda: system.base.last == (0.0, 0.0), "zero", 1.0)
-    count = len(system.base.heard)
+    count = len(system.base.received)
     system.operator.wait(lambda: False, 0.3)
-    assert len(system.base.heard) == count
+    assert len(system.base.received) == count
 
 
 def test_when_a_dry_run_drives_and_ends_expect_it_shown_and_nothing_sent(start_control):
@@ -162,7 +162,7 @@ def test_when_a_dry_run_drives_and_ends_expect_it_shown_and_nothing_sent(start_c
     system.expect(lambda: system.messages[-1].velocity[0] == pytest.approx(0.3), "it is shown")
     system.operator.set_active("control_node", False)
     system.operator.wait(lambda: False, 0.1)
-    assert system.base.heard == [] and system.robot.arms["follower_left"].group == []
+    assert system.base.received == [] and system.robot.arms["follower_left"].group == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -186,4 +186,4 @@ def test_when_the_base_listens_for_the_other_type_expect_it_said_and_nothing_sen
     system.expect(lambda: "/robot for" in diagnostics["/control_node"][0], "its name is said")
     granted, reason = system.operator.request("engage_policy")
     assert not granted and "/robot for geometry_msgs/msg/TwistStamped" in reason
-    assert "'stamped'" in reason and system.base.heard == []
+    assert "'stamped'" in reason and system.base.received == []

@@ -59,7 +59,7 @@ def test_when_nobody_engages_expect_nothing_on_any_command_topic(start_control):
     arm = system.robot.arms["follower_left"]
     arm.false = {"waist": 2.5}
     wait(system, 0.5)
-    assert arm.group == arm.single == system.base.heard == []
+    assert arm.group == arm.single == system.base.received == []
     values = system.operator.diagnostics["/control_node"][1]
     assert values["commanding"] == "False"
 
@@ -277,7 +277,7 @@ def test_when_estop_is_pressed_expect_zero_at_the_base_long_before_the_next_peri
         pressed_s = time.monotonic()
         assert system.operator.request("estop")[0]
         system.expect(lambda: system.base.last == (0.0, 0.0), "it stands")
-        zero_s = next(t for t, ahead, turn in system.base.heard if t > pressed_s and not ahead)
+        zero_s = next(t for t, ahead, turn in system.base.received if t > pressed_s and not ahead)
         latencies_s.append(zero_s - pressed_s)
         system.silence_policy()
         system.operator.insist("reset", timeout_s=5.0)

@@ -1,4 +1,4 @@
-"""policy_node ends when it is told to, whatever its inference thread is doing."""
+"""policy_node ends on SIGTERM, whatever its inference thread is doing."""
 
 import signal
 import subprocess

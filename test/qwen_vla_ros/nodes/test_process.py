@@ -29,7 +29,7 @@ AHEAD_M_S = 0.3
 ARM = [0.1, 0.2, 0.5, 0.03]
 WAIT_S = 20.0
 END_S = 3.0
-"""No process may take longer to end once it is told to."""
+"""No process may take longer to end after its signal to end."""
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -74,8 +74,8 @@ class DrivenRobot:
         )
 
     def driving(self):
-        heard = self.robot.base.heard
-        return bool(heard) and heard[-1][1] > 0.9 * AHEAD_M_S
+        received = self.robot.base.received
+        return bool(received) and received[-1][1] > 0.9 * AHEAD_M_S
 
     def drive(self):
         """Drive by teleoperation until the base goes ahead."""
@@ -90,13 +90,13 @@ class DrivenRobot:
         return self
 
     def expect_stopped(self, status):
-        """The process ends in time, and zero was the last thing that the base heard."""
+        """The process ends in time, and zero was the last command that the base received."""
         assert self.process.wait(timeout=END_S) == status
         self.operator.wait(lambda: self.last() == (0.0, 0.0), 1.0)
         assert self.last() == (0.0, 0.0)
 
     def last(self):
-        return self.robot.base.heard[-1][1:]
+        return self.robot.base.received[-1][1:]
 
 
 @pytest.fixture
@@ -194,9 +194,9 @@ def test_when_nohup_started_it_expect_it_to_outlive_the_terminal(start):
     finally:
         signal.signal(signal.SIGHUP, before)
     driven.process.send_signal(signal.SIGHUP)
-    count = len(driven.robot.base.heard)
+    count = len(driven.robot.base.received)
     driven.say()
-    assert driven.operator.wait(lambda: len(driven.robot.base.heard) > count + 3, WAIT_S)
+    assert driven.operator.wait(lambda: len(driven.robot.base.received) > count + 3, WAIT_S)
     driven.process.send_signal(signal.SIGTERM)
     driven.expect_stopped(ENDED_ON_REQUEST)
 

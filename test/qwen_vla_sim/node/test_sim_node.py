@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 class Robot(SimNodeProcess):
-    """The WidowX's sim_node and what a program hears of it."""
+    """The WidowX's sim_node and what a program receives from it."""
 
     def __init__(self, ros, parameters=()):
         super().__init__(ros, "widowx", parameters)
@@ -128,7 +128,7 @@ def test_when_the_gripper_is_commanded_expect_the_unit_of_its_mode(start):
     assert info.mode == "linear_position"
 
 
-def test_when_asked_for_robot_info_expect_the_published_arm(start):
+def test_when_robot_info_is_requested_expect_the_published_arm(start):
     robot = start()
     info = robot.call(RobotInfo, "wx250s/get_robot_info", cmd_type="group", name="arm")
     assert (list(info.joint_names), info.mode, info.num_joints) == (ARM, "position", 6)
@@ -191,7 +191,7 @@ def test_when_cameras_run_expect_rgb_pictures_stamped_together(start):
     assert min(skew_s, 1.0 - skew_s) < 0.2
 
 
-def test_when_a_scene_is_asked_for_expect_it_laid_out_and_reported(start):
+def test_when_a_scene_is_requested_expect_it_laid_out_and_reported(start):
     robot = start("seed:=1", "camera_rate_hz:=20")
     assert (robot.status["seed"], robot.status["task"]) == (1, "pick_up")
     waist = robot.joints["waist"]
@@ -218,7 +218,7 @@ def test_when_a_scene_is_asked_for_expect_it_laid_out_and_reported(start):
         ({"shift": "color"}, "did you mean colour?"),
     ],
 )
-def test_when_there_is_no_such_scene_expect_it_refused_when_it_is_asked_for(start, wrong, words):
+def test_when_there_is_no_such_scene_expect_it_refused_when_it_is_requested(start, wrong, words):
     robot = start("seed:=1")
     (result,) = ask_for(robot, **wrong)
     assert not result.successful and words in result.reason
@@ -266,7 +266,7 @@ def test_when_it_is_cleaned_up_and_configured_again_expect_the_same_robot_once_m
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_when_it_is_told_to_end_expect_it_to_end_without_complaint(start, number):
+def test_when_a_signal_to_end_comes_expect_it_to_end_without_complaint(start, number):
     process = start().process
     process.send_signal(number)
     complaints = process.communicate(timeout=20)[1]

@@ -57,7 +57,7 @@ def test_when_the_base_is_driven_expect_odometry_at_20_hz_and_a_stop_when_comman
     robot = start(BASE, Twist)
     robot.odometry.clear()
     assert robot.wait(lambda: len(robot.odometry) > 40)
-    period_s = np.median(np.diff([heard_s for heard_s, _ in robot.odometry]))
+    period_s = np.median(np.diff([received_s for received_s, _ in robot.odometry]))
     assert period_s == pytest.approx(0.05, rel=0.2)
     message = last(robot)
     assert (message.header.frame_id, message.child_frame_id) == ("odom", "base_link")

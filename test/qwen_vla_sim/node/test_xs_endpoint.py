@@ -23,8 +23,8 @@ def aloha(ros):
     with contextlib.closing(SimNodeProcess(ros, ALOHA)) as robot:
         robot.messages = {}
         for arm in (LEFT, RIGHT):
-            heard = functools.partial(robot.messages.__setitem__, arm)
-            robot.node.create_subscription(JointState, f"{arm}/joint_states", heard, 10)
+            keep = functools.partial(robot.messages.__setitem__, arm)
+            robot.node.create_subscription(JointState, f"{arm}/joint_states", keep, 10)
         assert robot.wait(lambda: len(robot.messages) == 2)
         yield robot
 

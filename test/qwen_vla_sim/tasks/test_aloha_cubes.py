@@ -31,19 +31,19 @@ def world():
 
 @pytest.fixture(scope="module")
 def work(world):
-    """Rolls out the expert, told what the scene asks or something else."""
+    """Rolls out the expert with the scene's instruction or another."""
 
     def work(task, scene, instruction=None):
-        told = scene if instruction is None else asked(scene, instruction)
+        case = scene if instruction is None else with_instruction(scene, instruction)
         policy = ExpertPolicy(task.expert(world, scene), CODEC)
-        hears = Hears(policy, told.instruction)
-        return roll_out(hears, CODEC, world, task, scene, replan_steps=REPLAN_STEPS).outcome
+        fixed = FixedInstruction(policy, case.instruction)
+        return roll_out(fixed, CODEC, world, task, scene, replan_steps=REPLAN_STEPS).outcome
 
     return work
 
 
-class Hears:
-    """A policy that hears one sentence, whatever is asked."""
+class FixedInstruction:
+    """A policy that gets one instruction, whatever the scene's is."""
 
     def __init__(self, policy, instruction):
         self._policy, self._instruction = policy, instruction
@@ -52,8 +52,8 @@ class Hears:
         return self._policy.infer(replace(observation, instruction=self._instruction))
 
 
-def asked(scene, instruction):
-    """The same scene, asking for something else."""
+def with_instruction(scene, instruction):
+    """The same scene with another instruction."""
     others = tuple(other for other in scene.instructions if other != instruction)
     return replace(scene, instructions=(instruction, *others))
 
@@ -75,7 +75,7 @@ def another(task, scene, *, colour, arm):
 
 @pytest.mark.parametrize("shift", Shift)
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-def test_when_the_expert_works_on_any_kind_of_scene_expect_what_was_asked(task, shift, work):
+def test_when_the_expert_works_on_any_kind_of_scene_expect_the_instruction_done(task, shift, work):
     for seed in range(900, 904 if shift is Shift.NONE else 901):
         scene = task.sample(seed, shift)
         outcome = work(task, scene)

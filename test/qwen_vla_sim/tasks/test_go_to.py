@@ -36,7 +36,7 @@ def task(request, codec):
 
 
 class Blind:
-    """A policy that is asked without pictures, and may hear another instruction."""
+    """A policy that runs without images, and may get another instruction."""
 
     def __init__(self, policy, instruction=None):
         self._policy, self._instruction = policy, instruction
@@ -49,7 +49,7 @@ class Blind:
 
 @pytest.fixture
 def work(codec, world, task, monkeypatch):
-    """Rolls out the expert, told what the scene asks or something else."""
+    """Rolls out the expert with the scene's instruction or another."""
     monkeypatch.setattr(world, "render", lambda camera: None)  # nobody here looks
 
     def work(scene, instruction=None):
@@ -101,7 +101,7 @@ def test_when_a_plan_is_made_expect_no_waypoint_beyond_what_the_model_can_say(ta
             assert (plan >= codec.action_q01_C).all() and (plan <= codec.action_q99_C).all()
 
 
-def test_when_a_scene_begins_expect_everything_that_can_be_asked_for_in_sight(task, world):
+def test_when_a_scene_begins_expect_everything_that_an_instruction_can_name_in_sight(task, world):
     for shift in (Shift.NONE, Shift.POSITION):
         for seed in range(8):
             scene = task.sample(seed, shift)

@@ -35,19 +35,19 @@ def task(codec):
 
 @pytest.fixture(scope="module")
 def work(codec, world, task):
-    """Rolls out the expert, told what the scene asks or something else."""
+    """Rolls out the expert with the scene's instruction or another."""
 
     def work(scene, instruction=None):
         policy = ExpertPolicy(task.expert(world, scene), codec)
         if instruction is not None:
-            policy = Told(policy, instruction)
+            policy = OtherInstruction(policy, instruction)
         return roll_out(policy, codec, world, task, scene)
 
     return work
 
 
-class Told:
-    """A policy that hears another instruction."""
+class OtherInstruction:
+    """A policy that gets another instruction."""
 
     def __init__(self, policy, instruction):
         self._policy, self._instruction = policy, instruction

@@ -82,8 +82,8 @@ def test_when_a_driver_is_sent_one_angle_expect_that_joint_to_turn_as_published(
     wanted_rad[index] += 0.2
     driver.command_single(joint, wanted_rad[index])
     world.step(1.0)
-    heard = dict(zip(JOINT_STATE_NAMES, driver.joint_states().position, strict=True))
-    assert [heard[name] for name in ARM_JOINTS] == pytest.approx(wanted_rad, abs=0.005)
+    reported = dict(zip(JOINT_STATE_NAMES, driver.joint_states().position, strict=True))
+    assert [reported[name] for name in ARM_JOINTS] == pytest.approx(wanted_rad, abs=0.005)
     np.testing.assert_allclose(tool(world, side), expected_tool(side, wanted_rad), atol=0.005)
     other = SIDES[1 - SIDES.index(side)]
     np.testing.assert_allclose(tool(world, other), expected_tool(other, START_RAD), atol=0.005)
@@ -97,9 +97,9 @@ def test_when_a_gripper_is_sent_alohas_angles_expect_alohas_finger_positions(wor
     for motor_rad, finger_m in ((1.4910, 0.057), (0.4349, 0.0393), (-0.6213, 0.021)):
         driver.command_single("gripper", motor_rad)
         world.step(2.0)
-        heard = dict(zip(JOINT_STATE_NAMES, driver.joint_states().position, strict=True))
-        assert heard["left_finger"] == pytest.approx(finger_m, abs=0.0005)
-        assert heard["right_finger"] == -heard["left_finger"]
+        reported = dict(zip(JOINT_STATE_NAMES, driver.joint_states().position, strict=True))
+        assert reported["left_finger"] == pytest.approx(finger_m, abs=0.0005)
+        assert reported["right_finger"] == -reported["left_finger"]
         mirror = world.data.joint(f"{side}_gripper_mirror").qpos[0]
         assert mirror == pytest.approx(finger_m, abs=0.0005)
 
