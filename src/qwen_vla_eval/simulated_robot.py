@@ -53,7 +53,7 @@ class SimulatedRobot:
         embodiment: Embodiment,
         nodes: Sequence[NodeDescription],
         log_directory: Path,
-        tell: Callable[[str], None] = lambda text: None,
+        on_status: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Describe it; the environment must be isolated already.
 
@@ -61,10 +61,10 @@ class SimulatedRobot:
             embodiment: the robot.
             nodes: what to run, the simulator among them.
             log_directory: where the output of each node goes.
-            tell: called now and then with what is going on, and with "" when that is over.
+            on_status: called now and then with what is going on, and with "" when that is over.
         """
         self._embodiment, self._nodes, self._log_directory = embodiment, nodes, log_directory
-        self._tell = tell
+        self._on_status = on_status
         self.operator: Operator
 
     def __enter__(self) -> "SimulatedRobot":
@@ -104,11 +104,11 @@ class SimulatedRobot:
         started_s = time.monotonic()
         while missing := [name for name in needed if name in started and not needed[name]()]:
             waited_s = time.monotonic() - started_s
-            self._tell(f"starting, waiting for {', '.join(missing)} ({waited_s:.0f} s)")
+            self._on_status(f"starting, waiting for {', '.join(missing)} ({waited_s:.0f} s)")
             if waited_s > START_TIMEOUT_S:
                 raise QwenVlaError(f"{', '.join(missing)} not there after {START_TIMEOUT_S:g} s")
             self._wait(0.5)
-        self._tell("")
+        self._on_status("")
 
     def place(self, seed: int, task: str = "", shift: str = "") -> str:
         """Have the simulator lay out a scene; control rests meanwhile, as when a person does it.
@@ -158,7 +158,7 @@ class SimulatedRobot:
         while (elapsed_s := time.monotonic() - started_s) < time_limit_s:
             self._wait(0.05)
             watch(elapsed_s)
-            self._tell(f"{instruction}: {elapsed_s:4.1f} s, {operator.mode}")
+            self._on_status(f"{instruction}: {elapsed_s:4.1f} s, {operator.mode}")
             if not operator.task_status["success"]:
                 success_since_s = None
             elif success_since_s is None:
@@ -167,7 +167,7 @@ class SimulatedRobot:
                 break
         mode = operator.mode
         operator.request("hold")
-        self._tell("")
+        self._on_status("")
         return {
             "success": success_since_s is not None,
             "done": operator.task_status["done"],

@@ -34,7 +34,7 @@ USUAL_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 60.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
-    """One question, checked.
+    """One request, checked.
 
     Attributes:
         robot: name of its embodiment.

@@ -77,12 +77,12 @@ def roll_out(
         if on_step is not None:
             on_step(observation)
         if due:
-            question = loop.ask(observation, chain.now_s)
+            request = loop.start_inference(observation, chain.now_s)
             answer_s = chain.now_s + latency_s
-            actions_HC = policy.infer(question.observation, question.prefix)
+            actions_HC = policy.infer(request.observation, request.prefix)
         if (wait_s := answer_s - chain.now_s) <= step_s + 1e-9:
             chain.advance(wait_s)
-            observed = question.observation
+            observed = request.observation
             chain.play(actions_HC, observed.commanded_D, observed.stamp_s)
             loop.on_chunk(chain.chunk, chain.now_s, chain.now_s)
             answer_s = math.inf

@@ -2,7 +2,7 @@
 
 from .control_loop import ControlLoop, Cycle
 from .delay import DelayEstimator, delay_steps
-from .policy_loop import PolicyLoop, Question
+from .policy_loop import InferenceRequest, PolicyLoop
 from .prefix import Prefix, prefix_of
 from .timeline import ChunkVerdict, Offer, Sample, Timeline
 
@@ -13,7 +13,7 @@ __all__ = [
     "Offer",
     "PolicyLoop",
     "Prefix",
-    "Question",
+    "InferenceRequest",
     "Sample",
     "Timeline",
     "ChunkVerdict",

@@ -1,4 +1,4 @@
-"""When to ask the policy, what its answer has to continue, and when to give up.
+"""When to run an inference, which prefix it gets, and when to give up.
 
 What ControlLoop is to control_node, this is to policy_node; simulated episodes use it as well.
 Nothing here waits or computes: whoever uses it assembles the observations, runs the policy and
@@ -30,7 +30,7 @@ BACK_TOLERANCE_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Question:
+class InferenceRequest:
     """The input of one inference: an observation, and the prefix to continue, if any.
 
     Attributes:
@@ -74,7 +74,7 @@ class PolicyLoop:
         delay: how late chunks are.
         latencies_s: how long the last inferences took, s.
         chunks: answers so far.
-        prefix_steps: how many actions the last question committed.
+        prefix_steps: how many actions the last request committed.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class PolicyLoop:
         self._mode, self.mode_since_s = Mode.HOLD, -math.inf
         self._chunk: ActionChunk | None = None
         self._observed_s = self._due_s = self._ros_s = -math.inf
-        self._asked_s: float | None = None
+        self._started_s: float | None = None
         self._failures, self._failure = 0, ""
 
     @property
@@ -161,17 +161,19 @@ class PolicyLoop:
         return "nothing to reset: the policy had not given up"
 
     def due(self, ros_s: float) -> bool:
-        """Whether to ask now, if there is an observation."""
+        """Whether an inference is due now, if there is an observation."""
         if ros_s < self._ros_s - BACK_TOLERANCE_S:
             self._observed_s = self._due_s = self.mode_since_s = -math.inf
             self._chunk = None
         self._ros_s = ros_s
-        if self._asked_s is not None or self.gave_up or not self.instruction:
+        if self._started_s is not None or self.gave_up or not self.instruction:
             return False
         return ros_s >= self._due_s - 1e-9  # rounding
 
-    def ask(self, observation: Observation, steady_s: float) -> Question | None:
-        """What to ask of the policy, which is busy until ``on_chunk`` or ``on_failure``.
+    def start_inference(
+        self, observation: Observation, steady_s: float
+    ) -> InferenceRequest | None:
+        """What the policy gets next; it is busy until ``on_chunk`` or ``on_failure``.
 
         Args:
             observation: assembled now, with ``instruction``.
@@ -186,10 +188,10 @@ class PolicyLoop:
         steps = self.replan_steps or self._robot.replan_steps
         steps = max(1, min(steps, self._followed_steps - 1 - self.delay.steps()))
         self._observed_s, self._due_s = stamp_s, stamp_s + steps * self._robot.action_step_s
-        self._asked_s = steady_s
+        self._started_s = steady_s
         prefix = self._prefix(observation)
         self.prefix_steps = prefix.committed if prefix else 0
-        return Question(observation=observation, prefix=prefix)
+        return InferenceRequest(observation=observation, prefix=prefix)
 
     def _prefix(self, observation: Observation) -> Prefix | None:
         """What the robot will go on doing, if it follows the last chunk: that of this mode."""
@@ -202,14 +204,14 @@ class PolicyLoop:
         """The answer was there at these times, and the robot follows it from now on."""
         self._chunk = chunk
         self.chunks += 1
-        self.latencies_s.append(steady_s - self._asked_s)
+        self.latencies_s.append(steady_s - self._started_s)
         self.delay.add(max(0.0, ros_s - chunk.stamp_s))
-        self._asked_s = None
+        self._started_s = None
         self._failures, self._failure = 0, ""
 
     def on_failure(self, error: BaseException) -> None:
         """There is no answer. With the next observation it is tried again, a few times."""
-        self._asked_s, self._due_s = None, -math.inf
+        self._started_s, self._due_s = None, -math.inf
         self._failures += 1
         self._failure = f"inference failed ({self._failures} in a row): {error!r}"
 
@@ -220,7 +222,7 @@ class PolicyLoop:
             steady_s: now.
             deadline_s: an inference that takes longer is said to hang.
         """
-        if self._asked_s is not None and (running_s := steady_s - self._asked_s) > deadline_s:
+        if self._started_s is not None and (running_s := steady_s - self._started_s) > deadline_s:
             return (
                 f"inference hangs for {running_s:.1f} s, longer than inference_deadline_s "
                 f"({deadline_s:g} s); if it goes on, restart policy_node"

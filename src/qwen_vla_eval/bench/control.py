@@ -32,14 +32,16 @@ BOUNDS_MS = {"estop topic": 50.0, "hold service": 50.0, "takeover": 50.0}
 """Largest 99th percentiles, faults.md B4 rows 27 and 31."""
 
 
-def measure_control(path: Path, checkpoint: str, trials: int, tell: Callable[[int], None]) -> dict:
+def measure_control(
+    path: Path, checkpoint: str, trials: int, on_trial: Callable[[int], None]
+) -> dict:
     """All figures of one robot; all of it can be JSON.
 
     Args:
         path: its embodiment file; it must have a simulator.
         checkpoint: the policy that moves it.
         trials: how often each is tried.
-        tell: called with the number of trials that are done.
+        on_trial: called with the number of trials that are done.
     Raises:
         QwenVlaError: the nodes do not start, or the robot never moves.
     """
@@ -53,7 +55,7 @@ def measure_control(path: Path, checkpoint: str, trials: int, tell: Callable[[in
             "hold service": lambda: operator.request("hold"),
             "takeover": lambda: operator.take_over(operator.commands[-1][1]),
         }
-        return _measure(simulated, robot, actions, trials, tell)
+        return _measure(simulated, robot, actions, trials, on_trial)
 
 
 def _measure(
@@ -61,7 +63,7 @@ def _measure(
     robot: Embodiment,
     actions: dict[str, Callable[[], object]],
     trials: int,
-    tell: Callable[[int], None],
+    on_trial: Callable[[int], None],
 ) -> dict:
     operator = simulated.operator
     limits_D = np.array([joint.velocity for joint in robot.joints])
@@ -89,7 +91,7 @@ def _measure(
         for _ in range(RELEASES):
             operator.press_estop(False)
             operator.wait(lambda: False, 0.1)
-        tell(trial + 1)
+        on_trial(trial + 1)
     return {
         "embodiment": robot.name,
         "period_ms": 1e3 / robot.command_hz,

@@ -17,7 +17,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_core.execution import PolicyLoop, Question
+from qwen_vla_core.execution import InferenceRequest, PolicyLoop
 from qwen_vla_core.execution.policy_loop import check_replan_steps
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.modes import Mode
@@ -137,13 +137,13 @@ class PolicyNode(EmbodimentNode):
             self._refusal = observation
             return
         self._refusal = None
-        if question := self._loop.ask(observation, time.monotonic()):
-            self._inference = self._worker.submit(self._infer, question)
+        if request := self._loop.start_inference(observation, time.monotonic()):
+            self._inference = self._worker.submit(self._infer, request)
 
-    def _infer(self, question: Question) -> tuple[ActionChunk, float, float]:
+    def _infer(self, request: InferenceRequest) -> tuple[ActionChunk, float, float]:
         """One chunk, and when it was there on both clocks; in the worker thread."""
-        observation = question.observation
-        actions_HC = self._policy.infer(observation, question.prefix)
+        observation = request.observation
+        actions_HC = self._policy.infer(observation, request.prefix)
         chunk = self._codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
         if chunk.stamp_s >= self._loop.mode_since_s:  # others would be refused
             self._chunk.publish(chunk_message(chunk, self._embodiment.joint_names))

@@ -1,4 +1,4 @@
-"""When the policy is asked, with which prefix, and when it gives up: in time that is made up."""
+"""When an inference runs, with which prefix, and when it gives up: in time that is made up."""
 
 import numpy as np
 import pytest
@@ -28,13 +28,13 @@ class Robot:
 
     Attributes:
         now_s: both clocks.
-        asked: the questions so far.
+        requests: the requests so far.
     """
 
     def __init__(self, codec=ARMS, frame_s=0.0, instruction="pick it up", **options):
         self.codec, self.frame_s = codec, frame_s
         self.loop = PolicyLoop(codec, **options)
-        self.now_s, self.asked = START_S, []
+        self.now_s, self.requests = START_S, []
         if instruction:
             self.loop.on_instruction(instruction)
 
@@ -51,18 +51,18 @@ class Robot:
             instruction=self.loop.instruction,
         )
 
-    def ask(self):
-        """Ask if it is due, as a node does that looks again and again."""
+    def start(self):
+        """Start an inference if it is due, as a node does that polls."""
         if not self.loop.due(self.now_s):
             return None
-        question = self.loop.ask(self.observation(), self.now_s)
-        if question is not None:
-            self.asked.append(question)
-        return question
+        request = self.loop.start_inference(self.observation(), self.now_s)
+        if request is not None:
+            self.requests.append(request)
+        return request
 
-    def answer(self, question, after_s=0.01):
+    def answer(self, request, after_s=0.01):
         self.now_s += after_s
-        observation = question.observation
+        observation = request.observation
         still_HC = np.tile(
             self.codec.still(observation.commanded_D), (self.codec.embodiment.horizon, 1)
         )
@@ -71,16 +71,16 @@ class Robot:
 
     def fail(self):
         """The next inference fails."""
-        while self.ask() is None:
+        while self.start() is None:
             self.now_s += STEP_S / 4
         self.loop.on_failure(RuntimeError("out of memory"))
 
-    def wait_until_asked(self, limit_s=10.0):
-        """Let time pass until the policy is asked."""
+    def wait_for_request(self, limit_s=10.0):
+        """Let time pass until a request."""
         start_s = self.now_s
-        while self.ask() is None:
+        while self.start() is None:
             self.now_s += STEP_S / 4
-            assert self.now_s - start_s < limit_s, "never asked"
+            assert self.now_s - start_s < limit_s, "no request"
 
     def problem(self):
         return self.loop.problem(self.now_s, DEADLINE_S)
@@ -89,25 +89,25 @@ class Robot:
 # --- when
 
 
-def test_when_an_answer_is_there_expect_the_next_question_a_quarter_of_a_chunk_after_the_last():
+def test_when_an_answer_is_there_expect_the_next_request_a_quarter_of_a_chunk_after_the_last():
     robot = Robot()
-    robot.answer(robot.ask())
-    robot.wait_until_asked()
-    first, second = (question.observation.stamp_s for question in robot.asked)
+    robot.answer(robot.start())
+    robot.wait_for_request()
+    first, second = (request.observation.stamp_s for request in robot.requests)
     assert second - first == pytest.approx(REPLAN_S)
 
 
-def test_when_an_answer_takes_longer_expect_no_second_question_meanwhile_and_one_at_once_then():
+def test_when_an_answer_takes_longer_expect_no_second_request_meanwhile_and_one_at_once_then():
     robot = Robot()
-    question = robot.ask()
+    request = robot.start()
     for _ in range(20):
         robot.now_s += STEP_S
-        assert robot.ask() is None
-    robot.answer(question)
-    assert robot.ask() is not None
+        assert robot.start() is None
+    robot.answer(request)
+    assert robot.start() is not None
 
 
-def test_when_there_is_no_instruction_expect_no_question_and_the_topic_named():
+def test_when_there_is_no_instruction_expect_no_request_and_the_topic_named():
     robot = Robot(instruction="")
     assert not robot.loop.due(START_S)
     assert "policy/instruction" in robot.problem()
@@ -115,54 +115,54 @@ def test_when_there_is_no_instruction_expect_no_question_and_the_topic_named():
 
 def test_when_a_new_instruction_comes_expect_it_answered_at_once():
     robot = Robot()
-    robot.answer(robot.ask(), after_s=STEP_S / 2)
-    assert robot.ask() is None  # not due yet
+    robot.answer(robot.start(), after_s=STEP_S / 2)
+    assert robot.start() is None  # not due yet
     robot.loop.on_instruction("put it down")
-    assert robot.ask().observation.instruction == "put it down"
+    assert robot.start().observation.instruction == "put it down"
 
 
 def test_when_an_instruction_cannot_be_read_expect_the_one_before_to_stay():
     robot = Robot()
     with pytest.raises(InstructionError):
         robot.loop.on_instruction("\a")
-    assert robot.ask().observation.instruction == "pick it up"
+    assert robot.start().observation.instruction == "pick it up"
 
 
-def test_when_a_mode_begins_expect_a_question_with_the_next_frame_and_not_on_the_old_grid():
+def test_when_a_mode_begins_expect_a_request_with_the_next_frame_and_not_on_the_old_grid():
     frame_s = 0.1
-    robot = Robot(CODECS["base_text"], frame_s)  # asked every 0.4 s
-    robot.answer(robot.ask())
+    robot = Robot(CODECS["base_text"], frame_s)  # a request every 0.4 s
+    robot.answer(robot.start())
     robot.now_s = START_S + 0.15
     robot.loop.on_mode(Mode.AUTONOMY, robot.now_s)
-    assert robot.ask() is None  # the newest frame is from before
-    robot.wait_until_asked()
-    assert robot.asked[-1].observation.stamp_s == pytest.approx(START_S + 2 * frame_s)
+    assert robot.start() is None  # the newest frame is from before
+    robot.wait_for_request()
+    assert robot.requests[-1].observation.stamp_s == pytest.approx(START_S + 2 * frame_s)
 
 
 def test_when_a_mode_begins_during_an_inference_expect_the_next_at_once_after_it():
     robot = Robot(CODECS["base_text"])
-    question = robot.ask()
+    request = robot.start()
     robot.now_s += 0.05
     robot.loop.on_mode(Mode.AUTONOMY, robot.now_s)
-    robot.answer(question)
-    assert robot.ask() is not None
+    robot.answer(request)
+    assert robot.start() is not None
 
 
-def test_when_no_new_frame_came_expect_no_second_question_about_the_old_one():
+def test_when_no_new_frame_came_expect_no_second_request_about_the_old_one():
     robot = Robot(frame_s=0.2)
-    robot.answer(robot.ask())
+    robot.answer(robot.start())
     robot.loop.on_instruction("put it down")
-    assert robot.ask() is None  # a chunk with the same stamp would be refused
-    robot.wait_until_asked()
-    assert robot.asked[1].observation.stamp_s > robot.asked[0].observation.stamp_s
+    assert robot.start() is None  # a chunk with the same stamp would be refused
+    robot.wait_for_request()
+    assert robot.requests[1].observation.stamp_s > robot.requests[0].observation.stamp_s
 
 
-def test_when_ros_time_is_set_back_expect_questions_to_go_on():
+def test_when_ros_time_is_set_back_expect_requests_to_go_on():
     robot = Robot()
-    robot.answer(robot.ask())
+    robot.answer(robot.start())
     robot.loop.on_mode(Mode.AUTONOMY, robot.now_s)
     robot.now_s -= 5.0
-    assert robot.ask().prefix is None
+    assert robot.start().prefix is None
 
 
 @given(
@@ -171,15 +171,15 @@ def test_when_ros_time_is_set_back_expect_questions_to_go_on():
     replan_steps=st.integers(0, 4),
 )
 @settings(max_examples=50, deadline=None)
-def test_when_times_are_random_expect_stamps_to_rise_and_one_question_at_a_time(
+def test_when_times_are_random_expect_stamps_to_rise_and_one_request_at_a_time(
     frame_s, latencies_s, replan_steps
 ):
     robot = Robot(CODECS["base_text"], frame_s, replan_steps=replan_steps)
     for latency_s in latencies_s:
-        robot.wait_until_asked()
+        robot.wait_for_request()
         assert not robot.loop.due(robot.now_s)
-        robot.answer(robot.asked[-1], latency_s)
-    stamps_s = [question.observation.stamp_s for question in robot.asked]
+        robot.answer(robot.requests[-1], latency_s)
+    stamps_s = [request.observation.stamp_s for request in robot.requests]
     assert (np.diff(stamps_s) > 0.0).all()
 
 
@@ -203,9 +203,9 @@ def test_when_the_steps_are_set_later_expect_them_used_or_the_old_ones_to_stay()
     robot.loop.replan_steps = 2
     with pytest.raises(ChunkError):
         robot.loop.replan_steps = 16
-    robot.answer(robot.ask())
-    robot.wait_until_asked()
-    first, second = (question.observation.stamp_s for question in robot.asked)
+    robot.answer(robot.start())
+    robot.wait_for_request()
+    first, second = (request.observation.stamp_s for request in robot.requests)
     assert second - first == pytest.approx(2 * STEP_S)
 
 
@@ -213,11 +213,11 @@ def test_when_the_steps_are_set_later_expect_them_used_or_the_old_ones_to_stay()
 def test_when_chunks_come_late_expect_them_requested_while_the_last_one_still_lasts(delay_steps):
     latency_s = (delay_steps + 0.5) * STEP_S
     robot = Robot(replan_steps=15, expected_s=latency_s)
-    robot.answer(robot.ask(), latency_s)
+    robot.answer(robot.start(), latency_s)
     for _ in range(5):
-        lasts_until_s = robot.asked[-1].observation.stamp_s + 16 * STEP_S
-        robot.wait_until_asked()
-        robot.answer(robot.asked[-1], latency_s)
+        lasts_until_s = robot.requests[-1].observation.stamp_s + 16 * STEP_S
+        robot.wait_for_request()
+        robot.answer(robot.requests[-1], latency_s)
         assert robot.now_s < lasts_until_s
 
 
@@ -227,11 +227,11 @@ def test_when_chunks_come_late_expect_them_requested_while_the_last_one_still_la
 def test_when_the_robot_follows_a_chunk_of_this_mode_expect_the_rest_of_it_as_prefix():
     robot = Robot(expected_s=2 * STEP_S)
     robot.loop.on_mode(Mode.AUTONOMY, robot.now_s)
-    question = robot.ask()
-    assert question.prefix is None  # there is no chunk yet
-    robot.answer(question)
-    robot.wait_until_asked()
-    prefix = robot.asked[-1].prefix
+    request = robot.start()
+    assert request.prefix is None  # there is no chunk yet
+    robot.answer(request)
+    robot.wait_for_request()
+    prefix = robot.requests[-1].prefix
     assert len(prefix.actions_NC) == 12 and prefix.committed == 2
 
 
@@ -239,19 +239,19 @@ def test_when_the_robot_follows_a_chunk_of_this_mode_expect_the_rest_of_it_as_pr
 def test_when_the_chunk_is_from_before_the_mode_expect_no_prefix_whatever_the_mode(mode):
     robot = Robot()
     robot.loop.on_mode(Mode.AUTONOMY, robot.now_s)
-    robot.answer(robot.ask())
+    robot.answer(robot.start())
     robot.loop.on_mode(mode, robot.now_s)
-    robot.wait_until_asked()
-    assert robot.asked[-1].prefix is None
+    robot.wait_for_request()
+    assert robot.requests[-1].prefix is None
 
 
 @pytest.mark.parametrize("mode", [Mode.HOLD, Mode.TELEOP, Mode.ESTOP])
 def test_when_the_robot_does_not_follow_chunks_expect_no_prefix(mode):
     robot = Robot()
     robot.loop.on_mode(mode, robot.now_s)
-    robot.answer(robot.ask())
-    robot.wait_until_asked()
-    assert robot.asked[-1].prefix is None
+    robot.answer(robot.start())
+    robot.wait_for_request()
+    assert robot.requests[-1].prefix is None
 
 
 # --- failures
@@ -261,21 +261,21 @@ def test_when_an_inference_fails_expect_it_tried_again_with_the_next_frame():
     frame_s = 0.05
     robot = Robot(CODECS["base_text"], frame_s)
     robot.fail()
-    assert robot.ask() is None  # the same frame would only fail again
-    robot.wait_until_asked()
-    assert robot.asked[-1].observation.stamp_s == pytest.approx(START_S + frame_s)
+    assert robot.start() is None  # the same frame would only fail again
+    robot.wait_for_request()
+    assert robot.requests[-1].observation.stamp_s == pytest.approx(START_S + frame_s)
     assert "1 in a row" in robot.problem() and "out of memory" in robot.problem()
-    robot.answer(robot.asked[-1])
+    robot.answer(robot.requests[-1])
     assert robot.problem() == ""
 
 
-def test_when_so_many_fail_in_a_row_expect_no_further_question_and_what_to_do_said():
+def test_when_so_many_fail_in_a_row_expect_no_further_request_and_what_to_do_said():
     robot = Robot()
     for _ in range(FAILURES_IN_A_ROW):
         assert not robot.loop.gave_up
         robot.fail()
     robot.now_s += 60.0
-    assert robot.loop.gave_up and robot.ask() is None
+    assert robot.loop.gave_up and robot.start() is None
     for words in ("gave up", "out of memory", "policy/reset", "engage", "instruction"):
         assert words in robot.problem()
 
@@ -285,8 +285,8 @@ def test_when_one_succeeds_between_failures_expect_them_counted_anew():
     for _ in range(4):
         for _ in range(FAILURES_IN_A_ROW - 1):
             robot.fail()
-        robot.wait_until_asked()
-        robot.answer(robot.asked[-1])
+        robot.wait_for_request()
+        robot.answer(robot.requests[-1])
     assert not robot.loop.gave_up
 
 
@@ -333,12 +333,12 @@ def test_when_reset_expect_what_was_done_in_words():
 
 def test_when_an_inference_takes_longer_than_the_deadline_expect_it_said_to_hang():
     robot = Robot()
-    question = robot.ask()
+    request = robot.start()
     robot.now_s += DEADLINE_S - 0.01
     assert robot.problem() == ""
     robot.now_s += 1.5
     assert "hangs for 2.5 s" in robot.problem() and "restart policy_node" in robot.problem()
-    robot.answer(question)
+    robot.answer(request)
     assert robot.problem() == ""
 
 
@@ -347,7 +347,7 @@ def test_when_chunks_come_later_than_half_a_chunk_expect_it_said_with_the_time_a
         robot = Robot()
         assert robot.loop.slow() == ""  # nothing is known yet
         for _ in range(10):
-            robot.wait_until_asked()
-            robot.answer(robot.asked[-1], latency_s)
+            robot.wait_for_request()
+            robot.answer(robot.requests[-1], latency_s)
         words = ("0.7 s after", "0.16 s", "takes 0.7 s here (p50)", "close what else runs")
         assert [w in robot.loop.slow() for w in words] == [slow] * 4
