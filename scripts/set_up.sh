@@ -123,7 +123,7 @@ for name, values in settings.items():
 END
 }
 
-# Installs exactly what it is told, without looking for anything else. Not its list of what it
+# Installs exactly its arguments, without looking for anything else. Not its list of what it
 # installed: hundreds of lines in a log.
 install_locked() {
     "$VENV/bin/uv" pip install --no-deps --python "$VENV/bin/python" "$@" 2>&1 |

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         choices=("float32", "bfloat16", "float16", "int8", "nf4"),
-        help="what to hold the weights as (bfloat16 on a GPU, float32 elsewhere)",
+        help="data type of the weights (bfloat16 on a GPU, float32 elsewhere)",
     )
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads of the model (1)")
     parser.add_argument("--api-key-file", type=Path, help="its first line is the clients' key")

@@ -38,7 +38,7 @@ def evaluate(
         task: its name; None for the robot's usual one.
         shift: of the scenes, see ``tasks.shifts.Shift``.
         spelling: how the instructions are typed, see ``spelling.SPELLINGS``.
-        weights: what to hold the policy's weights as.
+        weights: data type of the policy's weights.
         replan_steps: action steps used per chunk; None for the robot's.
         workers: processes.
         ros: carry them out through the real nodes as well.

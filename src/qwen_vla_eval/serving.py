@@ -1,4 +1,4 @@
-"""`qwen-vla serve`: one checkpoint for one or more robots, until it is told to end."""
+"""`qwen-vla serve`: one checkpoint for one or more robots, until SIGINT or SIGTERM."""
 
 import asyncio
 import resource
@@ -72,7 +72,7 @@ async def _until_told(server: PolicyServer, address: str) -> None:
     try:
         await serving
     except asyncio.CancelledError:
-        print("told to end", flush=True)
+        print("ended on request (Ctrl-C or SIGTERM)", flush=True)
 
 
 def _read_key(file: Path | None) -> str | None:

@@ -36,7 +36,7 @@ def load_policy(
             that comes with the package.
         embodiment: the robot: the name of a file in ``embodiments/``, the path of a YAML file, or
             what ``load_embodiment`` returned.
-        device: "cpu" or "cuda". Weights are held as float32 on a CPU and as bfloat16 on a GPU.
+        device: "cpu" or "cuda". Weights are kept as float32 on a CPU and as bfloat16 on a GPU.
         seed: of the noise that every chunk starts from.
     Raises:
         EmbodimentError: there is no such robot, or its file is not usable.

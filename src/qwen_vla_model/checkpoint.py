@@ -166,7 +166,7 @@ def from_pretrained(
 
     Args:
         name: a folder, or ``owner/model`` on the hub.
-        weights: what to hold the weights as, see ``precision.py``; the memory it takes is
+        weights: their data type, see ``precision.py``; the memory it takes is
             printed first. Quantised weights cannot be trained or saved.
     Raises:
         CheckpointError: there is no such checkpoint, a file is missing or damaged, memory is

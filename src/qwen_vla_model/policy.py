@@ -79,7 +79,7 @@ class QwenVlaPolicy:
             seed: of the noise that every chunk starts from.
             threads: CPU threads of the whole process; a second one makes the small model slower
                 as soon as something else needs the core.
-            weights: what to hold the weights as, see ``precision.py``; None for what suits the
+            weights: their data type, see ``precision.py``; None for what suits the
                 device.
             beside: the same checkpoint's policy for another robot; its weights are shared.
         Raises:

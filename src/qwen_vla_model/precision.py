@@ -1,4 +1,4 @@
-"""What the weights are held as, and the memory that takes; quantised by torchao.
+"""The data type of the weights, and the memory that takes; quantised by torchao.
 
 ``int8`` (one scale per row) and ``nf4`` (four bits, a scale per 64 weights) hold the matrices of
 the backbone and of the expert's blocks, and compute in bfloat16. The embeddings, and the small

@@ -116,9 +116,9 @@ class Processor:
         return [*chain(*views), *self._tokenize_words(sentence)]
 
     def room_for(self, instruction_tokens: int) -> int:
-        """Length of a prompt with so long an instruction, rounded up to what matrices like."""
-        rest = len(self.tokens("", np.zeros(len(self.embodiment.state_channels))))
-        return -(-(rest + instruction_tokens) // TILE) * TILE
+        """Tokens of a prompt with an instruction of this length, rounded up to whole tiles."""
+        others = len(self.tokens("", np.zeros(len(self.embodiment.state_channels))))
+        return -(-(others + instruction_tokens) // TILE) * TILE
 
     def __call__(
         self,

@@ -15,9 +15,9 @@ RETURN_STEPS = 1.5
 def detours(actions_PHK: torch.Tensor, length_PD: torch.Tensor) -> torch.Tensor:
     """What to add to chunks so that each begins as another one and then leads back.
 
-    The prefix is what an older chunk did, who had seen less. In an episode it is what the expert
-    did, who was right: a network that learns from those alone takes every prefix for right, and
-    closes a gripper for the only reason that it has begun to close.
+    On a robot the prefix comes from an older chunk, predicted from an older observation. In an
+    episode it is what the expert did: a network trained on those alone takes every prefix for
+    right, and closes a gripper for the only reason that it has begun to close.
 
     Args:
         actions_PHK: normalised chunks; each is given the beginning of the one before it.

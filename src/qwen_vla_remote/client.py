@@ -1,7 +1,7 @@
 """A policy on another machine, as a Policy: it answers within its deadline or raises.
 
 The connection lives in a thread of its own, so that a link that stalls blocks nobody: whatever is
-sent or awaited is given up at the deadline. A connection that is lost is made anew as part of the
+sent or awaited is given up at the deadline. A lost connection is made again as part of the
 next request, with back-off, and what the server says of itself is compared each time.
 """
 
@@ -30,11 +30,11 @@ API_KEY = "QWEN_VLA_API_KEY"
 network, and an argument by anyone on the machine."""
 
 START_S = 10.0
-"""So long the first connection is tried: the server may still be loading."""
+"""How long the first connection is tried, s: the server may still be loading."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 """Between two attempts to connect; doubles from one to the other."""
 LATE_IN_A_ROW = 3
-"""After so many missed deadlines the connection is made anew: a link can die without a word."""
+"""Missed deadlines after which the connection is made again: a link can die without any error."""
 PING_S = 5.0
 
 

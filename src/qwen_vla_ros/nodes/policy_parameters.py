@@ -25,7 +25,7 @@ def declare_policy_parameters(node: Node) -> None:
         (
             "weights",
             "",
-            "what to hold the weights as: float32, bfloat16, float16, int8 or nf4; empty for "
+            "data type of the weights: float32, bfloat16, float16, int8 or nf4; empty for "
             "bfloat16 on a GPU and float32 elsewhere",
         ),
         ("instruction", "", "the task in words; policy/instruction replaces it"),
