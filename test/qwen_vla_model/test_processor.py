@@ -1,6 +1,7 @@
 """Prompts, images and states on their way into the network; the tokenizer and the action space."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +195,8 @@ def test_when_a_robot_has_no_state_expect_a_prompt_without_it(proprioception):
 
 
 def test_when_the_layout_is_canonical_expect_state_and_actions_in_the_slots_of_their_arm():
-    arms = parse_embodiment(two_arms_text().replace("32", "96"), "x.yaml")
+    text = re.sub(r"(?<!\.)\b32\b", "96", two_arms_text())  # pixels, not 0.32 s
+    arms = parse_embodiment(text, "x.yaml")
     make = processor(robot=arms, channels=80, channel_layout="canonical")
     slots = [0, 1, 16, 29, 30, 45]
     inputs = make([black()], [0], ["go"], np.array([[3.0, 1.6, 1.0, -3.0, -1.7, 0.0]]))
