@@ -75,6 +75,7 @@ def _measure(
             operator.velocities and (np.abs(operator.velocities[-1]) / limits_D).max() > MOVING
         )
 
+    operator.press_estop(False)  # a release is believed once its publisher has been known for 1 s
     for trial in range(trials * len(actions)):
         name = list(actions)[trial % len(actions)]
         operator.instruct(simulated.place(trial))
