@@ -1,6 +1,7 @@
 """A remote policy whose server or link is bad: real sockets, real processes."""
 
 import logging
+import random
 import signal
 import socket
 import threading
@@ -47,14 +48,18 @@ def bad_server(behave, metadata=METADATA):
 
 
 @contextmanager
-def link_to(url):
-    """A link that can be told to lose everything: the address on this side, and the switch."""
+def link_to(url, longest_s=0.0):
+    """A link that can be told to lose everything: the address on this side, and the switch.
+
+    What goes through takes up to ``longest_s``, each way and each time another, in its order.
+    """
     target = ("127.0.0.1", int(url.rpartition(":")[2]))
     works, listener = threading.Event(), socket.create_server(("127.0.0.1", 0))
     works.set()
 
     def pump(source, sink):
         while data := source.recv(2**16):
+            time.sleep(random.uniform(0.0, longest_s))
             if works.is_set():
                 sink.sendall(data)
         sink.close()
@@ -241,6 +246,22 @@ def test_when_the_link_loses_everything_expect_each_question_given_up_at_its_dea
         assert policy.infer(scene(ROBOT, 0.5))[0, 0] == 0.5
         assert policy.diagnostics()["reconnects"] == 1
         policy.close()
+
+
+def test_when_the_link_jitters_expect_each_question_its_own_answer_or_none():
+    answered = 0
+    with serving(ScriptedPolicy(ROBOT), ROBOT) as (_, far), link_to(far, 0.1) as (url, _):
+        policy = RemotePolicy(url, ROBOT, deadline_s=0.5)
+        for mark in np.linspace(0.0, 1.0, 11):
+            try:
+                answer = policy.infer(scene(ROBOT, mark))
+            except RemoteError:
+                continue
+            assert abs(answer[0, 0] - mark) < 0.01
+            answered += 1
+        values = policy.diagnostics()
+        policy.close()
+    assert answered + values["late_answers"] == 11 and answered > 0
 
 
 def test_when_the_server_does_not_read_a_large_request_expect_it_given_up_at_the_deadline():
