@@ -16,7 +16,7 @@ def complete(parser: argparse.ArgumentParser) -> None:
         return
     import argcomplete
 
-    names = {"embodiment": _embodiments, "task": _tasks, "shift": _shifts}
+    names = {"embodiment": _embodiments, "file": _embodiments, "task": _tasks, "shift": _shifts}
     for action in _actions(parser):
         if action.dest in names:
             action.completer = names[action.dest]
