@@ -51,7 +51,11 @@ def test_alone():
 def records(tmp_path_factory):
     """What each test of a small tree with two files wrote about itself."""
     folder = tmp_path_factory.mktemp("tree")
-    for name in ("conftest.py", "workers.py"):  # copies, and so a lock of their own
+    for name in (
+        "conftest.py",
+        "quick_selection.py",
+        "workers.py",
+    ):  # copies, and so a lock of their own
         shutil.copy(ROOT / "test" / name, folder)
     for name, other, rest in (("test_a", "test_b", ALONE), ("test_b", "test_a", LONG + ALONE)):
         (folder / f"{name}.py").write_text(SMALL_TREE + MEETS.format(other=other) + rest)
@@ -85,9 +89,7 @@ def test_when_a_file_has_several_tests_expect_one_worker_to_run_them(records):
     assert len(workers) == 2
 
 
-def test_when_a_test_must_be_alone_expect_no_other_beside_it_or_after_it(records):
+def test_when_a_test_must_be_alone_expect_no_other_beside_it_and_one_worker_for_all(records):
     alone = [record for record in records if record["name"] == "test_alone"]
-    others = [record for record in records if record["name"] != "test_alone"]
-    assert len(alone) == 2
+    assert len(alone) == 2 and len({record["worker"] for record in alone}) == 1
     assert not any(overlapping(record, records) for record in alone)
-    assert max(r["end_s"] for r in others) <= min(r["start_s"] for r in alone)

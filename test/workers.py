@@ -15,7 +15,8 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=_alone)  # stable: the rest stays in its order
     if hasattr(config, "workerinput"):
         for item in filter(_alone, items):
-            item.add_marker(pytest.mark.xdist_group("alone"))
+            # As xdist writes the group of xdist_group, which it reads before or after this hook.
+            item._nodeid = f"{item.nodeid}@alone"
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -4,10 +4,13 @@ Actions -> codec (integrated deltas, inverse kinematics) -> the control loop of 
 (timeline, cross-fade, safety filter) at command_hz -> what each group's driver makes of it.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
-from qwen_vla_core.execution import ControlLoop
+from qwen_vla_core.errors import ChunkError
+from qwen_vla_core.execution import ChunkVerdict, ControlLoop
 from qwen_vla_core.modes import Trigger
 from qwen_vla_core.types import ActionChunk
 
@@ -54,14 +57,22 @@ class RobotChain:
         """Hand over normalised actions [H, C], as policy_node does on policy/chunk.
 
         Args:
-            actions_HC: the policy's answer.
+            actions_HC: the policy's answer; after fewer than the robot's horizon it stands.
             commanded_D: what was commanded when it observed; now, if not given.
             stamp_s: when it observed; now, if not given.
         """
         stamp_s = self.now_s if stamp_s is None else stamp_s
         commanded_D = self.commanded_D if commanded_D is None else commanded_D
-        self.chunk = self._codec.decode(actions_HC, commanded_D, stamp_s)
-        self._loop.on_chunk(self.chunk, self.now_s, self.now_s)
+        chunk = self._codec.decode(actions_HC, commanded_D, stamp_s)
+        missing = self._codec.embodiment.horizon + 1 - len(chunk.positions_TD)
+        self.chunk = replace(
+            chunk,
+            positions_TD=np.pad(chunk.positions_TD, ((0, missing), (0, 0)), mode="edge"),
+            velocities_TD=np.pad(chunk.velocities_TD, ((0, missing), (0, 0))),
+        )
+        offer = self._loop.on_chunk(self.chunk, self.now_s, self.now_s)
+        if offer.verdict is ChunkVerdict.MALFORMED:
+            raise ChunkError(offer.reason)
 
     def advance(self, duration_s: float) -> None:
         """Let the robot go on for a multiple of the control period."""

@@ -141,7 +141,7 @@ def test_when_the_full_size_is_weighed_expect_gigabytes_without_any_being_taken(
 
 @pytest.mark.parametrize(
     ("free", "printed"),
-    [(int(120e9), "weights as bfloat16 need 12.65 GB on cpu, 120.00 GB are free\n"), (200e9, "")],
+    [(int(120e9), "weights as bfloat16 need 13.92 GB on cpu, 120.00 GB are free\n"), (200e9, "")],
 )
 def test_when_memory_suffices_expect_need_and_supply_printed_only_where_it_is_a_large_part(
     monkeypatch, capfd, free, printed
@@ -167,8 +167,8 @@ def test_when_memory_is_short_expect_how_much_and_what_would_fit(monkeypatch, ca
 
 
 def test_when_memory_is_short_expect_refusal_before_any_weight_is_read(tmp_path, monkeypatch):
-    described = SHIPPED_CHECKPOINT / "config.json"
-    (tmp_path / "config.json").write_bytes(described.read_bytes())
+    for name in ("config.json", "embodiments.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((SHIPPED_CHECKPOINT / name).read_bytes())
     monkeypatch.setattr(precision, "free_bytes", lambda device: 1000)
     with pytest.raises(CheckpointError, match="are missing"):
         from_pretrained(tmp_path)  # there are none

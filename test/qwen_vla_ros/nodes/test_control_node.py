@@ -24,8 +24,10 @@ def test_when_two_arms_share_joint_names_expect_each_in_its_rows_and_commanded_o
     assert left.single == right.single == []  # nobody has asked the grippers to move
     system.engage().plan([0.3, 0.0, 0.0, 0.0, -0.3, 0.01])
     system.expect(
-        lambda: np.allclose(
-            [*left.group[-1], *right.group[-1]], [0.4, 0.2, -0.1, -0.5], atol=0.02
+        lambda: (
+            left.group
+            and right.group
+            and np.allclose([*left.group[-1], *right.group[-1]], [0.4, 0.2, -0.1, -0.5], atol=0.02)
         ),
         "each arm gets its own part",
     )
