@@ -84,7 +84,8 @@ class InterbotixPositionGripperDriver(InterbotixDriver):
         self._moves = False
 
     def _on_states(self, message: bytes) -> None:
-        self._states = message
+        if self._finger.encode() in message:  # else it is another publisher's
+            self._states = message
 
     def _ends_problem(self) -> str | None:
         if not self._states:

@@ -20,7 +20,7 @@ HANGING = Path(__file__).parents[2] / "faults" / "hanging_policy_node.py"
 START_S, END_S = 60.0, 3.0
 BUSY = "while True: pass"
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]  # it loads all cores on purpose
 
 
 @pytest.fixture
