@@ -202,6 +202,7 @@ def test_when_a_message_is_enormous_expect_no_gap_in_the_commands_and_the_refusa
     system = start_control(TWO_SLOW_ARMS, TWO_ARMS, process=True).engage()
     publisher = other("stranger").create_publisher(type(message), topic, 10)
     system.expect(lambda: publisher.get_subscription_count() > 0, "it is discovered")
+    system.messages.clear()
     counter = f"{topic.rpartition('/')[2]}_refused"
 
     def refused():
@@ -213,16 +214,8 @@ def test_when_a_message_is_enormous_expect_no_gap_in_the_commands_and_the_refusa
         if system.operator.wait(refused, 0.3):
             break
     assert refused()
-    # A shared machine may pause a process once; a message that blocks the loop does so each time.
-    longest_s = []
-    for _ in range(5):
-        system.messages.clear()
-        publisher.publish(message)
-        wait(system, 0.5)
-        sent_s = [seconds(message.header.stamp) for message in system.messages]
-        assert len(sent_s) > 3
-        longest_s.append(np.diff(sent_s).max())
-    assert np.median(longest_s) < 0.1
+    sent_s = [seconds(message.header.stamp) for message in system.messages]
+    assert len(sent_s) > 3 and np.diff(sent_s).max() < 0.1
 
 
 def test_when_an_input_is_published_as_another_type_expect_it_named_and_no_engaging(
