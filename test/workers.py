@@ -1,7 +1,7 @@
 """How the workers of pytest-xdist share the tests.
 
 A file goes to one worker, so that what its fixtures load is loaded once. Tests marked ``alone``
-come last, without another test beside them (a lock sees to it).
+are sorted to the end of the list, and a lock keeps every other test from running beside them.
 """
 
 import fcntl
