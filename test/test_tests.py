@@ -8,6 +8,7 @@ import pytest
 TEST = Path(__file__).parent
 SLEEPS = {
     "killed_trainings.py": "polls a child's files a thousand times a second",
+    "qwen_vla_remote/test_client.py": "stands for a link that takes a while",
     "scripted_policy.py": "stands for a policy whose inference takes a while",
 }
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""
