@@ -26,9 +26,8 @@ help:
 demo: setup
 	$(BIN)/qwen-vla demo $(ARGS)
 
-# Two workers; loadgroup keeps the tests marked "alone" together (test/workers.py).
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@bash scripts/test.sh $(ARGS)
 
 # ARGS: words that must be in a mutant's entry, e.g. a file's name.
 mutants: setup

@@ -8,12 +8,7 @@ import signal
 import pytest
 from domain_coordinator import domain_id
 
-from quick_selection import pytest_ignore_collect  # noqa: F401  as below
-from workers import (  # noqa: F401  pytest finds its hooks here
-    pytest_collection_modifyitems,
-    pytest_runtest_protocol,
-    pytest_xdist_make_scheduler,
-)
+from quick_selection import pytest_ignore_collect  # noqa: F401  pytest finds its hook here
 
 # Threads of one small product wait for each other: with two of them, as soon as anything else runs
 # on a core, the tests of the model take up to ten times as long.
@@ -23,8 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-# Workers walk half a circle apart, so that none takes a domain that another has just left.
-_DOMAINS = itertools.count(50 * _WORKER + os.getpid())
+# Workers walk a quarter of a circle apart, so that none takes a domain another has just left.
+_DOMAINS = itertools.count(25 * _WORKER + os.getpid())
 
 
 @pytest.fixture(autouse=True)
