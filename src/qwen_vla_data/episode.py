@@ -20,8 +20,19 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.whole_file import write_whole
 
 FORMAT_VERSION = 2
-OPTIONAL = {"actions_NTHC": np.float32, "valid_NTH": bool, "boxes_NTV4": np.float32}
-"""Columns that an episode may lack, and how they are stored."""
+OPTIONAL = {
+    "positions_TD": np.float64,
+    "stamps_T": np.float64,
+    "modes_T": np.str_,
+    "interventions_T": bool,
+    "success": bool,
+    "actions_NTHC": np.float32,
+    "valid_NTH": bool,
+    "boxes_NTV4": np.float32,
+}
+"""What an episode may lack, and how it is stored."""
+STEPWISE = ("commanded_TD", "positions_TD", "stamps_T", "modes_T", "interventions_T")
+"""Columns with one row for each recorded step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +50,13 @@ class Episode:
         commanded_TD: float32 [T, D], joint positions commanded when step t was observed, order of
             ``Embodiment.joint_names``: where the chunks of step t start. Without plans those of a
             base are its pose in the world, x m, y m and yaw rad; with plans they are ignored.
+        positions_TD: float64 [T, D], measured joint positions; those of a base are 0. None where
+            only the states are known.
+        stamps_T: float64 [T], ROS time of what was observed at each step, s.
+        modes_T: str [T], mode of the control node (``core.modes.Mode``) at each step.
+        interventions_T: bool [T], whether a person had the robot.
+        success: whether the task was done, as a person or a simulator judged; None where nobody
+            did.
         actions_NTHC: float32 [N, T, H, C], order of ``Embodiment.action_channels``: the chunk the
             expert executes from step t for instruction n. None without an expert; then
             there is one instruction, and every action step is recorded.
@@ -55,6 +73,11 @@ class Episode:
     images: Mapping[str, tuple[bytes, ...]]
     states_TS: np.ndarray
     commanded_TD: np.ndarray
+    positions_TD: np.ndarray | None = None
+    stamps_T: np.ndarray | None = None
+    modes_T: np.ndarray | None = None
+    interventions_T: np.ndarray | None = None
+    success: bool | None = None
     actions_NTHC: np.ndarray | None = None
     valid_NTH: np.ndarray | None = None
     boxes_NTV4: np.ndarray | None = None
@@ -83,8 +106,12 @@ class Episode:
             self._refuse(
                 f"boxes have shape {self.boxes_NTV4.shape}, not {(n, t, len(lengths), 4)}"
             )
-        if any(length != t for length in (len(self.commanded_TD), *lengths.values())):
-            self._refuse(f"{t} states but {len(self.commanded_TD)} commands and images {lengths}")
+        for name in STEPWISE:
+            if (column := getattr(self, name)) is not None:
+                lengths[name] = len(column)
+        if any(length != t for length in lengths.values()):
+            counts = ", ".join(f"{length} of {name}" for name, length in lengths.items())
+            self._refuse(f"{t} states but {counts}")
 
     def _refuse(self, why: str) -> None:
         which = "" if self.seed is None else f" of seed {self.seed}"
@@ -108,7 +135,7 @@ class Episode:
             arrays["seed"] = np.int64(self.seed)
         for name, kind in OPTIONAL.items():
             if (column := getattr(self, name)) is not None:
-                arrays[name] = column.astype(kind)
+                arrays[name] = np.asarray(column).astype(kind)
         for name, frames in self.images.items():
             arrays[f"image/{name}/bytes"] = np.frombuffer(b"".join(frames), dtype=np.uint8)
             arrays[f"image/{name}/ends"] = np.cumsum([len(frame) for frame in frames])
@@ -140,7 +167,8 @@ class Episode:
                     states_TS=arrays["states_TS"],
                     commanded_TD=arrays["commanded_TD"],
                     seed=int(arrays["seed"]) if "seed" in arrays else None,
-                    **{name: arrays[name] for name in OPTIONAL if name in arrays},
+                    success=bool(arrays["success"]) if "success" in arrays else None,
+                    **{n: arrays[n] for n in OPTIONAL if n in arrays and n != "success"},
                 )
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise QwenVlaError(f"{path}: not a readable episode ({error})") from error

@@ -59,7 +59,7 @@ def record_episode(
     targets = [task.target(scene, instruction) for instruction in scene.instructions]
     stride = max(1, round(robot.action_hz / RECORDED_HZ))
     images = {camera.name: [] for camera in robot.cameras}
-    states, commanded, actions, valid, boxes = [], [], [], [], []
+    states, positions, commanded, actions, valid, boxes = [], [], [], [], [], []
     policy, histories = driver and driver(seed), make_histories(robot)
     replan_steps = max(stride, robot.replan_steps)
     remaining = round(task.time_limit_s * robot.action_hz)
@@ -74,7 +74,8 @@ def record_episode(
                 view = resize_view(world.render(camera.name), camera)
                 images[camera.name].append(_png(view))
             boxes.append([world.visible_boxes(camera.name, targets) for camera in robot.cameras])
-            states.append(codec.state(world.positions_D))
+            positions.append(world.positions_D)
+            states.append(codec.state(positions[-1]))
             commanded.append(chain.commanded_D)
             actions.append(plans)
             feasible = [expert.feasible(instruction) for instruction in scene.instructions]
@@ -91,7 +92,8 @@ def record_episode(
         chain.advance(robot.action_step_s)
         step += 1
         remaining -= 1
-        if task.judge(world, scene).success:
+        done = task.judge(world, scene).success
+        if done:
             remaining = min(remaining, STEPS_AFTER_SUCCESS * stride)
     return Episode(
         embodiment=robot.name,
@@ -101,6 +103,8 @@ def record_episode(
         images={name: tuple(frames) for name, frames in images.items()},
         states_TS=np.array(states, dtype=np.float32),
         commanded_TD=np.array(commanded, dtype=np.float32),
+        positions_TD=np.array(positions),
+        success=done,
         actions_NTHC=np.array(actions, dtype=np.float32).swapaxes(0, 1),
         valid_NTH=np.array(valid).swapaxes(0, 1),
         boxes_NTV4=np.array(boxes).transpose(2, 0, 1, 3),

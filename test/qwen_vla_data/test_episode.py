@@ -54,6 +54,21 @@ def test_when_nobody_planned_expect_the_episode_to_come_back_without_plans(tmp_p
     assert loaded.actions_NTHC is loaded.valid_NTH is loaded.boxes_NTV4 is None
 
 
+def test_when_a_robot_was_recorded_expect_its_stamps_modes_and_outcome_back(tmp_path):
+    columns = {
+        "positions_TD": np.random.default_rng(1).normal(size=(3, 7)),
+        "stamps_T": 1.7e9 + np.arange(3) / 5.0,
+        "modes_T": np.array(["HOLD", "AUTONOMY", "TELEOP"]),
+        "interventions_T": np.array([False, False, True]),
+        "success": False,
+    }
+    episode(**columns).save(tmp_path / "one.npz")
+    loaded = Episode.load(tmp_path / "one.npz")
+    assert loaded.success is False
+    for name in ("positions_TD", "stamps_T", "modes_T", "interventions_T"):
+        np.testing.assert_array_equal(getattr(loaded, name), columns[name])
+
+
 @pytest.mark.parametrize("changes", [{"stride": 10}, {"instructions": ("up", "down")}])
 def test_when_nobody_planned_expect_one_instruction_and_every_step_or_refusal(changes):
     whole = {"stride": 1, "instructions": ("up",), "boxes_NTV4": None}
@@ -69,6 +84,7 @@ def test_when_nobody_planned_expect_one_instruction_and_every_step_or_refusal(ch
         {"valid_NTH": np.ones((2, 3, 8), dtype=bool)},
         {"boxes_NTV4": np.zeros((2, 3, 1, 4))},
         {"commanded_TD": np.zeros((2, 7))},
+        {"stamps_T": np.zeros(2)},
     ],
 )
 def test_when_parts_do_not_fit_each_other_expect_refusal(changes):
