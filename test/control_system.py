@@ -56,8 +56,8 @@ class System:
         rclpy.init(args=parameters, domain_id=domain)
         self.operator = Operator(self.embodiment)
         self.messages = []
-        # Deep: a test that is busy for 0.5 s lost those in between with ten, which looked like a gap
-        # of 0.32 s in what control_node had sent.
+        # Deep: a test that is busy for 0.5 s lost those in between with ten, which looked like a
+        # gap of 0.32 s in what control_node had sent.
         sent = self.messages.append
         self.operator.create_subscription(JointState, "control/command", sent, 1000)
         self.modes = []
