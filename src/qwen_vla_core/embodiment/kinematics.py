@@ -8,7 +8,7 @@ import pinocchio as pin
 from ..errors import KinematicsError, NonFiniteError
 from .schema import Group
 
-_AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
+AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
 _ROOT, _TOOL = "base_link", "tool"
 
 POSITION_TOLERANCE_M = 1e-4
@@ -31,7 +31,7 @@ def build_urdf(group: Group) -> str:
         kind = "revolute" if joint.unit == "rad" else "prismatic"
         child = f"{joint.name}_link"
         element = _add_joint(robot, joint.name, kind, parent, child, link.origin_m)
-        SubElement(element, "axis", xyz=_AXES[link.axis])
+        SubElement(element, "axis", xyz=AXES[link.axis])
         SubElement(
             element,
             "limit",

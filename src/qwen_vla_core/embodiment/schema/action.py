@@ -28,6 +28,10 @@ class Chain(Strict):
     links: Annotated[tuple[Link, ...], Field(min_length=1)]
     tool_origin_m: Vector3
     """Tool frame in the frame of the last joint."""
+    mount_m: Vector3 = (0.0, 0.0, 0.0)
+    """Where base_link stands: on the base that carries it, or in the world. Only what draws the
+    robot uses it."""
+    mount_rpy_rad: Vector3 = (0.0, 0.0, 0.0)
     source: Annotated[str, Field(min_length=1)]
 
 

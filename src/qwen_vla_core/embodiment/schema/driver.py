@@ -71,6 +71,9 @@ class TwistBase(Strict):
     estop_in_covariance: bool = False
     """Whether an odometry message whose first pose covariance is -1 means that the emergency stop
     of the base is pressed (Trossen's SLATE)."""
+    footprint_m: tuple[Positive, Positive] | None = None
+    """Length and width, around base_link; null draws the way without the body. Only what draws the
+    robot uses it."""
 
 
 AnyDriver = Annotated[
