@@ -51,10 +51,12 @@ class LoopedRobot:
         for stream in self.streams:
             if stream.topic not in self.silent:
                 rows = list(stream.rows)
-                refusal = self.loop.on_joints(self.measured_D[rows], self.now_s, stream.topic)
+                refusal = self.loop.inputs.on_joints(
+                    self.measured_D[rows], self.now_s, stream.topic
+                )
                 self.refusals += [refusal] if refusal else []
         if self.base is not None and self.base.driver.odometry_topic not in self.silent:
-            self.loop.on_odometry(self.now_s)
+            self.loop.inputs.on_odometry(self.now_s)
 
     def ask(self, trigger, problems=()):
         return self.loop.request(trigger, self.ros_s, self.now_s, problems)

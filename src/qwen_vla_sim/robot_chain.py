@@ -39,7 +39,7 @@ class RobotChain:
         self._loop = ControlLoop(codec.embodiment)
         self._periods = 0
         self.chunk: ActionChunk | None = None
-        self._loop.on_joints(world.positions_D, self.now_s)
+        self._loop.inputs.on_joints(world.positions_D, self.now_s)
         self._loop.trigger(Trigger.ENGAGE_POLICY, "rollout", self.now_s)
         self.commanded_D = self._loop.update(self.now_s, self.now_s).filtered.motion.command_D
 
@@ -79,7 +79,7 @@ class RobotChain:
         command_hz = self._codec.embodiment.command_hz
         for _ in range(round(duration_s * command_hz)):
             self._periods += 1
-            self._loop.on_joints(self._world.positions_D, self.now_s)
+            self._loop.inputs.on_joints(self._world.positions_D, self.now_s)
             motion = self._loop.update(self.now_s, self.now_s).filtered.motion
             self.commanded_D = motion.command_D
             for driver, rows in self._drivers:

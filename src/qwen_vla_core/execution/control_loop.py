@@ -1,11 +1,12 @@
 """One control period: read, decide, limit. The node around it only receives and sends.
 
+What was received and may be believed is in inputs.py; here are mode, source and command.
+
 Nothing here waits. Until a person engages, and after a fault until a person has reset and engaged,
 nothing is commanded, so that nothing that is measured or received can move the robot. From then on
 every period yields a command, and a hold is a command as well: it repeats the last position and
 stops a base at once. A base has no position to command: its joints stay at 0, and what is sent are
-its velocities ahead (base_x) and turning (base_yaw). Steady time drives the watchdogs, ROS time
-samples the chunk; where the two disagree, the robot holds.
+its velocities ahead (base_x) and turning (base_yaw).
 """
 
 from collections.abc import Sequence
@@ -14,32 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..embodiment import Embodiment
-from ..embodiment.streams import joint_streams, measured_topics
 from ..modes import ENGAGES, Mode, ModeState, Transition, Trigger, step
-from ..safety import (
-    Filtered,
-    MeasuredPose,
-    Motion,
-    Tracking,
-    TrackingMonitor,
-    Verdict,
-    Watchdog,
-)
-from ..safety.tracking import SETTLE_S
+from ..safety import Filtered, Motion, Verdict
 from ..types import ActionChunk
-from .clock_watch import ClockWatch
+from .following import Following
+from .inputs import POLICY, TELEOP, Inputs
 from .limiter import Limiter
-from .relief import Relief
-from .timeline import ChunkVerdict, Offer, Sample, Timeline
+from .timeline import Offer, Sample
 
-TELEOP, POLICY = "teleop", "policy"
 ESTOP_OF_BASE = "the base's own emergency stop is pressed"
 
 SHORTEST_S = 1e-6
 """Two calls are at least this far apart, s: what moves needs a time to move in."""
-
-ROUNDING_S = 1e-6
-"""ROS time as a float64 is that exact: an age may exceed its bound by rounding, s."""
 
 ARRIVED = 1e-3
 """The command is at the start pose, rad or m: an encoder's step is 1.5e-3 rad."""
@@ -70,7 +57,12 @@ class Cycle:
 
 
 class ControlLoop:
-    """The state between control periods of one robot."""
+    """The state between control periods of one robot.
+
+    Attributes:
+        state: the mode and its reason.
+        inputs: what was received; what the robot measures goes there directly.
+    """
 
     def __init__(
         self,
@@ -90,120 +82,28 @@ class ControlLoop:
                 where the embodiment has one.
             state: of an earlier loop, whose latches go on; its mode must not be one that moves.
         """
-        watchdogs = embodiment.watchdogs
-        self._base_D = np.array(embodiment.base_D)
-        base = embodiment.base
         self.state = ModeState() if state is None else state
-        self.timeline = Timeline(
-            embodiment.joint_names,
-            step_s=embodiment.action_step_s,
-            points=embodiment.horizon + 1,
-            jump_limit=np.where(self._base_D, np.inf, embodiment.jump_limit),
-            base=None if base is None else embodiment.group_slice(base.name),
-            # The limits of a base say how far one chunk may lead.
-            reach_D=(
-                np.where(self._base_D, [joint.lower for joint in embodiment.joints], -np.inf),
-                np.where(self._base_D, [joint.upper for joint in embodiment.joints], np.inf),
-            ),
-        )
-        self._policy_s, self._observation_s = watchdogs.policy_s, watchdogs.observation_s
+        self.inputs = Inputs(embodiment, estop_topics)
+        self._policy_s = embodiment.watchdogs.policy_s
         self._period_s = 1.0 / embodiment.command_hz
         self._start_D = np.array(embodiment.start_D)
         self._limiter = Limiter(embodiment)
-        self._topics = measured_topics(embodiment)
-        self._odometry_topic = None if base is None else base.driver.odometry_topic
-        streams = joint_streams(embodiment)
-        self._rows = {stream.topic: list(stream.rows) for stream in streams}
-        self._pose = MeasuredPose(
-            embodiment.joint_names,
-            np.array([joint.velocity for joint in embodiment.joints]),
-            self._rows,
-            watchdogs.joint_states_s or np.inf,
-        )
-        self._heartbeats = () if watchdogs.estop_heartbeat_s is None else tuple(estop_topics)
-        self._watchdog = Watchdog(
-            dict.fromkeys(self._rows, watchdogs.joint_states_s)
-            | ({} if base is None else {self._odometry_topic: watchdogs.odometry_s})
-            | {TELEOP: watchdogs.teleop_s, POLICY: watchdogs.policy_s}
-            | dict.fromkeys(self._heartbeats, watchdogs.estop_heartbeat_s)
-        )
-        self._clocks, self._clock_problem = ClockWatch(), ""
-        tracking_limit_D = _tracking_limits(embodiment)
-        self._tracked_D = np.isfinite(tracking_limit_D)
-        self._tracking = (
-            TrackingMonitor(embodiment.joint_names, tracking_limit_D) if check_tracking else None
-        )
-        self._odometry_received = base is None
+        self._following = Following(embodiment, check_tracking)
         self._motion: Motion | None = None  # None: nothing is commanded
-        self._relief: Relief | None = None
-        self._teleop: Sample | None = None
-        self._pressed: set[str] = set()
         self._last_steady_s: float | None = None
-        self._held_since_s: float | None = None
-        self._observed_steady_s = -np.inf
         self._policy_wait_from_s = 0.0
-
-    @property
-    def measured_D(self) -> np.ndarray | None:
-        """Measured positions [D], those of a base 0; None until every topic was received."""
-        return self._pose.positions_D if self._pose.complete and self._odometry_received else None
-
-    def fresh(self, rows: slice, steady_s: float) -> bool:
-        """Whether the measured positions of these joints are young enough to act on."""
-        lost = {expired.name for expired in self._watchdog.expired(steady_s)}
-        joints = set(range(len(self._base_D))[rows])
-        return not any(joints & set(of) for topic, of in self._rows.items() if topic in lost)
-
-    def on_joints(self, positions: np.ndarray, steady_s: float, topic: str | None = None) -> str:
-        """Measured positions, finite, arrived.
-
-        Args:
-            positions: those of the topic, in the order of ``joint_streams``; all [D] of them
-                where there is no topic, for a robot that is not reached through ROS.
-            steady_s: steady time, s.
-            topic: which of ``measured_topics`` they came from.
-        Returns:
-            "" when they were taken; else why they cannot be true. Such samples are dropped, as if
-            none had been received.
-        """
-        topics = self._rows if topic is None else (topic,)
-        refusals = []
-        for of in topics:
-            refusal = self._pose.add(
-                of, positions[self._rows[of]] if topic is None else positions, steady_s
-            )
-            if refusal:
-                refusals.append(f"{of}: {refusal}")
-            else:
-                self._watchdog.feed(of, steady_s)
-        if topic is None and self._odometry_topic is not None:
-            self.on_odometry(steady_s)
-        return "; ".join(refusals)
-
-    def on_odometry(self, steady_s: float) -> None:
-        """The base is alive. Where it is does not matter: its joints are displacements."""
-        self._odometry_received = True
-        self._watchdog.feed(self._odometry_topic, steady_s)
 
     def on_chunk(self, chunk: ActionChunk, ros_s: float, steady_s: float) -> Offer:
         """A chunk arrived; it is used or refused whole."""
-        if self.measured_D is None:
-            return Offer(verdict=ChunkVerdict.BEFORE_MODE, reason="nothing is measured yet")
-        self._watchdog.feed(POLICY, steady_s)
-        if self._motion is None:
-            return Offer(verdict=ChunkVerdict.BEFORE_MODE, reason="nobody has engaged yet")
-        offer = self.timeline.offer(chunk, now_s=ros_s, command_D=self._motion.command_D)
-        if offer.verdict is ChunkVerdict.ACCEPTED:
-            self._observed_steady_s = steady_s - max(ros_s - chunk.stamp_s, 0.0)
-        return offer
+        command_D = None if self._motion is None else self._motion.command_D
+        return self.inputs.on_chunk(chunk, ros_s, steady_s, command_D)
 
     def on_teleop(self, target: Sample, ros_s: float, steady_s: float) -> None:
         """A person's target, finite, arrived; it takes over from autonomy at once.
 
         Positions for the arms; for a base velocities ahead, to the left (0) and turning.
         """
-        self._teleop = target
-        self._watchdog.feed(TELEOP, steady_s)
+        self.inputs.on_teleop(target, steady_s)
         if self.state.mode is Mode.AUTONOMY:
             self.trigger(Trigger.TELEOP_ACTIVE, "teleop moved", ros_s)
 
@@ -213,15 +113,10 @@ class ControlLoop:
         A reset waits until every source has released its own press.
         """
         if not pressed:
-            self._pressed.discard(source)
+            self.inputs.pressed.discard(source)
             return
-        self._pressed.add(source)
+        self.inputs.pressed.add(source)
         self.trigger(Trigger.ESTOP, source, ros_s)
-
-    def on_estop_heartbeat(self, topic: str, steady_s: float) -> None:
-        """One of ``estop_topics`` is alive, whatever it says."""
-        if topic in self._heartbeats:
-            self._watchdog.feed(topic, steady_s)
 
     def on_hardware_fault(self, problem: str, ros_s: float) -> None:
         """A driver or a second commander made it unsafe to go on; latches while commanding."""
@@ -232,14 +127,13 @@ class ControlLoop:
         self, trigger: Trigger, ros_s: float, steady_s: float, problems: Sequence[str] = ()
     ) -> Transition:
         """Answer a person's request; ``problems`` are those of drivers and topics, in words."""
-        needed = (*self._topics, *self._heartbeats, _SOURCE.get(trigger))
-        blockers = [str(e) for e in self._watchdog.expired(steady_s) if e.name in needed]
+        blockers = [*self.inputs.silent(steady_s, _SOURCE.get(trigger))]
         if trigger is Trigger.RESET:
-            blockers += sorted(self._pressed)
+            blockers += sorted(self.inputs.pressed)
         else:
-            blockers += [*problems, *filter(None, [self._clock_problem])]
+            blockers += [*problems, *filter(None, [self.inputs.clock_problem])]
             if trigger in ENGAGES and self._motion is None and not blockers:
-                blockers += filter(None, [self._pose.unsteady(steady_s)])
+                blockers += filter(None, [self.inputs.pose.unsteady(steady_s)])
         before = self.state.mode
         transition = self.trigger(trigger, "", ros_s, blockers)
         if self.state.mode is not before:
@@ -254,12 +148,12 @@ class ControlLoop:
         transition = step(before, trigger, detail, blockers=blockers)
         self.state = transition.state
         if self.state.mode is not before.mode:
-            self.timeline.clear(valid_from_s=ros_s)
-            self._held_since_s = None
+            self.inputs.forget_plan(ros_s)
+            self._following.moves()
         if self.state.mode not in (Mode.HOLD, Mode.ESTOP):
             if self._motion is None:
-                self._motion = Motion.at_rest(self.measured_D)
-        elif self._relief is not None and trigger in _STOPS:
+                self._motion = Motion.at_rest(self.inputs.measured_D)
+        elif self._following.relief is not None and trigger in _STOPS:
             self._end_commanding()
         elif self.state.fault and not before.fault and trigger is not Trigger.TRACKING_FAULT:
             self._end_commanding()
@@ -276,10 +170,12 @@ class ControlLoop:
         dt_s = self._period_s if last_s is None else max(steady_s - last_s, SHORTEST_S)
         self._watch(ros_s, steady_s)
         self._last_steady_s = steady_s
-        if self.measured_D is None:
+        if self.inputs.measured_D is None:
             return None
         following = False
-        filtered = _at_rest(self.measured_D if self._motion is None else self._motion.command_D)
+        filtered = _at_rest(
+            self.inputs.measured_D if self._motion is None else self._motion.command_D
+        )
         if self._motion is not None:
             target = self._target(ros_s, steady_s)
             following = target is not None
@@ -296,68 +192,60 @@ class ControlLoop:
     def pause(self, ros_s: float) -> None:
         """Pause: stop commanding until a person engages again. Latches are kept."""
         self.trigger(Trigger.HOLD, "control_node was deactivated", ros_s)
-        self.timeline.clear(valid_from_s=ros_s)
+        self.inputs.forget_plan(ros_s)
         self._end_commanding()
-        self._pose.clear()
-        self._clocks.clear()
-        self._odometry_received = self._odometry_topic is None
+        self.inputs.clear()
         self._last_steady_s = None
 
-    def silent(self, steady_s: float) -> tuple[str, ...]:
-        """In words, which topics that the robot needs have been silent for too long."""
-        needed = (*self._topics, *self._heartbeats)
-        expired = self._watchdog.expired(steady_s)
-        return tuple(str(topic) for topic in expired if topic.name in needed)
-
     def _end_commanding(self) -> None:
-        self._motion = self._relief = self._held_since_s = None
-        if self._tracking is not None:
-            self._tracking.reset()
+        self._motion = None
+        self._following.clear()
 
     def _watch(self, ros_s: float, steady_s: float) -> None:
         """Everything that ends a motion by itself."""
-        expired = {expired.name: str(expired) for expired in self._watchdog.expired(steady_s)}
-        for topic in filter(expired.get, self._topics):
+        expired = self.inputs.expired(steady_s)
+        for topic in filter(expired.get, self.inputs.measured_topics):
             self.trigger(Trigger.STREAM_LOST, expired[topic], ros_s)
         if TELEOP in expired:
             self.trigger(Trigger.TELEOP_LOST, expired[TELEOP], ros_s)
-        for topic in self._heartbeats:
+        for topic in self.inputs.heartbeats:
             self.on_estop(topic in expired, ros_s, f"the heartbeat of the {topic} topic is lost")
-        self._clock_problem = self._clocks.update(ros_s, steady_s)
-        if self._clock_problem:
-            self.timeline.clear(valid_from_s=ros_s)
-            self.trigger(Trigger.STREAM_LOST, self._clock_problem, ros_s)
-        stale = any(topic in expired for topic in self._rows)  # says nothing about where it is
-        if self._tracking is not None and self._motion is not None and not stale:
-            held_s = 0.0 if self._held_since_s is None else steady_s - self._held_since_s
-            report = self._tracking.update(self.measured_D, self._motion.command_D, held_s)
-            if report.verdict is Tracking.FAULT and not self.state.fault:
-                # A held arm that moves has lost its torque, or a person has it: no relief.
-                moved = self.state.mode not in (Mode.HOLD, Mode.ESTOP) and held_s < SETTLE_S
-                self.trigger(Trigger.TRACKING_FAULT, report.detail, ros_s)
-                if moved:
-                    self._relief = Relief(
-                        self._motion.command_D, self.measured_D, self._tracked_D, steady_s
-                    )
-                else:
-                    self._end_commanding()
+        clock_problem = self.inputs.check_clocks(ros_s, steady_s)
+        if clock_problem:
+            self.inputs.forget_plan(ros_s)
+            self.trigger(Trigger.STREAM_LOST, clock_problem, ros_s)
+        stale = not self.inputs.fresh(slice(None), steady_s)  # says nothing about where it is
+        if self._motion is None or stale:
+            return
+        measured_D, command_D = self.inputs.measured_D, self._motion.command_D
+        strays = self._following.strays(measured_D, command_D, steady_s)
+        if strays and not self.state.fault:
+            # A held arm that moves has lost its torque, or a person has it: no relief.
+            moved = self.state.mode not in (Mode.HOLD, Mode.ESTOP)
+            moved = moved and not self._following.settled(steady_s)
+            self.trigger(Trigger.TRACKING_FAULT, strays, ros_s)
+            if moved:
+                self._following.relieve(command_D, measured_D, steady_s)
+            else:
+                self._end_commanding()
 
     def _decide(self, target: Sample | None, steady_s: float, dt_s: float) -> Filtered | None:
         """The motion of this period while commanding; None to hold."""
         if target is not None:
-            self._held_since_s = None
+            self._following.moves()
             return self._limiter.limit(
                 target.positions_D, target.velocities_D, self._motion, dt_s=dt_s
             )
+        command_D = self._motion.command_D
         if self.state.mode is Mode.START:
-            start_D = np.where(self._tracked_D, self._start_D, self._motion.command_D)
+            start_D = np.where(self._following.tracked_D, self._start_D, command_D)
             return self._limiter.approach(start_D, self._motion, dt_s=dt_s, slow=True)
-        if self._held_since_s is None:
-            self._held_since_s = steady_s
-        if self._relief is None:
+        self._following.holds(steady_s)
+        relief = self._following.relief
+        if relief is None:
             return None
-        pose_D = self._relief.target(self._pose, self._motion.command_D, steady_s)
-        if self._relief.over:
+        pose_D = relief.target(self.inputs.pose, command_D, steady_s)
+        if relief.over:
             self._end_commanding()
         if pose_D is None:
             return None
@@ -366,17 +254,15 @@ class ControlLoop:
     def _target(self, ros_s: float, steady_s: float) -> Sample | None:
         """Where the source that the mode chose wants the robot; None means hold."""
         if self.state.mode is Mode.START:
-            off_D = np.abs(self._motion.command_D - self._start_D)[self._tracked_D]
+            off_D = np.abs(self._motion.command_D - self._start_D)[self._following.tracked_D]
             if (off_D <= ARRIVED).all():
                 self.trigger(Trigger.ARRIVED, "the robot is at its start pose", ros_s)
         if self.state.mode is Mode.TELEOP:
-            return self._teleop
+            return self.inputs.teleop
         if self.state.mode is not Mode.AUTONOMY:
             return None
-        # The age on both clocks: one of them may be wrong.
-        age_s = max(steady_s - self._observed_steady_s, ros_s - self.timeline.observed_s)
-        sample = self.timeline.sample(ros_s)
-        if sample is not None and age_s <= self._observation_s + ROUNDING_S:
+        sample = self.inputs.planned(ros_s, steady_s)
+        if sample is not None:
             self._policy_wait_from_s = steady_s
             return sample
         if steady_s - self._policy_wait_from_s > self._policy_s:
@@ -388,10 +274,3 @@ class ControlLoop:
 
 def _at_rest(position_D: np.ndarray) -> Filtered:
     return Filtered(verdict=Verdict.PASS, motion=Motion.at_rest(position_D), acted={})
-
-
-def _tracking_limits(embodiment: Embodiment) -> np.ndarray:
-    """Per joint [D]; inf where contact makes measured and commanded differ."""
-    return np.array(
-        [group.tracking_limit or np.inf for group in embodiment.groups for _ in group.joints]
-    )

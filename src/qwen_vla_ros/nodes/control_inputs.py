@@ -103,7 +103,9 @@ class ControlInputs:
 
         def receive(message: JointState) -> None:
             if wanted.isdisjoint(message.name):  # another publisher's: the wheels', a gripper's
-                if any(stream.topic in silent for silent in self._loop.silent(time.monotonic())):
+                if any(
+                    stream.topic in silent for silent in self._loop.inputs.silent(time.monotonic())
+                ):
                     self._refuse("joint_states_refused", f"{stream.topic}: {NOT_OURS}")
                 return
             try:
@@ -111,7 +113,7 @@ class ControlInputs:
             except QwenVlaError as error:
                 self._refuse("joint_states_refused", f"{stream.topic}: {error}")
                 return
-            refusal = self._loop.on_joints(positions, time.monotonic(), stream.topic)
+            refusal = self._loop.inputs.on_joints(positions, time.monotonic(), stream.topic)
             if refusal:
                 self._refuse("joint_states_impossible", refusal)
 
@@ -130,7 +132,7 @@ class ControlInputs:
             return
         if not pressed:
             self._loop.on_estop(False, self._node.now_s(), ESTOP_OF_BASE)
-        self._loop.on_odometry(time.monotonic())
+        self._loop.inputs.on_odometry(time.monotonic())
 
     def _on_chunk(self, message: JointTrajectory) -> None:
         if not self._node.active:
@@ -158,7 +160,7 @@ class ControlInputs:
 
     def _on_estop(self, topic: str) -> Callable[[bool, str], None]:
         def receive(pressed: bool, source: str) -> None:
-            self._loop.on_estop_heartbeat(topic, time.monotonic())
+            self._loop.inputs.on_estop_heartbeat(topic, time.monotonic())
             self._loop.on_estop(pressed, self._node.now_s(), source)
             self._react()
 

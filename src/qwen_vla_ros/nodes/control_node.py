@@ -167,9 +167,9 @@ class ControlNode(EmbodimentNode):
     def _send(self, cycle: Cycle, ros_s: float) -> None:
         motion = cycle.filtered.motion
         if cycle.commanding and not self._dry_run:
-            measured_D, now_s = self._loop.measured_D, time.monotonic()
+            inputs, now_s = self._loop.inputs, time.monotonic()
             for name, rows in self._rows.items():
-                measured_G = measured_D[rows] if self._loop.fresh(rows, now_s) else None
+                measured_G = inputs.measured_D[rows] if inputs.fresh(rows, now_s) else None
                 self._drivers[name].send(
                     motion.command_D[rows], motion.velocity_D[rows], measured_G
                 )
@@ -238,7 +238,7 @@ class ControlNode(EmbodimentNode):
             *self._inputs.problems,
             *self._inputs.policy_problems,
         ]
-        silent = self._loop.silent(time.monotonic())
+        silent = self._loop.inputs.silent(time.monotonic())
         level, message = diagnostics.OK, f"{state.mode.value}: {state.reason}"
         if problems or silent or state.fault:
             level = diagnostics.ERROR

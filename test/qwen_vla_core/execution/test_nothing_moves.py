@@ -201,7 +201,7 @@ def test_when_joint_states_die_in_motion_expect_no_fault_from_where_the_arm_was_
     share = np.linspace(0.0, 2.0, WIDOWX.horizon + 1).clip(max=1.0)[:, None]
     robot.give(robot.commands[-1] + share * waist(2.5))  # at all but the joint's highest speed
     robot.run(0.6)
-    seen_D = robot.loop.measured_D
+    seen_D = robot.loop.inputs.measured_D
     robot.silent.add(JOINTS)
     robot.run(2.0)
     assert np.abs(robot.commands[-1] - seen_D).max() > HELD_SHARE * TRACKING
@@ -279,7 +279,7 @@ def heartbeat_robot():
 def test_when_a_heartbeat_is_configured_and_one_source_never_spoke_expect_no_engaging():
     robot = heartbeat_robot()
     for _ in range(20):
-        robot.run(PERIOD_S).loop.on_estop_heartbeat("estop", robot.now_s)
+        robot.run(PERIOD_S).loop.inputs.on_estop_heartbeat("estop", robot.now_s)
     robot.give(np.zeros((17, 3)))
     transition = robot.ask(Trigger.ENGAGE_POLICY)
     assert transition.answer is Answer.REFUSED and robot.loop.state.mode is Mode.ESTOP
@@ -291,7 +291,7 @@ def test_when_a_heartbeat_stops_expect_a_press_and_a_reset_only_after_it_is_back
     def beat(*topics):
         for _ in range(25):
             for topic in topics:
-                robot.loop.on_estop_heartbeat(topic, robot.now_s)
+                robot.loop.inputs.on_estop_heartbeat(topic, robot.now_s)
             robot.run(PERIOD_S)
 
     beat("estop", "base/estop")
