@@ -55,9 +55,10 @@ SIM_NODE = f"{SIM}/node/"
 SIM_FROM_ROS = {f"{ROS}.nodes.{module}" for module in ("lifecycle", "parameters", "process")}
 SIM_FROM_ROS |= {f"{ROS}.qos", f"{ROS}.every_publisher"}
 
-# What the command line imports only where it is used: each of these costs seconds, or is not
-# installed on every machine that runs `qwen-vla --help`.
-HEAVY = {"torch", "transformers", "rclpy", "mujoco"}
+# What the command line imports only where it is used: help, completion and a mistyped command have
+# to answer at once, also on machines where some of these are not
+# installed.
+HEAVY = {"torch", "transformers", "rclpy", "mujoco", "numpy", "pydantic", "yaml", "pinocchio"}
 
 
 @dataclass(frozen=True, kw_only=True)

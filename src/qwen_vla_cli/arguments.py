@@ -4,7 +4,6 @@ import argparse
 import os
 from pathlib import Path
 
-from qwen_vla_core.embodiment import find_embodiment
 from qwen_vla_core.resources import embodiments_directory
 
 
@@ -59,4 +58,6 @@ def embodiment_file(name_or_path: str) -> Path:
     Raises:
         QwenVlaError: there is none; the message names the nearest.
     """
+    from qwen_vla_core.embodiment import find_embodiment
+
     return find_embodiment(name_or_path, embodiments_directory())

@@ -13,10 +13,9 @@ import argparse
 import os
 from pathlib import Path
 
-from qwen_vla_core.embodiment import find_embodiment
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 
-from .arguments import positive
+from .arguments import embodiment_file, positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_eval.bench.control import BOUNDS_MS, measure_control, tables
     from qwen_vla_eval.tables import show, write_json
 
-    path = find_embodiment(arguments.embodiment, embodiments_directory())
+    path = embodiment_file(arguments.embodiment)
     with tqdm(total=arguments.trials * len(BOUNDS_MS), unit="trial", dynamic_ncols=True) as bar:
         result = measure_control(
             path, arguments.checkpoint, arguments.trials, lambda done: bar.update(done - bar.n)

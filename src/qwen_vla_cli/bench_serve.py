@@ -13,8 +13,6 @@ the same server with a policy that cannot batch, as openpi's server works.
 import argparse
 from pathlib import Path
 
-from qwen_vla_core.embodiment import load_embodiment
-
 from .arguments import embodiment_file, not_negative, positive
 from .outputs import require_writable
 
@@ -42,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write where asked."""
+    from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.serve import measure_serve, measure_url, table
     from qwen_vla_eval.tables import show, write_json
 

@@ -13,7 +13,6 @@ import argparse
 import os
 from pathlib import Path
 
-from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.resources import embodiments_directory
 
 from .arguments import add_workers, embodiment_file, positive
@@ -34,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
+    from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.sim import measure_sim, tables
     from qwen_vla_eval.tables import show, write_json
 

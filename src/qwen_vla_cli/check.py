@@ -8,16 +8,6 @@ Example:
 
 import argparse
 
-from qwen_vla_core.embodiment import (
-    Camera,
-    Embodiment,
-    Group,
-    build_prompt,
-    load_embodiment,
-)
-from qwen_vla_core.embodiment.schema import EeDelta
-from qwen_vla_core.yaml_file import kinds, read_yaml
-
 from .arguments import embodiment_file
 
 
@@ -28,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what the file describes; errors name file, line and key."""
+    from qwen_vla_core.embodiment import describe_embodiment, load_embodiment
+    from qwen_vla_core.yaml_file import kinds, read_yaml
+
     path = embodiment_file(arguments.file)
     match read_yaml(path).kind:
         case kinds.RECIPE:
@@ -43,62 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
 
             lines = describe_gamepad(read_gamepad(path), str(path))
         case _:
-            lines = describe(load_embodiment(path), str(path))
+            lines = describe_embodiment(load_embodiment(path), str(path))
     print("\n".join(lines))
     return 0
-
-
-def describe(embodiment: Embodiment, origin: str) -> list[str]:
-    """The description in lines for a person."""
-    lines = [
-        f"{origin}: embodiment '{embodiment.name}' is valid",
-        "",
-        f"prompt   {build_prompt(embodiment, '<instruction>')}",
-        f"rates    actions {embodiment.action_hz:g} Hz, commands {embodiment.command_hz:g} Hz, "
-        f"horizon {embodiment.horizon} steps ({embodiment.horizon / embodiment.action_hz:g} s)",
-        "",
-        "cameras",
-    ]
-    for camera in embodiment.cameras:
-        lines.append(
-            f"  {camera.name:<16} {camera.topic:<28} {camera.tag:<16} "
-            f"{camera.width} x {camera.height}  at most {camera.max_age_s:g} s old"
-            + _special(camera)
-        )
-    for group in embodiment.groups:
-        lines += [
-            "",
-            f"group '{group.name}': {_convention(group)} through {group.driver.type}"
-            + ("" if group.is_base else f", {group.side} side"),
-        ]
-        quantiles = group.action_normalization
-        for channel, low, high in zip(
-            group.action_channels, quantiles.q01, quantiles.q99, strict=True
-        ):
-            lines.append(f"  action {channel:<16} q01 {low:>8g}  q99 {high:>8g}")
-        for joint in group.joints:
-            lines.append(
-                f"  joint  {joint.name:<16} {joint.lower:>9.4f} .. {joint.upper:<9.4f} "
-                f"{joint.unit:<4} <= {joint.velocity:g} {joint.unit}/s, "
-                f"{joint.acceleration:g} {joint.unit}/s^2"
-            )
-    return lines
-
-
-def _special(camera: Camera) -> str:
-    """What few cameras have."""
-    words = ""
-    if camera.depth_range_m is not None:
-        words += ", depth from {:g} to {:g} m".format(*camera.depth_range_m)
-    if camera.history_steps:
-        steps = " and ".join(map(str, camera.history_steps))
-        words += f", also seen {steps} action steps before"
-    return words + (", optional" if camera.optional else "")
-
-
-def _convention(group: Group) -> str:
-    """How the model acts on a group."""
-    action = group.action
-    if isinstance(action, EeDelta):
-        return f"{action.convention} ({action.rotation}, {action.frame_name} axes)"
-    return action.convention

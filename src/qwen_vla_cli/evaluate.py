@@ -19,7 +19,6 @@ import argparse
 from pathlib import Path
 
 from qwen_vla_core.resources import share_directory
-from qwen_vla_ros.load_policy import is_server
 
 from .arguments import (
     add_checkpoint,
@@ -90,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _report(arguments)
     from qwen_vla_eval.evaluation import evaluate
     from qwen_vla_eval.tables import write_json
+    from qwen_vla_ros.load_policy import is_server
 
     require_writable(arguments.json)
     embodiment = embodiment_file(arguments.embodiment)

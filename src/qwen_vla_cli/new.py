@@ -7,8 +7,7 @@ Example:
 import argparse
 from pathlib import Path
 
-from qwen_vla_core.embodiment import find_embodiment, write_new_embodiment
-from qwen_vla_core.resources import embodiments_directory
+from .arguments import embodiment_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write NAME.yaml here; say what to do with it."""
+    from qwen_vla_core.embodiment import write_new_embodiment
+
     path = Path(f"{arguments.name}.yaml")
-    like = find_embodiment(arguments.like, embodiments_directory())
-    count = write_new_embodiment(path, arguments.name, like)
+    count = write_new_embodiment(path, arguments.name, embodiment_file(arguments.like))
     print(f"{path}: change its {count} lines marked CHANGE, then: qwen-vla check {path}")
     return 0

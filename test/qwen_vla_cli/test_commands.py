@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from qwen_vla_cli.bench import BENCHES
-from qwen_vla_cli.check import describe
 from qwen_vla_cli.main import COMMANDS, main
-from qwen_vla_core.embodiment import parse_embodiment
+from qwen_vla_core.embodiment import describe_embodiment, parse_embodiment
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
         ),
     ):
         widowx = widowx.replace(old, new, 1)
-    text = "\n".join(describe(parse_embodiment(widowx, "x.yaml"), "x.yaml"))
+    text = "\n".join(describe_embodiment(parse_embodiment(widowx, "x.yaml"), "x.yaml"))
     for part in (
         "also seen 2 and 4 action steps before",
         "depth from 0.1 to 1 m, optional",

@@ -1,6 +1,7 @@
 """Robots as data: schema, loading, prompt, channels, normalisation and kinematics."""
 
 from .codec import EmbodimentCodec
+from .describe import describe_embodiment
 from .loader import find_embodiment, load_embodiment, parse_embodiment
 from .new_file import write_new_embodiment
 from .prompt import build_prompt
@@ -14,6 +15,7 @@ __all__ = [
     "Group",
     "Joint",
     "build_prompt",
+    "describe_embodiment",
     "find_embodiment",
     "in_simulation",
     "load_embodiment",
