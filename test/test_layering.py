@@ -187,7 +187,7 @@ def test_when_the_command_line_is_imported_expect_nothing_heavy_to_be_loaded():
         ("qwen_vla_sim/world.py", "import rclpy"),
         ("qwen_vla_sim/world.py", "import qwen_vla_ros.conversions"),
         ("qwen_vla_sim/world.py", "from qwen_vla_ros.nodes.parameters import declare_number"),
-        ("qwen_vla_sim/node/sim_node.py", "from qwen_vla_ros.messages import seconds"),
+        ("qwen_vla_sim/node/sim_node.py", "from qwen_vla_ros.messages import estop_in"),
         ("qwen_vla_ros/nodes/control_node.py", "from qwen_vla_model.policy import load"),
         ("qwen_vla_ros/nodes/policy_node.py", "import torch"),
         ("qwen_vla_ros/bringup.py", "from qwen_vla_cli.main import main"),

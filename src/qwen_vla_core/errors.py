@@ -39,3 +39,7 @@ class RemoteError(QwenVlaError):
 
 class InstructionError(QwenVlaError):
     """An instruction is empty, too long or not text."""
+
+
+class RecordingError(QwenVlaError):
+    """A recording cannot be written or read; the message names the file and why."""

@@ -14,9 +14,8 @@ from .images import rgb_from_image
 
 
 def message_type(camera: Camera) -> type:
-    """The message type on the camera's topic, by the end of its name."""
-    end = "/compressedDepth" if camera.is_depth else "/compressed"
-    return CompressedImage if camera.topic.endswith(end) else Image
+    """The message type on the camera's topic."""
+    return CompressedImage if camera.is_compressed else Image
 
 
 def image_reader(camera: Camera) -> Callable[[Image | CompressedImage], np.ndarray]:

@@ -1,4 +1,4 @@
-"""Between core's types and ROS messages, except images (images.py)."""
+"""From core's types to ROS messages, and what only a node receives."""
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
@@ -7,20 +7,11 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from qwen_vla_core.embodiment import Embodiment
-from qwen_vla_core.errors import ChunkError, NonFiniteError
+from qwen_vla_core.errors import NonFiniteError
 from qwen_vla_core.execution import Sample
+from qwen_vla_core.from_messages import NS_PER_S
 from qwen_vla_core.observation import match_joints
 from qwen_vla_core.types import ActionChunk
-
-NS_PER_S = 1_000_000_000
-
-NOT_OURS = "no joint of this robot is named in the messages that come"
-"""Of a topic of joint states that has fallen silent but for other publishers."""
-
-
-def seconds(stamp: Time | Duration) -> float:
-    """Seconds of a ROS time or duration; float64 keeps about 0.2 us at today's dates."""
-    return stamp.sec + stamp.nanosec / NS_PER_S
 
 
 def stamp_message(time_s: float) -> Time:
@@ -45,44 +36,6 @@ def chunk_message(chunk: ActionChunk, joint_names: tuple[str, ...]) -> JointTraj
             )
         )
     return message
-
-
-def chunk_from_message(message: JointTrajectory, joint_names: tuple[str, ...]) -> ActionChunk:
-    """A chunk from the wire, joints put into the order of ``joint_names``.
-
-    Raises:
-        ChunkError: joints are missing, repeated or unknown; points are missing, incomplete or not
-            evenly spaced from zero.
-    """
-    if sorted(message.joint_names) != sorted(joint_names):
-        raise ChunkError(
-            f"chunk has joints {message.joint_names}; this robot has {list(joint_names)}"
-        )
-    if len(message.points) < 2:
-        raise ChunkError(f"chunk has {len(message.points)} points; at least two are needed")
-    count = len(joint_names)
-    for k, point in enumerate(message.points):
-        if len(point.positions) != count or len(point.velocities) != count:
-            raise ChunkError(
-                f"chunk point {k} has {len(point.positions)} positions and "
-                f"{len(point.velocities)} velocities for {count} joints"
-            )
-    times_T = np.array([seconds(point.time_from_start) for point in message.points])
-    step_s = float(times_T[1])
-    uneven_T = ~np.isclose(times_T, np.arange(len(times_T)) * step_s, rtol=0.0, atol=1e-6)
-    if step_s <= 0.0 or uneven_T.any():
-        k = int(np.argmax(uneven_T))
-        raise ChunkError(
-            f"chunk points are not evenly spaced from zero: point 1 is due after {step_s:g} s, "
-            f"point {k} after {times_T[k]:g} s"
-        )
-    order = [message.joint_names.index(name) for name in joint_names]
-    return ActionChunk(
-        stamp_s=seconds(message.header.stamp),
-        step_s=step_s,
-        positions_TD=np.array([point.positions for point in message.points])[:, order],
-        velocities_TD=np.array([point.velocities for point in message.points])[:, order],
-    )
 
 
 def joint_state_message(

@@ -10,6 +10,7 @@ from sensor_msgs.msg import JointState
 from qwen_vla_core.embodiment import Camera, Embodiment
 from qwen_vla_core.embodiment.streams import JointStream, joint_streams
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.from_messages import NOT_OURS, seconds
 from qwen_vla_core.observation import Fault, Instant, Refusal, SampleReport, SampleVerdict
 from qwen_vla_core.observation.of_embodiment import assembler_of
 from qwen_vla_core.types import Observation
@@ -19,7 +20,6 @@ from .camera import image_reader, message_type
 from .every_publisher import subscribe_to_stream
 from .graph import publishers_of, type_problem
 from .image_size import MAX_BYTES
-from .messages import NOT_OURS, seconds
 from .qos import RELIABLE
 
 COMMAND = "control/command"

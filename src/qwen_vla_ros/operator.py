@@ -21,10 +21,10 @@ from std_srvs.srv import Trigger
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.from_messages import seconds
 from qwen_vla_core.interrupts import interrupts_held_back
 
 from .images import rgb_from_image
-from .messages import seconds
 from .qos import IMAGES, LATCHED, RELIABLE
 
 ANSWER_TIMEOUT_S = 20.0

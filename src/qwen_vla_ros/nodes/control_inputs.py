@@ -16,19 +16,14 @@ from qwen_vla_core.embodiment.streams import JointStream, joint_streams
 from qwen_vla_core.errors import ChunkError, QwenVlaError
 from qwen_vla_core.execution import ChunkVerdict, ControlLoop
 from qwen_vla_core.execution.control_loop import ESTOP_OF_BASE
+from qwen_vla_core.from_messages import NOT_OURS, chunk_from_message
 from qwen_vla_core.observation import match_joints
 
 from .. import bounded
 from ..estop_topic import EstopTopic
 from ..every_publisher import subscribe_to_stream
 from ..graph import publishers_of, rivals, type_problem
-from ..messages import (
-    NOT_OURS,
-    check_odometry,
-    chunk_from_message,
-    estop_in,
-    teleop_from_message,
-)
+from ..messages import check_odometry, estop_in, teleop_from_message
 from .lifecycle import EmbodimentNode
 
 CHUNK = "policy/chunk"

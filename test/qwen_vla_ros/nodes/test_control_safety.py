@@ -14,8 +14,8 @@ from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS
+from qwen_vla_core.from_messages import seconds
 from qwen_vla_ros.graph import publishers_of
-from qwen_vla_ros.messages import seconds
 from qwen_vla_ros.nodes.control_node import ControlNode
 from robots import arm_on_base_text, base_text
 

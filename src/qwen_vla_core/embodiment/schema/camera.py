@@ -45,6 +45,11 @@ class Camera(Strict):
         return self.depth_range_m is not None
 
     @property
+    def is_compressed(self) -> bool:
+        """Whether its topic carries CompressedImage, by the end of the topic's name."""
+        return self.topic.endswith("/compressedDepth" if self.is_depth else "/compressed")
+
+    @property
     def frames(self) -> tuple[int, ...]:
         """Of all its images, oldest first: how many action steps before the newest."""
         return (*reversed(self.history_steps), 0)
