@@ -5,6 +5,10 @@
 export VENV := .venv
 BIN := $(VENV)/bin
 
+# Containers often set this, and then every process compiles all of torch's modules anew: 4 s of
+# computing each, and most of the time of the tests.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
