@@ -62,6 +62,7 @@ class ControlLoop:
     Attributes:
         state: the mode and its reason.
         inputs: what was received; what the robot measures goes there directly.
+        limiter: what every command passes.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class ControlLoop:
         self._policy_s = embodiment.watchdogs.policy_s
         self._period_s = 1.0 / embodiment.command_hz
         self._start_D = np.array(embodiment.start_D)
-        self._limiter = Limiter(embodiment)
+        self.limiter = Limiter(embodiment)
         self._following = Following(embodiment, check_tracking)
         self._motion: Motion | None = None  # None: nothing is commanded
         self._last_steady_s: float | None = None
@@ -233,13 +234,13 @@ class ControlLoop:
         """The motion of this period while commanding; None to hold."""
         if target is not None:
             self._following.moves()
-            return self._limiter.limit(
+            return self.limiter.limit(
                 target.positions_D, target.velocities_D, self._motion, dt_s=dt_s
             )
         command_D = self._motion.command_D
         if self.state.mode is Mode.START:
             start_D = np.where(self._following.tracked_D, self._start_D, command_D)
-            return self._limiter.approach(start_D, self._motion, dt_s=dt_s, slow=True)
+            return self.limiter.approach(start_D, self._motion, dt_s=dt_s, slow=True)
         self._following.holds(steady_s)
         relief = self._following.relief
         if relief is None:
@@ -249,7 +250,7 @@ class ControlLoop:
             self._end_commanding()
         if pose_D is None:
             return None
-        return self._limiter.approach(pose_D, self._motion, dt_s=dt_s, slow=False)
+        return self.limiter.approach(pose_D, self._motion, dt_s=dt_s, slow=False)
 
     def _target(self, ros_s: float, steady_s: float) -> Sample | None:
         """Where the source that the mode chose wants the robot; None means hold."""

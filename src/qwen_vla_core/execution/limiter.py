@@ -1,5 +1,7 @@
 """All joints of a robot through the safety filter: arms by position, a base by velocity."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..embodiment import Embodiment
@@ -17,15 +19,26 @@ SIDEWAYS_TOLERANCE_M_S = 0.1
 """Sideways speed not worth a report: what the chords of a sampled curve, or a waypoint that is
 two centimetres off, leave over. It is dropped all the same."""
 
+SPEED_SCALES = (0.1, 1.0)
+"""Lowest and highest ``max_speed_scale``. A tenth of 1.57 rad/s is 16 cm/s at the end of a
+stretched ALOHA, slower than ISO 10218-1's 25 cm/s for a robot beside a person."""
+
 SLOW = 0.2
 """Share of the limits for a motion that nobody planned: 0.3 rad/s at 1.57, a speed at which a
 person beside the robot has time to press a button."""
 
 
 class Limiter:
-    """The limits of one robot. What it lets through depends on nothing but its arguments."""
+    """The limits of one robot.
+
+    Attributes:
+        max_speed_scale: share of every speed limit that may be used, within ``SPEED_SCALES``. When
+            it falls, what moves faster brakes at its acceleration limit. Accelerations are not
+            scaled: a slow robot must stop as quickly as a fast one.
+    """
 
     def __init__(self, embodiment: Embodiment) -> None:
+        self.max_speed_scale = 1.0
         base_D = np.array(embodiment.base_D)
         self._period_s = 1.0 / embodiment.command_hz
         self._arms, self._base = np.flatnonzero(~base_D), np.flatnonzero(base_D)
@@ -61,15 +74,17 @@ class Limiter:
         acted: dict[Rule, tuple[str, ...]] = {}
         verdicts = []
         if len(self._arms):
-            arms = limit_positions(
-                positions_D[self._arms], last.rows(self._arms), self._arm_limits, **times
-            )
+            part = last.rows(self._arms)
+            limits = self._scaled(self._arm_limits, part, self._arm_limits.velocity_D, dt_s)
+            arms = limit_positions(positions_D[self._arms], part, limits, **times)
             motion = motion.with_rows(self._arms, arms.motion)
             acted, verdicts = arms.acted, [arms.verdict]
         if len(self._base):
             ahead, left, turn = velocities_D[self._base]
             wanted = np.array([ahead, 0.0 if np.isfinite(left) else left, turn])
-            base = limit_velocities(wanted, last.rows(self._base), self._base_limits, **times)
+            part = last.rows(self._base)
+            limits = self._scaled(self._base_limits, part, self._base_limits.velocity_D, dt_s)
+            base = limit_velocities(wanted, part, limits, **times)
             motion = motion.with_rows(self._base, base.motion)
             verdicts.append(base.verdict)
             acted = {
@@ -99,15 +114,30 @@ class Limiter:
         still = Motion.at_rest(last.command_D)
         if not len(self._arms):
             return Filtered(verdict=Verdict.PASS, motion=still, acted={})
+        part = last.rows(self._arms)
+        limits = self._slow_limits if slow else self._unplanned_limits
         arms = limit_positions(
             positions_D[self._arms],
-            last.rows(self._arms),
-            self._slow_limits if slow else self._unplanned_limits,
+            part,
+            self._scaled(limits, part, self._unplanned_limits.velocity_D, dt_s),
             dt_s=dt_s,
             period_s=self._period_s,
         )
         motion = still.with_rows(self._arms, arms.motion)
         return Filtered(verdict=arms.verdict, motion=motion, acted=arms.acted)
+
+    def _scaled(
+        self, limits: JointLimits, last: Motion, full_D: np.ndarray, dt_s: float
+    ) -> JointLimits:
+        """The limits with the speeds that ``max_speed_scale`` leaves of ``full_D``.
+
+        A joint that is still faster may have the speed to which it can brake in this period.
+        """
+        if self.max_speed_scale == 1.0:
+            return limits
+        brakes_to_D = np.abs(last.velocity_D) - limits.acceleration_D * min(dt_s, self._period_s)
+        allowed_D = np.fmax(brakes_to_D, self.max_speed_scale * full_D)  # NaN is refused later
+        return replace(limits, velocity_D=np.minimum(allowed_D, limits.velocity_D))
 
 
 def _limits(

@@ -14,6 +14,7 @@ from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger as TriggerService
 
 from qwen_vla_core.execution import ControlLoop, Cycle
+from qwen_vla_core.execution.limiter import SPEED_SCALES
 from qwen_vla_core.modes import Answer, Mode, Trigger
 from qwen_vla_core.safety import Verdict
 
@@ -24,6 +25,7 @@ from ..messages import joint_state_message
 from ..qos import LATCHED, RELIABLE
 from .control_inputs import ControlInputs
 from .lifecycle import EmbodimentNode, read_only
+from .parameters import declare_number
 from .process import run
 
 VERIFY_PERIOD_S = 0.2
@@ -57,6 +59,14 @@ class ControlNode(EmbodimentNode):
             "estop_topics",
             ["estop"],
             read_only("std_msgs/Bool topics, one for each source of an emergency stop"),
+        )
+        declare_number(
+            self,
+            "max_speed_scale",
+            1.0,
+            "share of every speed limit that may be used, for a first day with a robot; may be "
+            "changed while it moves",
+            SPEED_SCALES,
         )
         self._loop: ControlLoop | None = None
 
@@ -158,6 +168,7 @@ class ControlNode(EmbodimentNode):
             self._loop.trigger(
                 Trigger.POLICY_FAULT, "; ".join(self._inputs.policy_problems), ros_s
             )
+        self._loop.limiter.max_speed_scale = float(self.get_parameter("max_speed_scale").value)
         cycle = self._loop.update(ros_s, time.monotonic())
         if cycle is not None:
             self._send(cycle, ros_s)
@@ -255,6 +266,7 @@ class ControlNode(EmbodimentNode):
                 "mode": state.mode.value,
                 "commanding": self._commanding,
                 "dry_run": self._dry_run,
+                "max_speed_scale": self._loop.limiter.max_speed_scale,
                 "period_ms": self._period_s * 1e3,
                 "lateness_p50_ms": float(np.percentile(lateness_ms, 50)),
                 "lateness_p99_ms": float(np.percentile(lateness_ms, 99)),

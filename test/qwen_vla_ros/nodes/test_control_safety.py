@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import Twist
 from lifecycle_msgs.msg import Transition
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS
+from command_observer import BaseObserver
+from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS, WAIT_S
 from qwen_vla_core.from_messages import seconds
 from qwen_vla_ros.graph import publishers_of
 from qwen_vla_ros.nodes.control_node import ControlNode
@@ -271,6 +275,37 @@ def test_when_a_person_asks_for_the_start_pose_expect_the_arms_to_get_there_slow
         [*left.group[-1], *right.group[-1]], [*start_D[:2], *start_D[3:5]], atol=2e-3
     )
     assert np.abs(np.diff(left.group, axis=0)).max() <= 0.2 * 3.0 * 0.02 + 1e-6
+
+
+def test_when_a_speed_scale_is_set_in_motion_expect_it_used_and_one_out_of_range_refused(
+    start_control, other
+):
+    system = start_control(base_text(), base=True).drive()
+    console = other("console")
+    setting = console.create_client(SetParameters, "control_node/set_parameters")
+    executor = SingleThreadedExecutor(context=console.context)
+    executor.add_node(console)
+    system.expect(setting.service_is_ready, "the parameters are discovered")
+
+    def scale(value):
+        parameter = Parameter("max_speed_scale", value=value).to_parameter_msg()
+        answer = setting.call_async(SetParameters.Request(parameters=[parameter]))
+        executor.spin_until_future_complete(answer, timeout_sec=WAIT_S)
+        return answer.result().results[0]
+
+    assert scale(0.2).successful
+    system.expect(lambda: system.base.last == pytest.approx((0.1, 0.2)), "a fifth of 0.5 m/s")
+    observer = BaseObserver(velocity=[0.5, 1.0], acceleration=[1.0, 2.0])
+    for _, ahead, turn in system.base.received:
+        observer.see(ahead, turn, 0.02)
+    for value in (0.05, 1.5, -1.0, float("nan"), "fast"):
+        answer = scale(value)
+        assert not answer.successful and "max_speed_scale" in answer.reason
+    wait(system, 0.2)
+    assert system.base.last == pytest.approx((0.1, 0.2))
+    system.expect(
+        lambda: system.operator.diagnostics["/control_node"][1]["max_speed_scale"] == "0.2", "said"
+    )
 
 
 @pytest.mark.alone
