@@ -29,7 +29,7 @@ MAY_IMPORT = {
 POLICY_IN_ROS = f"{ROS}/load_policy.py"
 
 # All that core may use beside the standard library: it has to run on any robot computer.
-CORE_LIBRARIES = {"numpy", "yaml", "pydantic", "cv2", "pinocchio"}
+CORE_LIBRARIES = {"numpy", "yaml", "pydantic", "cv2", "simplejpeg", "pinocchio"}
 # Core gets time as an argument, so that every timing rule is tested without waiting.
 WALL_CLOCKS = {"time", "datetime"}
 

@@ -2,7 +2,7 @@
 
 from .assembler import CameraSpec, JointsSpec, ObservationAssembler, Refusal
 from .command_history import CommandHistory
-from .depth import render_depth
+from .from_messages import COMMAND, MessageObserver
 from .image_history import ImageHistory
 from .joints import match_joints
 from .stream import (
@@ -17,6 +17,7 @@ from .stream import (
 from .view import resize_view
 
 __all__ = [
+    "COMMAND",
     "FUTURE_TOLERANCE_S",
     "CameraSpec",
     "CommandHistory",
@@ -24,6 +25,7 @@ __all__ = [
     "ImageHistory",
     "Instant",
     "JointsSpec",
+    "MessageObserver",
     "ObservationAssembler",
     "Refusal",
     "SampleReport",
@@ -31,6 +33,5 @@ __all__ = [
     "Stream",
     "StreamFault",
     "match_joints",
-    "render_depth",
     "resize_view",
 ]

@@ -38,6 +38,7 @@ class SampleVerdict(Enum):
     REPEATED = "repeated"  # stamp not newer than the last one; sample dropped
     FUTURE = "future"
     MALFORMED = "malformed"
+    NOT_OURS = "not ours"  # another publisher's on the same topic: none of the robot's joints
 
 
 @dataclass(frozen=True, kw_only=True)

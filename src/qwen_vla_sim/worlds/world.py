@@ -8,7 +8,7 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import EmbodimentError
-from qwen_vla_core.observation import render_depth
+from qwen_vla_core.images import render_depth
 
 from ..hardware.group_drivers import GROUP_DRIVERS
 from ..hardware.slate_base import SlateBase

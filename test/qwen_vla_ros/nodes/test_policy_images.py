@@ -9,7 +9,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from png_bombs import png_bomb
 from policy_streams import Robot, ScriptedPolicy, policy_at_work
-from qwen_vla_core.observation import render_depth
+from qwen_vla_core.images import render_depth
 from qwen_vla_ros import diagnostics
 from qwen_vla_ros.qos import IMAGES
 from robots import widowx_text

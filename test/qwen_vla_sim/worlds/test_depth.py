@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qwen_vla_core.observation import render_depth
+from qwen_vla_core.images import render_depth
 from qwen_vla_sim.registry import make_world
 from robots import robot, widowx_text
 

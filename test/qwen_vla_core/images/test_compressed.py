@@ -16,8 +16,7 @@ from sensor_msgs.msg import CompressedImage
 
 from png_bombs import png_bomb
 from qwen_vla_core.errors import ObservationError
-from qwen_vla_ros.compressed_images import rgb_from_compressed
-from qwen_vla_ros.depth_images import depth_from_compressed
+from qwen_vla_core.images import depth_from_compressed, rgb_from_compressed
 
 NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 RGB = cv2.normalize(cv2.GaussianBlur(NOISE, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)

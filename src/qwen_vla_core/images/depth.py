@@ -6,22 +6,21 @@ twelve bytes comes first, then a PNG of the millimetres or of quantised inverse 
 """
 
 import struct
+from typing import Any
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
 
-from qwen_vla_core.errors import ObservationError
-
-from .compressed_images import pixels_from_png, png_header
-from .images import pixel_rows
+from ..errors import ObservationError
+from .compressed import pixels_from_png, png_header
+from .raw import pixel_rows
 
 _KINDS = {"16UC1": "u2", "32FC1": "f4"}
 _HEADER = struct.Struct("<iff")
 """Kind of compression, and the two parameters of the quantisation."""
 
 
-def depth_from_image(message: Image, topic: str) -> np.ndarray:
+def depth_from_image(message: Any, topic: str) -> np.ndarray:
     """float32 [H, W] in m; what was not measured is 0 or not finite.
 
     Raises:
@@ -34,7 +33,7 @@ def depth_from_image(message: Image, topic: str) -> np.ndarray:
     return _metres(np.ascontiguousarray(rows).view(dtype), message.encoding)
 
 
-def depth_from_compressed(message: CompressedImage, topic: str) -> np.ndarray:
+def depth_from_compressed(message: Any, topic: str) -> np.ndarray:
     """The same of a ``compressedDepth`` topic.
 
     Raises:

@@ -3,7 +3,7 @@
 A PNG of 389 kB may unpack to 20000 x 20000 pixels, which took 1.2 GB and 38 s.
 """
 
-from qwen_vla_core.errors import ObservationError
+from ..errors import ObservationError
 
 MAX_PIXELS = 16_000_000
 """Larger than any colour camera on a robot."""

@@ -12,9 +12,12 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from qwen_vla_core.embodiment import parse_embodiment
 from qwen_vla_core.errors import ObservationError
-from qwen_vla_ros.camera import image_reader, message_type
-from qwen_vla_ros.depth_images import depth_from_compressed, depth_from_image
-from qwen_vla_ros.image_size import MAX_PIXELS
+from qwen_vla_core.images import (
+    MAX_PIXELS,
+    depth_from_compressed,
+    depth_from_image,
+    image_from_message,
+)
 from robots import widowx_text
 
 MILLIMETRES = np.random.default_rng(0).integers(0, 5000, (5, 7), dtype=np.uint16)
@@ -133,7 +136,7 @@ DEPTH = ("tag: ego\n", "tag: ego_depth\n    depth_range_m: [0.2, 2]\n")
 )
 def test_when_a_camera_is_described_expect_its_messages_to_become_an_image(changes, message, kind):
     seen = camera(*changes)
-    assert message_type(seen) is message
+    assert seen.is_compressed == (message is CompressedImage)
     if kind == "depth":
         sent = (
             image(MILLIMETRES, "16UC1")
@@ -146,15 +149,15 @@ def test_when_a_camera_is_described_expect_its_messages_to_become_an_image(chang
     else:
         png = cv2.imencode(".png", np.zeros((5, 7, 3), np.uint8))[1].tobytes()
         sent = CompressedImage(format="png", data=array("B", png))
-    seen_image = image_reader(seen)(sent)
+    seen_image = image_from_message(seen, sent)
     assert seen_image.shape == (5, 7, 3) and seen_image.dtype == np.uint8
 
 
 def test_when_a_depth_camera_sends_colour_expect_what_to_change():
     with pytest.raises(ObservationError, match="take depth_range_m out"):
-        image_reader(camera(DEPTH))(image(MILLIMETRES, "rgb8"))
+        image_from_message(camera(DEPTH), image(MILLIMETRES, "rgb8"))
     with pytest.raises(ObservationError, match="give a depth camera its depth_range_m"):
-        image_reader(camera())(image(MILLIMETRES, "16UC1"))
+        image_from_message(camera(), image(MILLIMETRES, "16UC1"))
 
 
 def test_when_an_image_is_enormous_expect_refusal_before_any_copy():

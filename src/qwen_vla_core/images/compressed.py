@@ -1,4 +1,6 @@
-"""From JPEG and PNG messages to RGB arrays; what is damaged or no colour of eight bits is refused.
+"""From JPEG and PNG (sensor_msgs/CompressedImage, by its fields) to RGB arrays.
+
+What is damaged or no colour of eight bits is refused.
 
 OpenCV decodes a JPEG that lost bytes on the way without any error, and depth as black or white. So
 libjpeg-turbo decodes here (simplejpeg hands on its warnings, in 1.3 ms for 640 x 480), and sizes
@@ -11,15 +13,14 @@ of a part of the image are then wrong. Of 200 losses of 200 bytes all were notic
 import re
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import simplejpeg
-from sensor_msgs.msg import CompressedImage
 
-from qwen_vla_core.errors import ObservationError
-
-from .image_size import check_size
+from ..errors import ObservationError
+from .size import check_size
 
 _JPEG_START = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
@@ -58,7 +59,7 @@ class PngHeader:
     grey: bool
 
 
-def rgb_from_compressed(message: CompressedImage, topic: str) -> np.ndarray:
+def rgb_from_compressed(message: Any, topic: str) -> np.ndarray:
     """uint8 RGB [H, W, 3] of a JPEG or PNG image; transparency is dropped.
 
     Raises:

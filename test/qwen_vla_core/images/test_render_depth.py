@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from qwen_vla_core.observation import render_depth
+from qwen_vla_core.images import render_depth
 
 NEAR_M, FAR_M = 0.2, 2.0
 BLACK = [0, 0, 0]
