@@ -3,12 +3,25 @@
 import pytest
 import yaml
 
-from noise_episodes import PATH, record
+from micro_processor import micro_processor
+from noise_episodes import PATH, WIDOWX, record
+from qwen_vla_model.checkpoint import save_pretrained
+
+OTHER_STARTS = {"start_from", "backbone", "channel_layout", "expert"}
+
+
+@pytest.fixture(scope="session")
+def micro_checkpoint(tmp_path_factory):
+    """A small network with random weights: one of the shipped size learns ten times as slowly."""
+    folder = tmp_path_factory.mktemp("micro") / "checkpoint"
+    model, processor = micro_processor(WIDOWX)
+    save_pretrained(folder, model, processor.tokenizer, {}, {})
+    return folder
 
 
 @pytest.fixture
-def recipe(tmp_path):
-    """Path of a recipe, to be called with the name of its run."""
+def recipe(tmp_path, micro_checkpoint):
+    """Path of a recipe, to be called with the name of its run; it starts from the small network."""
     episodes = tmp_path / "episodes"
     episodes.mkdir()
     for seed in range(10_000, 10_004):
@@ -31,6 +44,8 @@ def recipe(tmp_path):
             "validate_every_minutes": 60.0,
             "save_every_minutes": 60.0,
         }
+        if not OTHER_STARTS & changes.keys():
+            values["start_from"] = str(micro_checkpoint)
         path = tmp_path / f"{name}.yaml"
         path.write_text(yaml.safe_dump(values | changes))
         return path

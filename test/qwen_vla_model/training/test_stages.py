@@ -16,12 +16,14 @@ from qwen_vla_model.training.stages import load_stages, train
 from qwen_vla_model.training.trainer import Trainer
 
 STEPS = 5
+LATER = {"start_from": None}
+"""Of a recipe that starts from the one before."""
 
 
 def test_when_stages_are_interrupted_and_resumed_expect_finished_ones_to_stay_and_the_rest_to_come(
     recipe, tmp_path
 ):
-    stages, out = [recipe("one"), recipe("two")], tmp_path / "runs"
+    stages, out = [recipe("one"), recipe("two", **LATER)], tmp_path / "runs"
     train(stages[0], out=out)
     curve = out / "one" / "curve.csv"
     before = curve.read_bytes(), curve.stat().st_mtime_ns
@@ -37,7 +39,7 @@ def test_when_a_stage_between_does_not_point_expect_what_was_learned_of_pointing
 ):
     pointing = {"steps": STEPS}
     blind = {"images": False, "frozen": ["vision", "language"], "grounding": {"weight": 0}}
-    stages = [recipe("one", grounding=pointing), recipe("two", **blind), recipe("three")]
+    stages = [recipe("one", grounding=pointing), recipe("two", **LATER, **blind), recipe("three", **LATER)]
     train(*stages[:2], out=tmp_path)
     learned = load_file(tmp_path / "one" / "state" / "model.safetensors")["forecast.read.weight"]
     third = Trainer(load_stages(stages, tmp_path, None)[2])
@@ -110,7 +112,7 @@ def test_when_a_folder_of_runs_cannot_be_written_expect_one_line_before_anything
 
 def test_when_the_last_of_some_stages_is_wrong_expect_refusal_before_the_first(recipe, tmp_path):
     with pytest.raises(QwenVlaError, match=r"wrong\.yaml"):
-        train(recipe("one"), recipe("wrong", observations=0))
+        train(recipe("one"), recipe("wrong", **LATER, observations=0))
     assert not (tmp_path / "one").exists()
 
 
