@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from qwen_vla_core.embodiment import EmbodimentCodec
+from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
+from qwen_vla_core.embodiment.conventions import CODECS
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution.prefix import poses_from_first
 
@@ -22,14 +23,9 @@ def with_plans(episode: Episode, codec: EmbodimentCodec) -> Episode:
         QwenVlaError: it was recorded on another robot, or with other joints, horizon or channels.
     """
     robot = codec.embodiment
-    joints = episode.commanded_TD.shape[1]
-    if (episode.embodiment, joints) != (robot.name, len(robot.joints)):
-        raise QwenVlaError(
-            f"recorded on {episode.embodiment} with {joints} joints, not on {robot.name} with "
-            f"{len(robot.joints)}"
-        )
+    check_robot(episode, codec)
     if episode.actions_NTHC is None:
-        actions_THC, valid_TH = _followed(episode.commanded_TD, codec)
+        actions_THC, valid_TH = _followed(episode.commanded_TD, codec, robot.horizon)
         episode = replace(episode, actions_NTHC=actions_THC[None], valid_NTH=valid_TH[None])
     if episode.boxes_NTV4 is None:
         shape = (*episode.actions_NTHC.shape[:2], len(episode.images), 4)
@@ -43,14 +39,79 @@ def with_plans(episode: Episode, codec: EmbodimentCodec) -> Episode:
     return episode
 
 
-def _followed(commanded_TD: np.ndarray, codec: EmbodimentCodec) -> tuple[np.ndarray, np.ndarray]:
-    """Native actions [T, H, C] and bool [T, H]: what was commanded after each step."""
+def check_robot(episode: Episode, codec: EmbodimentCodec) -> None:
+    """Refuse an episode of another robot.
+
+    Raises:
+        QwenVlaError: it was recorded on another robot, or with other joints or states.
+    """
+    robot = codec.embodiment
+    joints, states = episode.commanded_TD.shape[1], episode.states_TS.shape[1]
+    if (episode.embodiment, joints) != (robot.name, len(robot.joints)):
+        raise QwenVlaError(
+            f"recorded on {episode.embodiment} with {joints} joints, not on {robot.name} with "
+            f"{len(robot.joints)}"
+        )
+    if states != len(robot.state_channels):
+        raise QwenVlaError(
+            f"recorded with {states} states, but {robot.name} has {len(robot.state_channels)}"
+        )
+
+
+def next_actions(episode: Episode, codec: EmbodimentCodec) -> np.ndarray:
+    """The first action of each step's plan, native, [T, C]; where none is known, that which stays.
+
+    Raises:
+        QwenVlaError: as ``with_plans``.
+    """
+    check_robot(episode, codec)
+    here_TD = np.where(codec.embodiment.base_D, 0.0, episode.commanded_TD.astype(float))
+    stay_TC = np.stack([codec.encode(np.stack([here_D, here_D]))[0] for here_D in here_TD])
+    if episode.actions_NTHC is None:
+        actions_THC, valid_TH = _followed(episode.commanded_TD, codec, 1)
+    else:
+        actions_THC, valid_TH = episode.actions_NTHC[0], episode.valid_NTH[0]
+    return np.where(valid_TH[:, :1], actions_THC[:, 0], stay_TC).astype(np.float32)
+
+
+def commands_of(
+    actions_TC: np.ndarray, first_D: np.ndarray, robot: Embodiment, step_s: float
+) -> np.ndarray:
+    """What was commanded at each step [T, D] where each native action [T, C] led to the next.
+
+    Args:
+        first_D: what was commanded at the first step; of a base its pose, x m, y m and yaw rad.
+        step_s: time from one step to the next, s.
+    """
+    commanded_TD = np.tile(np.asarray(first_D, dtype=float), (len(actions_TC), 1))
+    channel = 0
+    for group in robot.groups:
+        codec = CODECS[group.action.convention](group, step_s)
+        end = channel + len(group.action_channels)
+        actions, joints = actions_TC[:-1, channel:end], robot.group_slice(group.name)
+        channel = end
+        if not group.is_base:
+            commanded_TD[1:, joints] = codec.decode(actions, commanded_TD[0, joints])
+            continue
+        for t, action in enumerate(actions):
+            ahead, left, turned = codec.decode(action[None], np.zeros(3))[0]
+            x, y, yaw = commanded_TD[t, joints]
+            cos, sin = np.cos(yaw), np.sin(yaw)
+            there = (x + cos * ahead - sin * left, y + sin * ahead + cos * left, yaw + turned)
+            commanded_TD[t + 1, joints] = there
+    return commanded_TD
+
+
+def _followed(
+    commanded_TD: np.ndarray, codec: EmbodimentCodec, horizon: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Native actions [T, horizon, C] and bool [T, horizon]: what was commanded after each step."""
     robot, steps = codec.embodiment, len(commanded_TD)
     base_D = np.array(robot.base_D)
-    actions_THC = np.zeros((steps, robot.horizon, len(robot.action_channels)), np.float32)
-    valid_TH = np.zeros((steps, robot.horizon), dtype=bool)
+    actions_THC = np.zeros((steps, horizon, len(robot.action_channels)), np.float32)
+    valid_TH = np.zeros((steps, horizon), dtype=bool)
     for t in range(steps - 1):
-        targets_TD = commanded_TD[t : t + robot.horizon + 1].astype(float)
+        targets_TD = commanded_TD[t : t + horizon + 1].astype(float)
         if base_D.any():
             targets_TD[:, base_D] = poses_from_first(targets_TD[:, base_D])
         known = len(targets_TD) - 1

@@ -9,7 +9,7 @@ import pytest
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_data.episode import Episode
-from qwen_vla_data.plans import with_plans
+from qwen_vla_data.plans import commands_of, next_actions, with_plans
 
 EMBODIMENTS = Path(__file__).parents[2] / "embodiments"
 STEPS = 70
@@ -65,6 +65,22 @@ def test_when_nobody_planned_expect_plans_that_lead_where_the_commands_went(name
             np.testing.assert_allclose(reached_D[base_D], seen, atol=2e-3)
     assert not episode.valid_NTH[0, -1].any()  # nothing was commanded after the last step
     assert np.isnan(episode.boxes_NTV4).all()
+
+
+@pytest.mark.parametrize("name", ["widowx", "aloha", "mobile_base", "widowx_mobile"])
+def test_when_the_next_actions_are_carried_out_expect_what_was_commanded(name):
+    codec = EmbodimentCodec(load_embodiment(EMBODIMENTS / f"{name}.yaml"))
+    robot, commanded_TD = codec.embodiment, commands(codec)
+    episode = teleoperated(codec, commanded_TD)
+    actions_TC = next_actions(episode, codec)
+    np.testing.assert_array_equal(
+        actions_TC[:-1], with_plans(episode, codec).actions_NTHC[0, :-1, 0]
+    )
+    np.testing.assert_allclose(  # after the last step nothing is known: it stays
+        codec.normalize_actions(actions_TC[-1]), codec.still(commanded_TD[-1]), atol=1e-5
+    )
+    there_TD = commands_of(actions_TC, commanded_TD[0], robot, robot.action_step_s)
+    np.testing.assert_allclose(there_TD, commanded_TD, atol=5e-3)
 
 
 def test_when_an_expert_planned_expect_its_plans_untouched():

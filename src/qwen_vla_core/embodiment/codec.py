@@ -5,6 +5,8 @@ leaves the codec holds joint positions only. Action k is the target reached one 
 issued, so a chunk of H actions has H + 1 points, of which the first is where the commands were.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from ..errors import ChunkError
@@ -26,10 +28,8 @@ class EmbodimentCodec:
         self._joints = {
             group.name: embodiment.group_slice(group.name) for group in embodiment.groups
         }
-        self._channels, start = {}, 0
-        for group in embodiment.groups:
-            self._channels[group.name] = slice(start, start + len(group.action_channels))
-            start += len(group.action_channels)
+        self._channels = _slices({g.name: g.action_channels for g in embodiment.groups})
+        self._states = _slices({g.name: g.state_channels for g in embodiment.groups})
         actions = [group.action_normalization for group in embodiment.groups]
         states = [group.state_normalization for group in embodiment.groups]
         self.action_q01_C = np.array([value for q in actions for value in q.q01])
@@ -42,6 +42,21 @@ class EmbodimentCodec:
         """Native state [S], order of ``Embodiment.state_channels``, from joint positions [D]."""
         return np.concatenate(
             [codec.state(positions_D[self._joints[name]]) for name, codec in self.groups.items()]
+        )
+
+    def positions(self, state_S: np.ndarray, near_D: np.ndarray) -> np.ndarray:
+        """Joint positions [D] that have a native state [S]; inverse of ``state``.
+
+        Args:
+            near_D: where to search, as several poses of an arm may have the same state.
+        Raises:
+            KinematicsError: no pose within the limits has it.
+        """
+        return np.concatenate(
+            [
+                codec.positions(state_S[self._states[name]], near_D[self._joints[name]])
+                for name, codec in self.groups.items()
+            ]
         )
 
     def normalize_state(self, states: np.ndarray) -> np.ndarray:
@@ -119,3 +134,12 @@ class EmbodimentCodec:
             ],
             axis=1,
         )
+
+
+def _slices(channels: Mapping[str, Sequence[str]]) -> dict[str, slice]:
+    """Where the channels of each group stand among those of all."""
+    ends = np.cumsum([len(names) for names in channels.values()])
+    return {
+        name: slice(end - len(names), end)
+        for (name, names), end in zip(channels.items(), ends.tolist(), strict=True)
+    }

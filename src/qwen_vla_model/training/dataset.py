@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-import cv2
 import numpy as np
 import torch
 
@@ -15,6 +14,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.instruction import normalize_instruction
 from qwen_vla_core.observation import resize_view
 from qwen_vla_data.episode import Episode
+from qwen_vla_data.pictures import decode_picture
 from qwen_vla_data.plans import with_plans
 
 from ..action_space import ActionSpace
@@ -130,11 +130,8 @@ class EpisodeDataset:
                 )
             frames = []
             for data in episode.images[camera.name]:
-                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-                if image is None:
-                    raise QwenVlaError(f"{path}: an image of camera {camera.name} is damaged")
-                rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-                frames.append(resize_view(rgb, camera))
+                image = decode_picture(data, f"{path}: an image of camera {camera.name}")
+                frames.append(resize_view(image, camera))
             views.append(np.stack(frames))
         object.__setattr__(episode, "images", {})  # decoded above; the rest stays small
         return episode, views

@@ -11,6 +11,7 @@ from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.embodiment.normalization import denormalize, normalize
 from qwen_vla_core.embodiment.rotation import euler_from_matrix, matrix_from_euler
 from qwen_vla_core.errors import ChunkError, NonFiniteError
+from waved_episodes import codec_of
 
 WIDOWX = load_embodiment(Path(__file__).parents[3] / "embodiments" / "widowx.yaml")
 CODEC = EmbodimentCodec(WIDOWX)
@@ -121,3 +122,17 @@ def test_when_an_action_is_nan_expect_the_chunk_to_be_refused():
     actions_HC[5, 3] = np.nan
     with pytest.raises(NonFiniteError):
         CODEC.decode(actions_HC, READY_D, stamp_s=0.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(("widowx", "aloha", "widowx_mobile")), st.integers(0, 2**32 - 1))
+def test_when_a_state_is_turned_into_positions_expect_the_same_state_again(name, seed):
+    codec = codec_of(name)
+    robot = codec.embodiment
+    near_D = np.array(robot.start_D)
+    positions_D = near_D + np.random.default_rng(seed).uniform(-0.1, 0.1, len(near_D))
+    low_D, high_D = np.array([(joint.lower, joint.upper) for joint in robot.joints]).T
+    positions_D = np.where(robot.base_D, 0.0, positions_D.clip(low_D, high_D))
+    found_D = codec.positions(codec.state(positions_D), near_D)
+    np.testing.assert_allclose(codec.state(found_D), codec.state(positions_D), atol=2e-3)
+    assert np.abs(found_D - positions_D).max() < 0.05  # the same arm posture, not another one

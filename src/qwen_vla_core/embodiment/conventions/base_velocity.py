@@ -19,6 +19,10 @@ class BaseVelocityCodec:
         """Nothing [0]: a base stands at its own origin whenever it observes."""
         return np.empty(0)
 
+    def positions(self, state: np.ndarray, near_D: np.ndarray) -> np.ndarray:
+        """Zero [3]: the pose at the observation."""
+        return np.zeros(3)
+
     def decode(self, actions_HC: np.ndarray, start_D: np.ndarray) -> np.ndarray:
         """Displacements [H, 3] after driving at velocities [H, 2]."""
         turns_H = actions_HC[:, 1] * self._step_s

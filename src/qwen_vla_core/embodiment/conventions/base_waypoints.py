@@ -18,6 +18,10 @@ class BaseWaypointsCodec:
         """Nothing [0]: a base stands at its own origin whenever it observes."""
         return np.empty(0)
 
+    def positions(self, state: np.ndarray, near_D: np.ndarray) -> np.ndarray:
+        """Zero [3]: the pose at the observation."""
+        return np.zeros(3)
+
     def decode(self, actions_HC: np.ndarray, start_D: np.ndarray) -> np.ndarray:
         """Displacements [H, 3] from steps [H, 3]; ``start_D`` is zero at an observation."""
         return start_D + np.cumsum(actions_HC, axis=0)

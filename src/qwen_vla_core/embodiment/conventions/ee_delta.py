@@ -27,6 +27,7 @@ class EeDeltaCodec:
             FROM_MATRIX[action.rotation],
         )
         self._state_rotation = FROM_MATRIX[action.state_rotation]
+        self._rotation_of_state = TO_MATRIX[action.state_rotation]
         self._frame = np.eye(3)
         if action.frame is not None:
             self._frame = _exactly_orthonormal(np.array(action.frame.rotation))
@@ -39,6 +40,17 @@ class EeDeltaCodec:
         """
         pose = self.kinematics.forward(positions_D)
         return np.concatenate([pose[:3, 3], self._state_rotation(pose[:3, :3] @ self._zero.T)])
+
+    def positions(self, state: np.ndarray, near_D: np.ndarray) -> np.ndarray:
+        """Joint positions [D] near ``near_D`` that have this state; inverse of ``state``.
+
+        Raises:
+            KinematicsError: none within the limits have.
+        """
+        pose = np.eye(4)
+        pose[:3, 3] = state[:3]
+        pose[:3, :3] = self._rotation_of_state(state[3:]) @ self._zero
+        return self.kinematics.inverse(pose, near_D)
 
     def decode(self, actions_HC: np.ndarray, start_D: np.ndarray) -> np.ndarray:
         """Joint targets [H, D] from native deltas [H, 3 + R], from the commanded ``start_D``.

@@ -15,6 +15,10 @@ class GripperCodec:
         """[opening], 0 closed .. 1 open; a held object or wear may carry it outside."""
         return (positions_D - self._closed) / self._span
 
+    def positions(self, state: np.ndarray, near_D: np.ndarray) -> np.ndarray:
+        """Joint position [1] of an opening [1]; inverse of ``state``."""
+        return self._closed + state * self._span
+
     def decode(self, actions_HC: np.ndarray, start_D: np.ndarray) -> np.ndarray:
         """Joint targets [H, 1] from openings [H, 1]."""
         return self._closed + actions_HC * self._span

@@ -15,6 +15,10 @@ class JointPositionCodec:
         """The positions [D]."""
         return positions_D
 
+    def positions(self, state: np.ndarray, near_D: np.ndarray) -> np.ndarray:
+        """The positions [D]; inverse of ``state``."""
+        return state
+
     def decode(self, actions_HC: np.ndarray, start_D: np.ndarray) -> np.ndarray:
         """Joint targets [H, D]: the actions."""
         return actions_HC
