@@ -48,6 +48,7 @@ class FakeArm:
         false: joint -> what its joint states say instead of the truth.
         modes: motor -> operating mode; ``group_mode``: what it believes of the group.
         silent: whether questions to get_robot_info are taken and never answered.
+        limits: joint -> (lower, upper, velocity) that it says; empty for none at all.
         asked: (cmd_type, name) of every question.
         pwm: what pushes the gripper while its mode is pwm.
     """
@@ -58,7 +59,7 @@ class FakeArm:
         self.goals = {name: self.positions[name] for name in ARM}
         self.group, self.single, self.asked, self.times_s = [], [], [], []
         self.alive, self.torque, self.silent = True, True, False
-        self.obstacles, self.false, self.pwm = {}, {}, 0.0
+        self.obstacles, self.false, self.limits, self.pwm = {}, {}, {}, 0.0
         self._node, self._namespace = node, namespace
         self.start(gripper_mode)
 
@@ -134,6 +135,12 @@ class FakeArm:
         response.mode = self.group_mode if arm else self.modes[request.name]
         single = "left_finger" if request.name == "gripper" else request.name
         response.joint_names = list(ARM) if arm else [single]
+        if self.limits:
+            names = response.joint_names
+            limits = [self.limits.get(joint, (*NOWHERE, math.inf)) for joint in names]
+            response.joint_lower_limits = [lower for lower, _, _ in limits]
+            response.joint_upper_limits = [upper for _, upper, _ in limits]
+            response.joint_velocity_limits = [velocity for _, _, velocity in limits]
         return response
 
 

@@ -133,6 +133,8 @@ class ControlLoop:
             blockers += sorted(self.inputs.pressed)
         else:
             blockers += [*problems, *filter(None, [self.inputs.clock_problem])]
+            if trigger is Trigger.GO_TO_START:
+                blockers += self._start_outside()
             if trigger in ENGAGES and self._motion is None and not blockers:
                 blockers += filter(None, [self.inputs.pose.unsteady(steady_s)])
         before = self.state.mode
@@ -197,6 +199,16 @@ class ControlLoop:
         self._end_commanding()
         self.inputs.clear()
         self._last_steady_s = None
+
+    def _start_outside(self) -> list[str]:
+        """Joints whose start position the robot's own limits forbid: it would never arrive."""
+        limits, start_D = self.limiter.limits, self._start_D
+        outside_D = ~((limits.lower_D <= start_D) & (start_D <= limits.upper_D))
+        return [
+            f"the start of {limits.names[d]}, {start_D[d]:g}, is outside the robot's own limits, "
+            f"{limits.lower_D[d]:.4f}..{limits.upper_D[d]:.4f}"
+            for d in np.flatnonzero(outside_D)
+        ]
 
     def _end_commanding(self) -> None:
         self._motion = None

@@ -1,5 +1,6 @@
 """All joints of a robot through the safety filter: arms by position, a base by velocity."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +8,13 @@ import numpy as np
 from ..embodiment import Embodiment
 from ..safety import (
     Filtered,
+    Intersection,
     JointLimits,
     Motion,
+    RobotLimits,
     Rule,
     Verdict,
+    intersect,
     limit_positions,
     limit_velocities,
 )
@@ -35,17 +39,38 @@ class Limiter:
         max_speed_scale: share of every speed limit that may be used, within ``SPEED_SCALES``. When
             it falls, what moves faster brakes at its acceleration limit. Accelerations are not
             scaled: a slow robot must stop as quickly as a fast one.
+        limits: of all joints: the embodiment's, and the robot's own where those are tighter.
     """
 
     def __init__(self, embodiment: Embodiment) -> None:
         self.max_speed_scale = 1.0
+        self._joints, self._jump = embodiment.joints, embodiment.jump_limit
         base_D = np.array(embodiment.base_D)
         self._period_s = 1.0 / embodiment.command_hz
         self._arms, self._base = np.flatnonzero(~base_D), np.flatnonzero(base_D)
-        self._arm_limits = _limits(embodiment, self._arms, embodiment.jump_limit)
-        self._unplanned_limits = _limits(embodiment, self._arms, None)
-        self._slow_limits = _limits(embodiment, self._arms, None, SLOW)
-        self._base_limits = _limits(embodiment, self._base, None)
+        self.intersect({})
+
+    def intersect(self, robot: Mapping[str, RobotLimits]) -> Intersection:
+        """From now on obey the robot's own limits as well.
+
+        Args:
+            robot: joint name -> what the robot says of it.
+        Returns:
+            What that changed; a robot with an empty intersection must not be engaged.
+        """
+        result = intersect(self._joints, robot)
+        self.limits = result.limits
+        arms = _rows(self.limits, self._arms)
+        self._base_limits = _rows(self.limits, self._base)
+        self._arm_limits = self._unplanned_limits = self._slow_limits = arms
+        if arms is not None:
+            self._arm_limits = replace(arms, jump_D=np.full(len(self._arms), self._jump))
+            self._slow_limits = replace(
+                arms,
+                velocity_D=SLOW * arms.velocity_D,
+                acceleration_D=SLOW * arms.acceleration_D,
+            )
+        return result
 
     def limit(
         self,
@@ -140,17 +165,14 @@ class Limiter:
         return replace(limits, velocity_D=np.minimum(allowed_D, limits.velocity_D))
 
 
-def _limits(
-    embodiment: Embodiment, rows: np.ndarray, jump: float | None, share: float = 1.0
-) -> JointLimits | None:
-    joints = [embodiment.joints[row] for row in rows]
-    if not joints:
+def _rows(limits: JointLimits, rows: np.ndarray) -> JointLimits | None:
+    """The limits of some of the joints; None for none of them."""
+    if not len(rows):
         return None
     return JointLimits(
-        names=tuple(joint.name for joint in joints),
-        lower_D=np.array([joint.lower for joint in joints]),
-        upper_D=np.array([joint.upper for joint in joints]),
-        velocity_D=share * np.array([joint.velocity for joint in joints]),
-        acceleration_D=share * np.array([joint.acceleration for joint in joints]),
-        jump_D=None if jump is None else np.full(len(joints), jump),
+        names=tuple(limits.names[row] for row in rows),
+        lower_D=limits.lower_D[rows],
+        upper_D=limits.upper_D[rows],
+        velocity_D=limits.velocity_D[rows],
+        acceleration_D=limits.acceleration_D[rows],
     )

@@ -11,6 +11,7 @@ from .filter import (
 )
 from .limits import JointLimits
 from .measured_pose import MeasuredPose
+from .robot_limits import Intersection, RobotLimits, intersect
 from .tracking import Tracking, TrackingMonitor, TrackingReport
 from .watchdog import Expired, Watchdog
 
@@ -18,15 +19,18 @@ __all__ = [
     "OUTSIDE_SPEED",
     "Expired",
     "Filtered",
+    "Intersection",
     "JointLimits",
     "MeasuredPose",
     "Motion",
+    "RobotLimits",
     "Rule",
     "Tracking",
     "TrackingMonitor",
     "TrackingReport",
     "Verdict",
     "Watchdog",
+    "intersect",
     "limit_positions",
     "limit_velocities",
 ]

@@ -7,9 +7,12 @@ problem appears while the group is commanded, control_node latches a fault, call
 drivers, and stays silent until the problem is gone and a person has reset.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
+
+from qwen_vla_core.safety import RobotLimits
 
 
 class Driver(Protocol):
@@ -21,9 +24,13 @@ class Driver(Protocol):
         problem: why commands must not be sent now, in words that name the topic or service and
             say what to do; None while all is as the embodiment says. It may appear and disappear
             at any time.
+        limits: joint, by the embodiment's name -> what the hardware itself says of its limits;
+            empty while it has said nothing. control_node obeys the tighter of these and the
+            embodiment's.
     """
 
     problem: str | None
+    limits: Mapping[str, RobotLimits]
 
     def verify(self) -> None:
         """Compare the hardware with the embodiment again, and bring ``problem`` up to date.

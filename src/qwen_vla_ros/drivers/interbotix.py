@@ -6,9 +6,11 @@ limits nor NaN and keeps its last goal for ever: all of that is control_node's j
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rclpy.node import Node
+
+from qwen_vla_core.safety import RobotLimits
 
 from ..graph import rival_problem
 from .robot_info import Question, RobotInfoWatch
@@ -21,7 +23,7 @@ class InterbotixDriver:
     """Nothing is sent unless the driver is as described and nobody else commands the same arm.
 
     Attributes:
-        problem: as base.Driver has it.
+        problem, limits: as base.Driver has them.
     """
 
     def __init__(self, node: Node, namespace: str, questions: Sequence[Question]) -> None:
@@ -34,6 +36,11 @@ class InterbotixDriver:
         """Ask get_robot_info, and look who else publishes commands."""
         self._info.poll(time.monotonic())
         self.problem = self._info.problem or self._rival_problem()
+
+    @property
+    def limits(self) -> Mapping[str, RobotLimits]:
+        """What the driver says of its joints, from its robot_description."""
+        return self._info.limits
 
     def stop(self) -> None:
         """Nothing to send: servos in a position mode hold their last goal."""

@@ -39,7 +39,7 @@ class InterbotixPositionGripperDriver(InterbotixDriver):
             name=spec.motor,
             mode="current_based_position",
             joints=group.joints,
-            compare_limits=False,
+            limited=False,
         )
         super().__init__(node, spec.namespace, [question])
         self._motor, self._preset, self._ends = spec.motor, spec.preset, group.gripper_ends

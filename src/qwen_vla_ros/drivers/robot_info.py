@@ -5,6 +5,7 @@ of a group as it was last set for that group, and a joint's own mode may have be
 alone or through another group. A driver that vanished or came back is asked again.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,9 +14,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from qwen_vla_core.embodiment.schema import Joint
-
-LIMIT_TOLERANCE = 1e-3
-"""The driver reports limits as float32 of rounded degrees, rad or m."""
+from qwen_vla_core.safety import RobotLimits
 
 GIVE_UP_S = 1.0
 """Time without an answer after which a question is asked again, s: a driver that died while it
@@ -33,14 +32,14 @@ class Question:
         cmd_type, name: of the request: 'group' or 'single', and which.
         mode: operating mode that the embodiment needs.
         joints: of the embodiment, by the driver's names for them.
-        compare_limits: whether the embodiment may allow only what the robot allows.
+        limited: whether the driver's limits are those of our joints.
     """
 
     cmd_type: str
     name: str
     mode: str
     joints: Sequence[Joint]
-    compare_limits: bool = True
+    limited: bool = True
 
     def problem(self, answer: RobotInfo.Response) -> str | None:
         """What differs from the embodiment, in words."""
@@ -52,19 +51,24 @@ class Question:
                 f"is in mode '{answer.mode}', the embodiment needs '{self.mode}'; "
                 "set it with set_operating_modes while the arm rests"
             )
-        if not self.compare_limits:
-            return None
-        # Without a robot_description the driver has no limits to compare with; ours rule.
-        for name, lower, upper in zip(
-            answer.joint_names, answer.joint_lower_limits, answer.joint_upper_limits, strict=False
-        ):
-            joint = joints[name]
-            if joint.lower < lower - LIMIT_TOLERANCE or joint.upper > upper + LIMIT_TOLERANCE:
-                return (
-                    f"the embodiment allows {name} {joint.lower}..{joint.upper} {joint.unit}, "
-                    f"the robot only {lower:.4f}..{upper:.4f}"
-                )
         return None
+
+    def limits(self, answer: RobotInfo.Response) -> dict[str, RobotLimits]:
+        """Joint, by our name -> what the driver says; without a robot_description nothing."""
+        ours = {joint.driver_name: joint.name for joint in self.joints}
+        return {
+            ours[name]: RobotLimits(
+                lower=_at(answer.joint_lower_limits, row, -math.inf),
+                upper=_at(answer.joint_upper_limits, row, math.inf),
+                velocity=_at(answer.joint_velocity_limits, row, math.inf),
+            )
+            for row, name in enumerate(answer.joint_names)
+            if self.limited and name in ours
+        }
+
+
+def _at(values: Sequence[float], row: int, default: float) -> float:
+    return values[row] if row < len(values) else default
 
 
 class RobotInfoWatch:
@@ -73,6 +77,7 @@ class RobotInfoWatch:
     Attributes:
         problem: what differs, or that the driver is not there; None while all answers are right.
         joint_names: the driver's order of the joints of the first question.
+        limits: as base.Driver has it; what was said last, until a driver says something else.
     """
 
     def __init__(self, node: Node, namespace: str, questions: Sequence[Question]) -> None:
@@ -88,6 +93,7 @@ class RobotInfoWatch:
         self._answered_s = 0.0
         self._warned_of_profile = False
         self.joint_names: tuple[str, ...] = ()
+        self.limits: dict[str, RobotLimits] = {}
         self.problem: str | None = f"{self._service} has not answered; is the driver up?"
 
     @property
@@ -139,6 +145,7 @@ class RobotInfoWatch:
         if question is self._questions[0]:
             self.joint_names = tuple(answer.joint_names)
         difference = question.problem(answer)
+        self.limits = self.limits | question.limits(answer)
         what = f"{self._service}: '{question.name}'"
         self._verdicts[question] = None if difference is None else f"{what} {difference}"
         if answer.profile_type == "time" and not self._warned_of_profile:

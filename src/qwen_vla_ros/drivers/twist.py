@@ -6,6 +6,8 @@ What receives it may be the base itself, a velocity_smoother or an input of a tw
 best effort, as micro-ROS bases are, since a reliable publisher serves both.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
@@ -13,6 +15,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 from qwen_vla_core.embodiment import Embodiment, Group
+from qwen_vla_core.safety import RobotLimits
 
 from ..graph import node_of, publishers_of, rival_problem, type_name
 from ..qos import RELIABLE
@@ -26,8 +29,10 @@ class TwistDriver:
     """Sends a base its velocities ahead and turning.
 
     Attributes:
-        problem: as base.Driver has it.
+        problem, limits: as base.Driver has them; a base says nothing of its limits.
     """
+
+    limits: Mapping[str, RobotLimits] = {}
 
     def __init__(self, node: Node, group: Group, embodiment: Embodiment) -> None:
         self._node, self._spec = node, group.driver

@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger as TriggerService
 from qwen_vla_core.execution import ControlLoop, Cycle
 from qwen_vla_core.execution.limiter import SPEED_SCALES
 from qwen_vla_core.modes import Answer, Mode, Trigger
-from qwen_vla_core.safety import Verdict
+from qwen_vla_core.safety import Intersection, Verdict
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
@@ -86,6 +86,7 @@ class ControlNode(EmbodimentNode):
             state=self._loop and self._loop.state,  # what was latched stays latched
         )
         self._drivers = make_drivers(self, self._embodiment)
+        self._robot_limits, self._intersection = {}, Intersection(limits=self._loop.limiter.limits)
         self._commanding = False
         self._counts, self._last_refusal = Counter(), ""
         self._lateness_s: list[float] = []
@@ -217,7 +218,8 @@ class ControlNode(EmbodimentNode):
 
     def _driver_problems(self) -> list[str]:
         problems = [d.problem for d in self._drivers.values() if d.problem is not None]
-        return list(dict.fromkeys(problems))  # two groups may miss the same driver
+        # Two groups may miss the same driver.
+        return [*dict.fromkeys(problems), *self._intersection.empty]
 
     def _blockers(self, trigger: Trigger) -> list[str]:
         """Why a request cannot be granted now, beside the reasons that the loop finds itself."""
@@ -240,7 +242,18 @@ class ControlNode(EmbodimentNode):
     def _verify(self) -> None:
         for driver in self._drivers.values():
             driver.verify()
+        self._obey_robot_limits()
         self._inputs.check_graph()
+
+    def _obey_robot_limits(self) -> None:
+        limits = {}
+        for driver in self._drivers.values():
+            limits |= driver.limits
+        if limits != self._robot_limits:
+            self._robot_limits = limits
+            self._intersection = self._loop.limiter.intersect(limits)
+            for tightened in self._intersection.tightened:
+                self.get_logger().warning(f"the robot's own limits hold: {tightened}")
 
     def _report(self) -> None:
         state = self._loop.state
@@ -270,6 +283,7 @@ class ControlNode(EmbodimentNode):
                 "period_ms": self._period_s * 1e3,
                 "lateness_p50_ms": float(np.percentile(lateness_ms, 50)),
                 "lateness_p99_ms": float(np.percentile(lateness_ms, 99)),
+                "limits_of_robot": "; ".join(self._intersection.tightened),
                 **self._counts,
             },
         )

@@ -1,5 +1,6 @@
 """Interbotix's drivers against nodes that answer as xs_sdk does: verified, and verified again."""
 
+import math
 import time
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class FakeXsSdk:
     Attributes:
         modes: of each motor; ``group_mode``: what it remembers of the group.
         narrower: how much narrower its lower and upper limits are than the embodiment's.
+        speed: its velocity limit; None to say nothing.
         mute: whether it takes questions and never answers.
     """
 
@@ -45,7 +47,7 @@ class FakeXsSdk:
             dict.fromkeys(ARM, "position") | {"gripper": "pwm"},
             "position",
         )
-        self.narrower, self.mute = (0.0, 0.0), False
+        self.narrower, self.speed, self.mute = (0.0, 0.0), None, False
         self._arm, self._node = arm_joints, node
         node.create_subscription(
             JointGroupCommand, "wx250s/commands/joint_group", self.group.append, 10
@@ -81,6 +83,7 @@ class FakeXsSdk:
         known = [joints.get(name, WIDOWX.joints[0]) for name in response.joint_names]
         response.joint_lower_limits = [joint.lower + self.narrower[0] for joint in known]
         response.joint_upper_limits = [joint.upper - self.narrower[1] for joint in known]
+        response.joint_velocity_limits = [self.speed] * len(known) if self.speed else []
         return response
 
 
@@ -176,10 +179,6 @@ def test_when_the_robot_is_as_described_expect_every_motor_queried_again_and_aga
         ("arm", {"group_mode": "velocity"}, "'arm' is in mode 'velocity'"),
         ("arm", {"modes": {"elbow": "pwm"}}, "'elbow' is in mode 'pwm'"),
         ("gripper", {"modes": {"gripper": "position"}}, "'gripper' is in mode 'position'"),
-        ("arm", {"narrower": (0.01, 0.0)}, "allows waist -3.141583"),
-        ("arm", {"narrower": (0.0, 0.01)}, "the robot only"),
-        ("gripper", {"narrower": (0.005, 0.0)}, "allows left_finger"),
-        ("gripper", {"narrower": (0.0, 0.005)}, "allows left_finger"),
     ],
 )
 def test_when_the_robot_comes_to_differ_expect_it_said_within_2_s_and_gone_once_it_is_mended(
@@ -195,6 +194,30 @@ def test_when_the_robot_comes_to_differ_expect_it_said_within_2_s_and_gone_once_
     for name, value in before.items():
         setattr(robot, name, value)
     assert verified(ros, node, drivers, SOON_S)
+
+
+def test_when_the_robot_says_its_limits_expect_them_by_joint_and_anew_when_they_change(ros, node):
+    robot = FakeXsSdk(node)
+    drivers = make_drivers(node, WIDOWX)
+    assert drivers["arm"].limits == drivers["gripper"].limits == {}
+    assert verified(ros, node, drivers)
+    for group in WIDOWX.groups:
+        limits = drivers[group.name].limits
+        assert set(limits) == {joint.name for joint in group.joints}
+        for joint in group.joints:
+            said = limits[joint.name]
+            assert (said.lower, said.upper) == pytest.approx((joint.lower, joint.upper))
+            assert said.velocity == math.inf  # it says nothing of them
+    robot.narrower, robot.speed = (0.01, 0.02), 1.0
+
+    def said():
+        waist, finger = drivers["arm"].limits["waist"], drivers["gripper"].limits["left_finger"]
+        return waist.velocity == finger.velocity == 1.0 and waist.lower > -3.14
+
+    assert verifying(ros, node, drivers, said, SOON_S)
+    assert drivers["arm"].limits["waist"].upper == pytest.approx(3.141583 - 0.02)
+    assert drivers["gripper"].limits["left_finger"].lower == pytest.approx(0.015 + 0.01)
+    assert drivers["arm"].problem is None  # control_node obeys the tighter ones
 
 
 @pytest.mark.parametrize(

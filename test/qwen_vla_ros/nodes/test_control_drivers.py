@@ -1,5 +1,7 @@
 """Over DDS: an arm's driver that changes while it is commanded, a rival, a gripper's effort."""
 
+from itertools import pairwise
+
 import pytest
 import rclpy
 from interbotix_xs_msgs.msg import JointSingleCommand, JointTrajectoryCommand
@@ -71,6 +73,46 @@ def test_when_another_program_commands_an_arm_on_its_way_expect_hold_and_its_nam
     )
     granted, reason = system.operator.request("engage_policy")
     assert not granted, reason
+
+
+def test_when_the_robot_allows_less_than_the_embodiment_expect_the_tighter_to_hold_and_to_be_said(
+    start_control,
+):
+    system = start_control(TWO_SLOW_ARMS, TWO_ARMS, begin=False)
+    left, right = system.robot.arms.values()
+    left.limits = {"waist": (-2.0, 0.3, 0.5)}  # the embodiment: -3.0..3.0 rad, 3.0 rad/s
+    system.begin()
+    system.engage().plan([0.9, 0.0, 0.0, 0.9, 0.0, 0.0])
+    system.expect(lambda: right.group and right.group[-1][0] > 0.3, "the right arm passes it")
+    system.expect(
+        lambda: left.group[-1][0] == pytest.approx(0.3, abs=1e-6), "the left stops there"
+    )
+    waists = [command[0] for command in left.group]
+    assert max(waists) <= 0.3 + 1e-6
+    assert max(abs(b - a) for a, b in pairwise(waists)) <= 0.5 * 0.02 + 1e-6
+    system.expect(
+        lambda: (
+            "left_waist: -2.0000..0.3000 rad at 0.5000 rad/s instead of -3.0000..3.0000 rad"
+            in system.operator.diagnostics["/control_node"][1].get("limits_of_robot", "")
+        ),
+        "it is said",
+    )
+
+
+def test_when_the_robot_allows_nothing_that_the_embodiment_does_expect_no_engaging_and_figures(
+    start_control,
+):
+    system = start_control(TWO_SLOW_ARMS, TWO_ARMS, begin=False)
+    left, _ = system.robot.arms.values()
+    left.limits = {"elbow": (1.7, 2.5, 3.0)}  # the embodiment: -1.7..1.6 rad
+    system.begin()
+    system.expect(lambda: ("group", "arm") in left.asked, "it is asked")
+    words = "left_elbow: the embodiment allows -1.7000..1.6000 rad at 3.0000 rad/s, the robot only"
+    system.expect(
+        lambda: words in system.operator.request("engage_policy")[1], "it refuses with figures"
+    )
+    left.limits = {"elbow": (-1.0, 1.5, 3.0)}
+    system.engage()
 
 
 def test_when_a_mode_is_changed_on_the_way_expect_hold_and_engaging_only_once_it_is_mended(
