@@ -5,7 +5,7 @@ set -uo pipefail
 
 # Most tests wait for nodes and not for a core, so four workers use two cores; a file stays whole,
 # so that what its fixtures load is loaded once.
-"$VENV/bin/python" -m pytest -n 4 --dist loadfile -m "not alone" "$@"
+"$VENV/bin/python" -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" "$@"
 beside=$?
 [ $beside -eq 0 ] || [ $beside -eq 5 ] || exit $beside
 "$VENV/bin/python" -m pytest -m alone "$@"

@@ -21,7 +21,7 @@ def micro_checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def recipe(tmp_path, micro_checkpoint):
-    """Path of a recipe, to be called with the name of its run; it starts from the small network."""
+    """Path of a recipe that starts from the small network; called with the name of its run."""
     episodes = tmp_path / "episodes"
     episodes.mkdir()
     for seed in range(10_000, 10_004):

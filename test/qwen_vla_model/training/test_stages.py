@@ -39,7 +39,11 @@ def test_when_a_stage_between_does_not_point_expect_what_was_learned_of_pointing
 ):
     pointing = {"steps": STEPS}
     blind = {"images": False, "frozen": ["vision", "language"], "grounding": {"weight": 0}}
-    stages = [recipe("one", grounding=pointing), recipe("two", **LATER, **blind), recipe("three", **LATER)]
+    stages = [
+        recipe("one", grounding=pointing),
+        recipe("two", **LATER, **blind),
+        recipe("three", **LATER),
+    ]
     train(*stages[:2], out=tmp_path)
     learned = load_file(tmp_path / "one" / "state" / "model.safetensors")["forecast.read.weight"]
     third = Trainer(load_stages(stages, tmp_path, None)[2])

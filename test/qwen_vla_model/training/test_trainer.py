@@ -63,7 +63,7 @@ def test_when_a_run_ends_expect_a_checkpoint_that_drives_the_robot_and_its_curve
     recipe, tmp_path
 ):
     """From nothing, with the size that is shipped."""
-    checkpoint = train(recipe("run", start_from=None))
+    checkpoint = train(recipe("run", start_from=None, max_steps=1))
     policy = QwenVlaPolicy.load(checkpoint, WIDOWX)
     policy.warm_up()
     assert (tmp_path / "run" / "curve.png").stat().st_size > 0
@@ -147,7 +147,7 @@ def test_when_passes_are_compiled_expect_a_few_whole_programs_and_the_weights_th
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend, fullgraph=True))
     for compiled in (False, True):
-        stage = {"mixture": two_robots, "precision": "float32", "max_steps": 6, "prefix_steps": 3}
+        stage = {"mixture": two_robots, "precision": "float32", "max_steps": 4, "prefix_steps": 3}
         train(recipe(f"{compiled}", compile=compiled, **stage))
     assert 4 <= len(programs) <= 8  # four parts of a pass, not anew for each robot and batch
     plain, compiled = weights(tmp_path, "False"), weights(tmp_path, "True")
@@ -186,7 +186,7 @@ def test_when_channels_are_canonical_expect_a_checkpoint_that_drives_the_robot_b
     for seed in (1, 2):
         record(episodes, seed, states=10)
     mixture = [{"embodiment": str(path), "episodes": str(episodes)}]
-    changes = {"channel_layout": "canonical", "max_steps": 2, "grounding": {"steps": 0}}
+    changes = {"channel_layout": "canonical", "max_steps": 1, "grounding": {"steps": 0}}
     checkpoint = train(recipe("run", mixture=mixture, **changes))
     config = load_config(checkpoint)
     assert (config.channels, config.channel_layout) == (80, "canonical")

@@ -1,0 +1,131 @@
+"""The whole system, or a part of it, where something is missing, wrong, slow or killed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from closed_loop import EPISODE_S, PATH, START_S, WIDOWX, ClosedLoop
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_when_inference_takes_a_step_or_more_expect_chunks_to_continue_what_is_under_way(
+    ros, tmp_path
+):
+    with ClosedLoop(tmp_path, policy="slow_policy_node") as system:
+        operator = system.ready().operator
+        system.engage(seed=1)
+
+        def continued():
+            return int(operator.diagnostics["/policy_node"][1]["prefix_steps"]) > 0
+
+        system.expect(continued, EPISODE_S, "an inference commits what the robot will be doing")
+        system.expect(system.moved, EPISODE_S, "the arm moves")
+        assert operator.mode.startswith("AUTONOMY"), operator.mode
+        system.check_commands()
+
+
+def test_when_the_policy_is_killed_mid_motion_expect_the_chunk_to_end_in_a_hold(ros, tmp_path):
+    with ClosedLoop(tmp_path) as system:
+        system.ready()
+        system.engage(seed=1)
+        system.expect(system.moved, EPISODE_S, "the arm moves")
+        os.kill(system.processes.pid("policy_node"), signal.SIGKILL)
+        chunk_s = WIDOWX.horizon * WIDOWX.action_step_s
+        system.operator.wait(lambda: False, chunk_s)
+        assert system.held_for(WIDOWX.watchdogs.policy_s / 2)
+        system.expect(
+            lambda: system.operator.mode.startswith("HOLD: policy fault"),
+            WIDOWX.watchdogs.policy_s + 2.0,
+            "autonomy ends",
+        )
+        granted, reason = system.operator.request("engage_policy")
+        assert not granted and "policy" in reason
+        system.check_commands()
+
+
+def test_when_an_instruction_is_unusable_expect_the_old_one_to_stay(ros, tmp_path):
+    told = "pick up the red block"
+    with ClosedLoop(tmp_path, names=("policy_node",)) as system:
+        operator, log = system.operator, system.processes.log_path("policy_node")
+
+        def policy_says():
+            return operator.diagnostics.get("/policy_node", ("", {}))[1].get("instruction")
+
+        def refusals():
+            return log.read_text(errors="replace").count("policy/instruction refused")
+
+        operator.instruct(told)
+        system.expect(lambda: policy_says() == told, START_S, "the instruction is taken")
+        unusable = ["", "   ", "x" * 100_000, "pick up\x07 the red block"]
+        for before, words in enumerate(unusable):
+            operator.instruct(words)
+            system.expect(lambda n=before: refusals() > n, 10.0, f"'{words[:20]}' is refused")
+            operator.diagnostics.clear()
+            system.expect(lambda: policy_says() is not None, 10.0, "policy_node goes on")
+            assert policy_says() == told
+
+
+def test_when_cameras_never_come_expect_no_engagement_and_their_names(ros, tmp_path):
+    with ClosedLoop(tmp_path, names=("control_node", "policy_node")) as system:
+        operator = system.operator
+        operator.instruct("pick up the red block")
+        system.expect(
+            lambda: "over_shoulder" in operator.diagnostics.get("/policy_node", ("", {}))[0],
+            START_S,
+            "policy_node names the missing camera",
+        )
+        assert "wrist" in operator.diagnostics["/policy_node"][0]
+        granted, reason = operator.request("engage_policy")
+        assert not granted and "wx250s/joint_states: nothing received" in reason
+        assert operator.commands == []
+
+
+@pytest.mark.parametrize(
+    ("node", "parameters", "words"),
+    [
+        ("control_node", {"embodiment": "windowx"}, "there are: "),
+        ("policy_node", {"embodiment": "widowx", "checkpoint": "/nowhere"}, "/nowhere"),
+        ("policy_node", {"embodiment": "{robot}", "checkpoint": "{shipped}"}, "channels"),
+    ],
+)
+def test_when_a_node_is_given_something_unusable_expect_one_clear_error_and_its_end(
+    tmp_path, node, parameters, words
+):
+    robot = tmp_path / "robot.yaml"  # the shipped checkpoint was trained for other channels
+    text = re.sub(r"^teleop:\n(?:[ #].*\n|\n)*", "", PATH.read_text(), flags=re.MULTILINE)
+    robot.write_text(text.replace("  - name: gripper\n", "  - name: hand\n"))
+    values = {"robot": robot, "shipped": SHIPPED_CHECKPOINT}
+    command = [sys.executable, "-m", f"qwen_vla_ros.nodes.{node}", "--ros-args"]
+    for key, value in parameters.items():
+        command += ["-p", f"{key}:={value.format(**values)}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    errors = [line for line in ended.stderr.splitlines() if "[ERROR]" in line]
+    assert ended.returncode == 1 and len(errors) == 1 and words in errors[0], ended.stderr
+
+
+def test_when_the_demo_is_interrupted_expect_it_to_leave_no_process(tmp_path):
+    command = [sys.executable, "-m", "qwen_vla_cli.main", "demo", "--embodiment", "widowx"]
+    demo = subprocess.Popen(
+        [*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    children = []
+    deadline_s = time.monotonic() + START_S
+    while len(children) < 3 and time.monotonic() < deadline_s:
+        children = _children(demo.pid)
+    assert len(children) == 3
+    demo.send_signal(signal.SIGINT)
+    assert demo.wait(timeout=30) == 130
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def _children(pid):
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.exists() else []
