@@ -66,6 +66,7 @@ setup(
         *share("config"),
         *share("embodiments"),
         *share("rviz"),
+        *share("resource/web"),
     ],
     install_requires=[line for file in DEPENDENCIES for line in requirements(file)],
     # Without 'test', `colcon test` runs nothing and says OK; see test/quick_selection.py.
@@ -77,6 +78,7 @@ setup(
             "policy_node = qwen_vla_cli.executables:policy_node",
             "control_node = qwen_vla_cli.executables:control_node",
             "teleop_node = qwen_vla_cli.executables:teleop_node",
+            "page_node = qwen_vla_cli.executables:page_node",
             "sim_node = qwen_vla_cli.executables:sim_node",
         ],
     },

@@ -15,13 +15,15 @@ from qwen_vla_core.embodiment import load_embodiment
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "config" / "sros2"
-NODES = ("control_node", "policy_node", "teleop_node")
+NODES = ("control_node", "policy_node", "teleop_node", "page_node")
 RULES = {
     ("topics", "publish"): "get_publisher_names_and_types_by_node",
     ("topics", "subscribe"): "get_subscriber_names_and_types_by_node",
     ("services", "reply"): "get_service_names_and_types_by_node",
     ("services", "request"): "get_client_names_and_types_by_node",
 }
+PAGES_TOPICS = ("policy/instruction", "teleop/keyboard")
+"""What page_node publishes once a person uses it."""
 PERSON = "person"
 PERSONS_TOPICS = ("estop", "policy/instruction", "teleop/command")
 """What a person, a button or a device says, beside what teleop_node receives of devices; they
@@ -37,6 +39,7 @@ def access_of(robot: Path, domain: int) -> dict:
     """
     from qwen_vla_model.policy import QwenVlaPolicy
     from qwen_vla_ros.nodes.control_node import ControlNode
+    from qwen_vla_ros.nodes.page_node import PageNode
     from qwen_vla_ros.nodes.policy_node import PolicyNode
     from qwen_vla_ros.nodes.teleop_node import TeleopNode
 
@@ -45,9 +48,11 @@ def access_of(robot: Path, domain: int) -> dict:
     QwenVlaPolicy.load = lambda *arguments, **options: SimpleNamespace(
         warm_up=lambda: 0.1, slow_reason=""
     )
-    rclpy.init(args=["--ros-args", "-p", f"embodiment:={robot}"], domain_id=domain)
+    parameters = [f"embodiment:={robot}", "page_node:port:=0"]
+    arguments = [word for one in parameters for word in ("-p", one)]
+    rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
     try:
-        nodes = [ControlNode(), PolicyNode(), TeleopNode()]
+        nodes = [ControlNode(), PolicyNode(), TeleopNode(), PageNode()]
         for node in nodes:
             assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         observer = rclpy.create_node("observer")
@@ -57,7 +62,12 @@ def access_of(robot: Path, domain: int) -> dict:
             rclpy.spin_once(observer, timeout_sec=0.1)
             access = {node.get_name(): _seen_by(observer, node.get_name()) for node in nodes}
             complete = all(_own(node, access[node.get_name()]) for node in nodes)
+            streams = _seen_by(observer, "page_node_streams")
+            complete = complete and streams is not None
         assert complete, "discovery takes too long"
+        for rule, names in streams.items():
+            access["page_node"][rule] |= names
+        access["page_node"]["topics", "publish"] |= set(PAGES_TOPICS)
         for device in load_embodiment(robot).teleop.devices:
             access["teleop_node"]["topics", "subscribe"] |= set(device.topics)
         for node in (*nodes, observer):

@@ -110,7 +110,14 @@ def test_when_built_expect_ros_to_find_package_and_executables(prefix):
     assert (prefix / "share/ament_index/resource_index/packages" / PACKAGE).is_file()
     assert (prefix / "share" / PACKAGE / "package.xml").is_file()
     executables = prefix / "lib" / PACKAGE
-    for name in ("qwen-vla", "policy_node", "control_node", "teleop_node", "sim_node"):
+    for name in (
+        "qwen-vla",
+        "policy_node",
+        "control_node",
+        "teleop_node",
+        "page_node",
+        "sim_node",
+    ):
         assert os.access(executables / name, os.X_OK), name
 
 

@@ -7,6 +7,7 @@ import pytest
 
 TEST = Path(__file__).parent
 SLEEPS = {
+    "browser/chromium.py": "polls another program, a browser",
     "killed_trainings.py": "polls a child's files a thousand times a second",
     "qwen_vla_remote/test_client.py": "stands for a link that takes a while",
     "scripted_policy.py": "stands for a policy whose inference takes a while",

@@ -22,6 +22,11 @@ def teleop_node() -> None:
     _run("qwen_vla_ros.nodes.teleop_node")
 
 
+def page_node() -> None:
+    """Run page_node until it receives SIGINT or SIGTERM."""
+    _run("qwen_vla_ros.nodes.page_node")
+
+
 def sim_node() -> None:
     """Run sim_node until it receives SIGINT or SIGTERM."""
     _run("qwen_vla_sim.node.sim_node")

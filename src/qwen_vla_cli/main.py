@@ -9,13 +9,14 @@ from types import ModuleType
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.missing_ros import explain_missing_ros
 
-from . import bench, check, demo, evaluate, generate, new, serve, teleop, train
+from . import bench, check, demo, evaluate, generate, new, serve, teleop, train, view
 from .completion import complete
 from .parser import make_parser
 
 COMMANDS: dict[str, ModuleType] = {
     "demo": demo,
     "teleop": teleop,
+    "view": view,
     "evaluate": evaluate,
     "check": check,
     "new": new,

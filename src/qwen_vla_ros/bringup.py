@@ -116,6 +116,7 @@ def describe_bringup(
     dry_run: bool = False,
     namespace: str = "",
     teleop: str = "",
+    view: bool = False,
 ) -> tuple[NodeDescription, ...]:
     """The nodes for one embodiment.
 
@@ -130,6 +131,7 @@ def describe_bringup(
         namespace: ROS namespace of all nodes, so that several robots share a network.
         teleop: type of the device with which a person may move the robot; empty for no
             teleop_node.
+        view: serve the robot's page to browsers on this machine.
     """
     config = share_directory() / "config" / "nodes"
     nodes = [
@@ -164,6 +166,8 @@ def describe_bringup(
                 parameter_file=config / "teleop_node.yaml",
             )
         )
+    if view:
+        nodes.append(describe_page(embodiment=embodiment, simulated=use_sim))
     if use_sim:
         nodes.insert(
             0,
@@ -178,3 +182,23 @@ def describe_bringup(
             ),
         )
     return tuple(replace(node, namespace=namespace.strip("/")) for node in nodes)
+
+
+def describe_page(
+    *, embodiment: str, simulated: bool, namespace: str = "", **parameters: Value
+) -> NodeDescription:
+    """The node that serves a robot's page.
+
+    Args:
+        embodiment: path of its YAML file.
+        simulated: whether the robot is.
+        namespace: of the robot's nodes.
+        parameters: further ones of page_node, such as ``port``.
+    """
+    return NodeDescription(
+        name="page_node",
+        module="qwen_vla_ros.nodes.page_node",
+        parameters={"embodiment": embodiment, "simulated": simulated, **parameters},
+        parameter_file=share_directory() / "config" / "nodes" / "page_node.yaml",
+        namespace=namespace.strip("/"),
+    )

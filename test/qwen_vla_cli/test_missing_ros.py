@@ -30,7 +30,9 @@ def run_without_ros(module, function, *arguments, missing=ROS):
     )
 
 
-@pytest.mark.parametrize("node", ["control_node", "policy_node", "teleop_node", "sim_node"])
+@pytest.mark.parametrize(
+    "node", ["control_node", "policy_node", "teleop_node", "page_node", "sim_node"]
+)
 def test_when_a_node_starts_without_ros_expect_one_line_that_says_what_to_do(node):
     run = run_without_ros("qwen_vla_cli.executables", node)
     assert run.returncode == 1

@@ -7,7 +7,13 @@ import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
-from qwen_vla_ros.bringup import BringupError, check_policy, check_teleop, describe_bringup
+from qwen_vla_ros.bringup import (
+    BringupError,
+    check_policy,
+    check_teleop,
+    describe_bringup,
+    describe_page,
+)
 from qwen_vla_ros.operator import Operator
 from qwen_vla_ros.processes import NodeProcesses
 from robots import base_text, robot
@@ -110,3 +116,14 @@ def test_when_a_robot_lacks_the_teleop_device_expect_refusal_with_those_that_it_
         check_teleop(base, "leader")
     with pytest.raises(BringupError, match="did you mean joy"):
         check_teleop(base, "joyy")
+
+
+def test_when_a_page_is_requested_expect_its_node_and_when_it_is_not_expect_none():
+    shown = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED, use_sim=True, view=True)
+    (node,) = [node for node in shown if node.name == "page_node"]
+    assert node.parameters == {"embodiment": "x.yaml", "simulated": True}
+    plain = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED, use_sim=True)
+    assert "page_node" not in {node.name for node in plain}
+    other = describe_page(embodiment="x.yaml", simulated=False, namespace="/a/", port=9000)
+    assert other.parameters["port"] == 9000 and "port:=9000" in other.command()
+    assert other.namespace == "a"

@@ -11,6 +11,8 @@ from qwen_vla_core.exit_status import NOT_STARTED, explain_exit
 
 GO_ON_WITHOUT = ("policy_node", "teleop_node")
 """A person must engage again after a restart of either: nothing moves by itself."""
+VIEWERS = ("page_node",)
+"""They only show: nothing depends on them. The page is started again with `qwen-vla view`."""
 POLICY_RESTARTS = 3
 RESTART_DELAY_S = 5.0
 
@@ -38,6 +40,8 @@ def after_exit(name: str, status: int, restarts: int) -> Consequence:
         restarts: how often it was started again already.
     """
     ended = f"{name} ended ({explain_exit(status)})"
+    if name in VIEWERS:
+        return Consequence(message=f"{ended}; all other nodes go on")
     if name not in GO_ON_WITHOUT or (status == NOT_STARTED and restarts == 0):
         return Consequence(message=f"{ended}; all other nodes are being stopped", end_all=True)
     ended += "; control_node goes on and the robot holds"

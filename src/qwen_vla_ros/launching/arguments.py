@@ -65,6 +65,11 @@ ARGUMENTS = {
         description="run teleop_node with this device of the robot's teleop section: joy, leader, "
         "keyboard, twist, clutched_pose; empty for none",
     ),
+    "view": Argument(
+        default="false",
+        description="serve the robot's page to browsers on this machine; its address is printed",
+        is_flag=True,
+    ),
     "use_rviz": Argument(default="true", description="watch in RViz", is_flag=True),
 }
 

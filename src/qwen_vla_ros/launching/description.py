@@ -78,6 +78,7 @@ def _launch(context: LaunchContext) -> list:
         dry_run=values["dry_run"],
         namespace=namespace,
         teleop=values["teleop"],
+        view=values["view"],
     )
     _check_executables(descriptions)
     settings = discovery_settings(use_sim, os.environ)

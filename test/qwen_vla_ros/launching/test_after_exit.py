@@ -37,3 +37,10 @@ def test_when_policy_or_teleop_ends_expect_control_to_go_on_and_a_bounded_number
     again = restarts < POLICY_RESTARTS
     assert what.restart_after_s == (RESTART_DELAY_S if again else None)
     assert ("started again in" in what.message) == again
+
+
+@pytest.mark.parametrize("status", ANY_STATUS)
+def test_when_the_page_ends_expect_all_others_to_go_on(status):
+    what = after_exit("page_node", status, 0)
+    assert not what.end_all and what.restart_after_s is None
+    assert what.message.startswith("page_node ended (") and "go on" in what.message

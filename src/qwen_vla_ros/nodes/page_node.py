@@ -1,0 +1,295 @@
+"""page_node: the robot in a browser, for whoever has the address that it prints.
+
+Its own process. The page sees what everybody on the network sees, and asks what every person may
+ask for: services of control_node, the instruction, and the topic of the keyboard for teleop_node.
+It commands no hardware.
+"""
+
+import time
+from queue import Empty, SimpleQueue
+
+from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import Joy
+from std_msgs.msg import String
+
+from qwen_vla_core.embodiment.schema import Keyboard
+from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.instruction import check_instruction
+
+from .. import diagnostics
+from ..diagnostics import DiagnosticsPublisher
+from ..page.access import Access
+from ..page.files import read_files
+from ..page.hello import hello
+from ..page.inputs import NodeReport, PageInputs
+from ..page.journal import NUMBER, Journal
+from ..page.messages import Guard, Hands, Instruct, Keys, Message, Request, Seen
+from ..page.presence import Consequence, Presence
+from ..page.requests import Requests
+from ..page.server import PageServer
+from ..page.state import page_state
+from ..qos import LATCHED, RELIABLE
+from ..resources import share_directory
+from .lifecycle import EmbodimentNode, read_only
+from .parameters import declare_integer
+from .process import run
+
+DRAW_PERIOD_S = 0.1
+"""Pages are drawn at 10 Hz."""
+
+REPORT_S = 3.0
+"""Diagnostics come once a second; a node that has missed three is silent."""
+
+MOVING = ("AUTONOMY", "START")
+"""Modes that a page which guards autonomy ends when nobody sees it."""
+
+MODE_LEVELS = {"AUTONOMY": "good", "TELEOP": "good", "START": "good", "ESTOP": "bad"}
+
+
+class PageNode(EmbodimentNode):
+    """The page of one robot."""
+
+    def __init__(self) -> None:
+        super().__init__("page_node")
+        self.declare_parameter(
+            "host", "127.0.0.1", read_only("address to listen on; 0.0.0.0 for the whole network")
+        )
+        declare_integer(
+            self, "port", 8765, "TCP port; 0 for any that is free", (0, 65535), read_only=True
+        )
+        self._server: PageServer | None = None
+
+    def configure(self) -> None:
+        """Listen; from then on pages can be opened."""
+        self._embodiment = robot = self.load_embodiment()
+        sections = robot.teleop.devices if robot.teleop is not None else ()
+        self._keyboard = next((s for s in sections if isinstance(s, Keyboard)), None)
+        self._joy = self._instruction = None  # made when used: who publishes counts
+        self._presence = Presence(silence_s=robot.watchdogs.teleop_s)
+        self._said: dict[str, tuple[int, str]] = {}
+        self._requests = Requests(self)
+        self._diagnostics = DiagnosticsPublisher(self, robot.name)
+        self._refused = ""
+        self._inbox: SimpleQueue = SimpleQueue()
+        self._arrived = self.create_guard_condition(self._read_inbox)
+        host, access = self.text("host"), Access(self.text("host"))
+        self._server = PageServer(
+            access,
+            read_files(share_directory() / "resource" / "web"),
+            hello(robot, simulated=self.get_parameter("simulated").value),
+            on_open=lambda page: self._receive(page, "opened"),
+            on_message=self._receive,
+        )
+        self._journal = Journal(lambda line: self._server.tell(None, line))
+        self._inputs = PageInputs(self, robot, self._on_mode, self._on_report, self._refuse)
+        port = self._server.start(host, self.get_parameter("port").value)
+        self.url = access.url(port)
+        # Not in the log, which the network receives on /rosout.
+        print(f"the page of {robot.name}: open {self.url}", flush=True)
+        if not access.loopback:
+            self.get_logger().warning(
+                "everybody in this network who has that address can move the robot; the "
+                "connection is not encrypted (docs/page.md)"
+            )
+
+    def on_activate(self, state: object) -> TransitionCallbackReturn:
+        """Begin to draw."""
+        self.every(DRAW_PERIOD_S, self._draw)
+        self.every(self._embodiment.watchdogs.teleop_s / 4.0, self._watch)
+        self.every(diagnostics.PERIOD_S, self._report)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: object) -> TransitionCallbackReturn:
+        """Nobody is served any more: the keys are let go, and what was guarded is held."""
+        guarded = "page_node ends, which a page guards by" if self._presence.guarded else ""
+        self._act(Consequence(end_keys=True, hold=guarded))
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: object) -> TransitionCallbackReturn:
+        """Disconnect all pages."""
+        self._server.close()
+        self._inputs.close()
+        self.destroy_guard_condition(self._arrived)
+        return super().on_cleanup(state)
+
+    # --- from pages; they come in the server's thread
+
+    def _receive(self, page: int, message: Message | str | None) -> None:
+        self._inbox.put((page, message))
+        self._arrived.trigger()
+
+    def _read_inbox(self) -> None:
+        while True:
+            try:
+                page, message = self._inbox.get_nowait()
+            except Empty:
+                return
+            self._handle(page, message, time.monotonic())
+
+    def _handle(self, page: int, message: Message | str | None, now_s: float) -> None:
+        match message:
+            case "opened":
+                self._presence.join(page, now_s)
+                for line in self._journal.lines():
+                    self._server.tell(page, line)
+            case None:
+                self._act(self._presence.leave(page))
+            case Seen():
+                self._presence.seen(page, now_s)
+            case Hands():
+                self._on_hands(page, message, now_s)
+            case Request(id=number, name=name):
+                self._requests.call(
+                    name, lambda *answer: self._answer(page, number, name, *answer)
+                )
+            case Instruct(id=number, text=text):
+                self._answer(page, number, "instruction", *self._instruct(text))
+            case Keys(id=number, on=on):
+                why = self._take_keys(page, now_s) if on else ""
+                if not on:
+                    self._act(self._presence.give_keys(page))
+                self._answer(
+                    page, number, "keys", not why, why or ("taken" if on else "given back")
+                )
+            case Guard(id=number, on=on):
+                self._presence.guard(page, on, now_s)
+                words = "the robot is held when nobody sees this page" if on else "off"
+                self._answer(page, number, "guard", True, words)
+
+    def _answer(self, page: int, number: int, name: str, granted: bool, text: str) -> None:
+        self._server.tell(
+            page, {"type": "answer", "id": number, "name": name, "granted": granted, "text": text}
+        )
+        label = name.removeprefix("control/").replace("_", " ")
+        word = "" if granted or "refused" in text else "refused: "
+        self._journal.write("info" if granted else "warn", f"{label}: {word}{text}", always=True)
+        self.get_logger().info(f"page {page}: {label}: {word}{text}")
+
+    def _instruct(self, text: str) -> tuple[bool, str]:
+        try:
+            instruction = check_instruction(text)
+        except QwenVlaError as error:
+            return False, str(error)
+        if self._instruction is None:
+            self._instruction = self.create_publisher(String, "policy/instruction", LATCHED)
+        self._instruction.publish(String(data=instruction))
+        return True, instruction
+
+    # --- keys
+
+    def _take_keys(self, page: int, now_s: float) -> str:
+        if self._keyboard is None:
+            return (
+                f"{self._embodiment.name} has no keyboard in the teleop section of its YAML file"
+            )
+        report = self._inputs.nodes.get("teleop_node")
+        if report is None or now_s - report.received_s > REPORT_S:
+            return "no teleop_node is running: launch with teleop:=keyboard"
+        if report.values.get("device") != "keyboard":
+            return (
+                f"teleop_node listens to {report.values.get('device')}: launch with "
+                "teleop:=keyboard to move the robot from here"
+            )
+        if why := self._presence.take_keys(page, now_s):
+            return why
+        if self._joy is None:
+            self._joy = self.create_publisher(Joy, self._keyboard.topic, RELIABLE)
+        return ""
+
+    def _on_hands(self, page: int, hands: Hands, now_s: float) -> None:
+        pressed = self._presence.hands(page, hands.pressed, hands.number, now_s)
+        if pressed is not None:
+            axes = hands.axes if pressed else [0.0] * len(hands.axes)
+            self._publish_keys(axes, pressed, hands.drive, hands.next_arm)
+
+    def _publish_keys(self, axes, pressed=False, drive=False, next_arm=False) -> None:
+        message = Joy(axes=list(axes), buttons=[int(pressed), int(drive), int(next_arm)])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._joy.publish(message)
+
+    def _end_keys(self) -> None:
+        if self._joy is not None:
+            self._publish_keys([0.0] * 7)
+            self.destroy_publisher(self._joy)
+            self._joy = None
+
+    # --- what silence means
+
+    def _watch(self) -> None:
+        self._act(self._presence.tick(time.monotonic()))
+        self._requests.expire()
+
+    def _act(self, consequence: Consequence) -> None:
+        if consequence.end_keys:
+            self._end_keys()
+        elif consequence.release and self._joy is not None:
+            self._publish_keys([0.0] * 7)
+        if consequence.words:
+            self._journal.write("warn", consequence.words, always=True)
+        if consequence.hold and self._mode() in MOVING:
+            self._journal.write("warn", f"hold: {consequence.hold}", always=True)
+            self.get_logger().warning(f"hold: {consequence.hold}")
+            self._requests.call("control/hold", self._on_guards_hold)
+
+    def _on_guards_hold(self, granted: bool, text: str) -> None:
+        if not granted:
+            self._journal.write("bad", f"hold was refused: {text}", always=True)
+
+    # --- what is shown
+
+    def _mode(self) -> str:
+        return self._inputs.mode.partition(":")[0]
+
+    def _draw(self) -> None:
+        if not self._presence.count:
+            return
+        ros_s = self.now_s()
+        self._inputs.read(ros_s)
+        for camera, jpeg in self._inputs.images.items():
+            self._server.show_image(camera, jpeg)
+        self._inputs.images.clear()
+        state = page_state(
+            self._inputs,
+            ros_s=ros_s,
+            services=self._requests.available(),
+            holder=self._presence.holder,
+            guarded=self._presence.guarded,
+        )
+        self._presence.shown(self._server.show(state), time.monotonic())
+
+    def _on_mode(self, text: str) -> None:
+        mode, _, reason = text.partition(":")
+        self._journal.write(MODE_LEVELS.get(mode, "info"), f"{mode}:{reason}", always=True)
+
+    def _on_report(self, report: NodeReport) -> None:
+        before = self._said.get(report.name)
+        said = report.level, NUMBER.sub("#", report.message)
+        if said == before or report.message == self._inputs.mode:
+            return
+        self._said[report.name] = said
+        if report.level or (before and before[0]):
+            level = ("good", "warn", "bad")[min(report.level, 2)]
+            self._journal.write(level, f"{report.name}: {report.message}")
+
+    def _refuse(self, why: str) -> None:
+        self._refused = why
+        self._journal.write("warn", f"not shown: {why}")
+
+    def _report(self) -> None:
+        level = diagnostics.WARN if self._refused else diagnostics.OK
+        message = f"not shown: {self._refused}" if self._refused else "serving"
+        self._refused = ""
+        self._diagnostics.publish(
+            level,
+            message,
+            {"pages": self._presence.count, "guarded": self._presence.guarded},
+        )
+
+
+def main() -> None:
+    """Entry point of the page_node executable."""
+    run(PageNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Which pages are open, which of them holds the keys, and which guards autonomy.
+
+A page confirms each state that it has drawn where a person can see it; one that is closed, hidden
+or frozen confirms nothing. Time is an argument: steady, s.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import inf
+
+GUARD_S = 2.0
+"""A page that guards autonomy and confirms nothing for so long holds the robot, s: twenty states.
+A wireless link or a browser that loads something may pause for half of it."""
+
+FORGOTTEN_S = 5.0
+"""A page that holds the keys and says nothing for so long has given them back, s; as long as a
+terminal's (qwen_vla_core.teleop.keys)."""
+
+
+LATE_S = 1.0
+"""Keys of a person who saw nothing newer than this do not count, s: on a line that delays all
+alike nothing is ever silent, and a release would come as late as everything else."""
+
+SHOWN = 64
+"""States whose time is remembered: six seconds."""
+
+
+@dataclass(eq=False)
+class _Page:
+    seen_s: float
+    guards: bool = False
+    tripped: bool = False
+
+
+@dataclass(eq=False)
+class _Keys:
+    page: int
+    said_s: float
+    pressed: bool = False
+    must_release: bool = True
+    """A dead-man counts only after it was seen released."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consequence:
+    """What has to be done now.
+
+    Attributes:
+        release: the keys are let go; said once.
+        end_keys: nobody holds them any more.
+        hold: why the robot is to be held; "" for not.
+        words: what became of the keys, for people; "" for nothing.
+    """
+
+    release: bool = False
+    end_keys: bool = False
+    hold: str = ""
+    words: str = ""
+
+
+@dataclass(eq=False)
+class Presence:
+    """All pages of one server.
+
+    Attributes:
+        silence_s: keys that say nothing for so long are let go, s.
+    """
+
+    silence_s: float
+    _pages: dict[int, _Page] = field(default_factory=dict)
+    _keys: _Keys | None = None
+    _shown: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=SHOWN))
+
+    def join(self, page: int, now_s: float) -> None:
+        """A page was opened."""
+        self._pages[page] = _Page(now_s)
+
+    def leave(self, page: int) -> Consequence:
+        """A page is gone: closed, or its connection lost."""
+        left = self._pages.pop(page, None)
+        had_keys = self._keys is not None and self._keys.page == page
+        if had_keys:
+            self._keys = None
+        return Consequence(
+            release=had_keys,
+            end_keys=had_keys,
+            hold="the page that guards autonomy is gone" if left and left.guards else "",
+            words="keys: the page that held them is gone" if had_keys else "",
+        )
+
+    def seen(self, page: int, now_s: float) -> None:
+        """A person can see this page."""
+        if page in self._pages:
+            self._pages[page].seen_s, self._pages[page].tripped = now_s, False
+
+    def shown(self, number: int, now_s: float) -> None:
+        """A state was given to the pages."""
+        self._shown.append((number, now_s))
+
+    def guard(self, page: int, on: bool, now_s: float) -> None:
+        """A page guards autonomy from now on, or no longer."""
+        self._pages[page].guards, self._pages[page].seen_s = on, now_s
+
+    @property
+    def count(self) -> int:
+        """How many pages are open."""
+        return len(self._pages)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether any page guards autonomy."""
+        return any(page.guards for page in self._pages.values())
+
+    @property
+    def holder(self) -> int | None:
+        """The page that holds the keys."""
+        return None if self._keys is None else self._keys.page
+
+    def take_keys(self, page: int, now_s: float) -> str:
+        """A page asks for the keys; "" where it has them now, else why not."""
+        if self.holder not in (None, page):
+            return "another page holds the keys: give them back there first"
+        self._keys = _Keys(page, now_s)
+        return ""
+
+    def give_keys(self, page: int) -> Consequence:
+        """A page gives them back."""
+        if self.holder != page:
+            return Consequence()
+        self._keys = None
+        return Consequence(release=True, end_keys=True, words="keys: given back")
+
+    def hands(self, page: int, pressed: bool, number: int, now_s: float) -> bool | None:
+        """What the keys of a page say.
+
+        Args:
+            page: whose. pressed: the dead-man.
+            number: of the newest state that the page has received.
+            now_s: now.
+        Returns:
+            Whether the dead-man counts as pressed; None for a page that does not hold them.
+        """
+        keys = self._keys
+        if keys is None or keys.page != page:
+            return None
+        self._fall_silent(now_s)
+        keys.said_s = now_s
+        late = not now_s - dict(self._shown).get(number, -inf) <= LATE_S
+        keys.must_release = late or (keys.must_release and pressed)
+        keys.pressed = pressed and not keys.must_release
+        return keys.pressed
+
+    def tick(self, now_s: float) -> Consequence:
+        """What silence means; several times a second."""
+        hold = ""
+        for page in self._pages.values():
+            silent = not now_s - page.seen_s <= GUARD_S
+            if page.guards and silent and not page.tripped:
+                page.tripped = True
+                hold = f"the page that guards autonomy was not seen for {GUARD_S:g} s"
+        if self._keys is None:
+            return Consequence(hold=hold)
+        if not now_s - self._keys.said_s <= FORGOTTEN_S:
+            self._keys = None
+            return Consequence(
+                release=True, end_keys=True, hold=hold, words="keys: the page fell silent"
+            )
+        released = self._fall_silent(now_s)
+        words = "keys: let go, the page fell silent" if released else ""
+        return Consequence(release=released, hold=hold, words=words)
+
+    def _fall_silent(self, now_s: float) -> bool:
+        """Whether keys that were pressed are let go now, because nothing was said in time."""
+        keys = self._keys
+        if now_s - keys.said_s <= self.silence_s:
+            return False
+        was, keys.pressed, keys.must_release = keys.pressed, False, True
+        return was

@@ -1,0 +1,193 @@
+// The robot, what it is about to do, and what it did: drawn from the server's scene.
+import * as THREE from "three";
+import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
+import URDFLoader from "urdf-loader";
+import { $, make } from "./dom.js";
+import { Strokes } from "./strokes.js";
+
+// A ghost that differs less than this from the robot only hides it, rad or m.
+const SAME = 0.03;
+const GHOST = new THREE.Color(0.48, 0.36, 0.88);
+const EVENT = [1, 0.85, 0.2];
+const PLAN_PX = 5;
+const THIN_PX = 2;
+
+export class Scene {
+  constructor() {
+    this.place = $("scene");
+    try {
+      const antialias = !drawnByCpu();
+      this.renderer = new THREE.WebGLRenderer({ antialias, powerPreference: "low-power" });
+      this.renderer.setPixelRatio(antialias ? Math.min(devicePixelRatio, 2) : 1);
+    } catch {
+      this.place.append(make("p", "no-webgl", "This browser has no WebGL: the scene is not drawn."));
+      return;
+    }
+    this.place.append(this.renderer.domElement);
+    this.labels = make("div", "labels");
+    this.place.append(this.labels);
+    this.world = new THREE.Scene();
+    this.world.background = new THREE.Color(0x10141b);
+    this.camera = new THREE.PerspectiveCamera(42, 1, 0.02, 100);
+    this.camera.up.set(0, 0, 1);
+    this.controls = new OrbitControls(this.camera, this.renderer.domElement);
+    this.controls.addEventListener("change", () => this.render());
+    this.world.add(new THREE.HemisphereLight(0xdfe8ff, 0x30343c, 2.0));
+    const sun = new THREE.DirectionalLight(0xffffff, 1.6);
+    sun.position.set(1, -1.5, 3);
+    this.world.add(sun);
+    this.strokes = new Strokes(this.world);
+    $("recentre").onclick = () => this.recentre();
+    new ResizeObserver(() => this.resize()).observe(this.place);
+    this.resize();
+  }
+
+  hello(message) {
+    if (!this.renderer) return;
+    this.colours = message.colours;
+    this.arms = message.arms;
+    for (const old of [this.robot, this.ghost]) if (old) this.world.remove(old);
+    this.robot = read(message.urdf);
+    this.ghost = read(message.urdf);
+    this.ghost.traverse((part) => {
+      if (!part.isMesh) return;
+      part.material = new THREE.MeshLambertMaterial({
+        color: GHOST,
+        transparent: true,
+        opacity: 0.28,
+        depthWrite: false,
+      });
+    });
+    this.ghost.visible = false;
+    this.robot.visible = false;
+    this.world.add(this.robot, this.ghost);
+    this.framed = false;
+  }
+
+  state(state) {
+    if (!this.robot) return;
+    const scene = state.scene;
+    this.pose(this.robot, scene.joints);
+    this.pose(this.ghost, same(scene.joints, scene.ghost) ? null : scene.ghost);
+    if (!this.framed && this.robot.visible) this.recentre();
+    this.follow(scene);
+    this.strokes.begin();
+    for (const path of scene.old_plans)
+      this.strokes.line(path.points, THIN_PX, this.colours.old, path.opacity * 0.6);
+    for (const path of scene.executed)
+      this.strokes.line(path.points, THIN_PX + 1, this.colours.executed, 0.9);
+    for (const path of scene.plan) this.plan(path);
+    scene.footprints.forEach((outline, number) => this.footprint(outline, number));
+    for (const hit of scene.limits)
+      if (hit.point) this.strokes.ball(hit.point, this.colours.limit, 0.035);
+    for (const event of scene.events) this.strokes.ball(event.point, EVENT, 0.012);
+    this.strokes.end();
+    this.said = [
+      ...scene.events.map((event) => ({
+        point: event.point,
+        text: `${event.words} in ${event.due_in_s.toFixed(1)} s`,
+      })),
+      ...scene.limits.filter((hit) => hit.point).map((hit) => ({
+        point: hit.point,
+        text: `${hit.joint}: ${hit.words}`,
+        bad: true,
+      })),
+    ];
+    this.render();
+  }
+
+  pose(robot, joints) {
+    robot.visible = Boolean(joints) && Object.keys(joints).length > 0;
+    if (robot.visible) for (const name in joints) robot.setJointValue(name, joints[name]);
+  }
+
+  // The view moves along with a base.
+  follow(scene) {
+    const { base_x: x, base_y: y } = scene.joints;
+    if (x === undefined || !this.framed) return;
+    const moved = new THREE.Vector3(x - (this.at?.x ?? x), y - (this.at?.y ?? y), 0);
+    this.at = { x, y };
+    this.camera.position.add(moved);
+    this.controls.target.add(moved);
+  }
+
+  plan(path) {
+    const colours = path.colours.map((colour, k) =>
+      k < path.committed ? this.colours.committed : colour,
+    );
+    this.strokes.line(path.points, PLAN_PX, colours, 1);
+    path.points.forEach((point, k) => {
+      if (path.due_in[k] >= 0) this.strokes.ball(point, colours[k], 0.006);
+    });
+  }
+
+  footprint(outline, number) {
+    const colour = number ? GHOST.toArray() : this.colours.executed;
+    this.strokes.line([...outline, outline[0]], THIN_PX, colour, number ? 0.5 : 0.9);
+  }
+
+  // From behind the robot's right: its left is to the left, and ahead is away.
+  recentre() {
+    if (!this.robot?.visible) return;
+    this.robot.updateMatrixWorld(true);
+    const box = new THREE.Box3().setFromObject(this.robot);
+    const size = Math.max(box.getSize(new THREE.Vector3()).length(), 0.5);
+    const centre = box.getCenter(new THREE.Vector3());
+    this.controls.target.copy(centre);
+    this.camera.position.copy(centre).add(new THREE.Vector3(-0.8, -0.75, 0.6).multiplyScalar(size));
+    this.controls.update();
+    if (!this.grid) {
+      this.grid = new THREE.GridHelper(20, 80, 0x5a6a86, 0x2c3648);
+      this.grid.rotation.x = Math.PI / 2;
+      this.world.add(this.grid);
+    }
+    this.framed = true;
+    this.render();
+  }
+
+  resize() {
+    this.width = this.place.clientWidth;
+    this.height = this.place.clientHeight;
+    if (!this.width || !this.height) return;
+    this.renderer.setSize(this.width, this.height);
+    this.camera.aspect = this.width / this.height;
+    this.camera.updateProjectionMatrix();
+    this.render();
+  }
+
+  render() {
+    if (!this.width || !this.robot) return;
+    this.renderer.render(this.world, this.camera);
+    this.labels.replaceChildren(
+      ...(this.said ?? []).map(({ point, text, bad }) => {
+        const at = new THREE.Vector3(...point).project(this.camera);
+        const label = make("span", bad ? "bad" : "", text);
+        label.style.left = `${((at.x + 1) / 2) * this.width}px`;
+        label.style.top = `${((1 - at.y) / 2) * this.height}px`;
+        return label;
+      }),
+    );
+  }
+}
+
+// Without a GPU smooth edges would take twice the time of all the rest.
+function drawnByCpu() {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  const names = gl?.getExtension("WEBGL_debug_renderer_info");
+  const name = names ? gl.getParameter(names.UNMASKED_RENDERER_WEBGL) : "";
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
+
+function same(joints, ghost) {
+  return Object.keys(ghost ?? {}).every((name) => Math.abs(ghost[name] - joints[name]) < SAME);
+}
+
+function read(urdf) {
+  const loader = new URDFLoader();
+  const robot = loader.parse(urdf);
+  robot.traverse((part) => {
+    if (part.isURDFJoint) part.ignoreLimits = true; // what is measured is drawn
+  });
+  return robot;
+}
