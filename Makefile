@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants test-pythons distribution lock generalist bench-gpu lint clean
+.PHONY: help setup demo test mutants test-pythons distribution lock reference docs generalist bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
@@ -21,6 +21,8 @@ help:
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and try each for a minute"
 	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
+	@echo "make reference  write docs/commands.md anew from the code"
+	@echo "make docs       build the documentation as a site: out/docs"
 	@echo "make generalist train one set of weights for three robots: about two and a half hours on two cores"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
 	@echo "make lint       check format and style"
@@ -69,6 +71,18 @@ generalist: setup
 	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 80 \
 		$(OWN_MISTAKES) --out runs/widowx/own_mistakes
 	$(BIN)/qwen-vla train --config config/recipes/generalist/*.yaml --out runs/generalist --resume
+
+# Commit what it writes.
+reference: setup
+	$(BIN)/python scripts/write_reference.py
+
+# The pages link to each other as they do in the repository. --strict: a link to a page that is not there is an error.
+docs: setup
+	@bash scripts/set_up.sh docs
+	@mkdir -p out/pages
+	@ln -sfn $(addprefix ../../,config docs resource README.md CHANGELOG.rst DESIGN.md CONTRIBUTING.md) out/pages
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --site-dir out/docs
+	@echo "the pages are in out/docs: open out/docs/index.html"
 
 bench-gpu: setup
 	@! nvidia-smi -L >/dev/null 2>&1 || bash scripts/set_up.sh gpu

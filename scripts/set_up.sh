@@ -3,6 +3,7 @@
 #   set_up.sh python     system libraries, virtual environment, locked packages, this package
 #   set_up.sh messages   interbotix_xs_msgs, where no robot workspace brings it
 #   set_up.sh gpu        torch and its libraries for an NVIDIA GPU
+#   set_up.sh docs       what builds the documentation, in an environment beside the other
 #   set_up.sh distribution   beside a sourced ROS distribution: what that lacks
 # PYTHON (python3) is the interpreter to use, VENV (.venv) the folder of the environment.
 set -Eeuo pipefail  # E: the trap below sees failures inside functions
@@ -235,6 +236,13 @@ set_up_gpu() {
     install_torch_for_gpu
 }
 
+set_up_docs() {
+    [ -x "$VENV-docs/bin/mkdocs" ] && [ "$VENV-docs" -nt requirements-docs.txt ] && return
+    prepare_uv
+    "$VENV/bin/uv" venv --quiet --clear "$VENV-docs"
+    "$VENV/bin/uv" pip install --python "$VENV-docs/bin/python" -r requirements-docs.txt
+}
+
 # An editable install leaves out what a ROS package has below share/. Links, so that an edited
 # YAML counts at once and there is one truth.
 link_share_folders() {
@@ -294,5 +302,6 @@ case ${1:-} in
     messages) set_up_messages ;;
     gpu) set_up_gpu ;;
     distribution) set_up_distribution ;;
-    *) stop "say which step: python, messages, gpu or distribution" ;;
+    docs) set_up_docs ;;
+    *) stop "say which step: python, messages, gpu, docs or distribution" ;;
 esac

@@ -49,6 +49,8 @@ REQUIREMENTS_NOT_IMPORTED = {
     "pytest-timeout": "pytest loads it by itself",
     "pytest-xdist": "make test: pytest -n",
     "ruff": "make lint",
+    "mkdocs": "make docs",
+    "mkdocs-material": "mkdocs.yml names it as the theme",
     "uv": "make setup and make lock",
     "colcon-common-extensions": "test_colcon_build.py",
     "colcon-ros": "test_colcon_build.py",
