@@ -114,8 +114,8 @@ class TeleopNode(EmbodimentNode):
             self._ask(step.ask)
         if step.words:
             self._say(step.words)
-        if not self._session.engaged:
-            self._device.release()
+        if hands is not None and hands.pressed and not self._session.engaged:
+            self._device.release()  # refused or ended: an engagement by service or gesture is over
 
     def _ask(self, ask: Ask) -> None:
         """Ask control_node; its answer is awaited by nobody, so that a stop is never late."""

@@ -21,6 +21,8 @@ teleop:
       arms:
         - topic: leader/joint_states
           joints: [{joint: left_waist, leader: waist}, {joint: left_elbow, leader: elbow}]
+          gripper: {joint: left_finger, leader: gripper, leader_closed: -0.7, leader_open: 0.3,
+                    gesture: -0.3}
       source: test
 """
 LEFT = {"follower_left": [0.1, 0.2, 0.5, 0.03]}
@@ -86,6 +88,10 @@ def joy(pressed=False, drive=False, ahead=0.0):
     return Joy(axes=[0.0, ahead, 0.0, 0.0, 0.0, 0.0], buttons=buttons)
 
 
+def leader(waist=0.1, elbow=0.2, gripper=0.3):
+    return JointState(name=["elbow", "gripper", "waist"], position=[elbow, gripper, waist])
+
+
 def test_when_a_gamepad_drives_the_base_expect_it_to_move_and_to_stand_when_released(person):
     one = person("joy").device(Joy, "joy")
     one.message = joy()
@@ -106,7 +112,7 @@ def test_when_a_gamepad_drives_the_base_expect_it_to_move_and_to_stand_when_rele
 
 def test_when_an_absolute_leader_is_far_away_expect_refusal_and_then_alignment_by_service(person):
     one = person("leader").device(JointState, "leader/joint_states")
-    one.message = JointState(name=["elbow", "waist"], position=[0.2, 0.6])
+    one.message = leader(waist=0.6)
     one.expect(lambda: one.teleop._session.phase.name == "READY", "the leader is received")
     one.expect(lambda: len(one.system.messages) > 2, "control_node holds")
     granted, reason = one.call("engage")
@@ -123,3 +129,23 @@ def test_when_an_absolute_leader_is_far_away_expect_refusal_and_then_alignment_b
     one.expect(lambda: "leader/joint_states is published by" in one.teleop._words, "two leaders")
     one.expect(lambda: one.system.operator.mode.startswith("HOLD"), "control_node holds")
     one.system.operator.destroy_publisher(rival)
+
+
+def test_when_the_leaders_gripper_closes_slowly_after_it_was_open_expect_the_leader_engaged(
+    person,
+):
+    one = person("leader").device(JointState, "leader/joint_states")
+    one.message = leader()
+    one.expect(lambda: one.teleop._session.phase.name == "READY", "the leader is received")
+    one.expect(lambda: len(one.system.messages) > 2, "control_node holds")
+    one.system.operator.wait(lambda: False, DISCOVERY_S)
+    for gripper in np.linspace(0.3, -0.6, 19):
+        assert not one.teleop._session.engaged or gripper < -0.3
+        one.message = leader(gripper=float(gripper))
+        one.system.operator.wait(lambda: False, 0.03)
+    one.expect(lambda: one.system.operator.mode.startswith("TELEOP"), "the gesture engages")
+    one.message = None
+    one.expect(lambda: one.system.operator.mode.startswith("HOLD"), "a silent leader lets go")
+    one.message = leader(gripper=-0.6)
+    one.system.operator.wait(lambda: False, 0.5)
+    assert one.system.operator.mode.startswith("HOLD"), "closed grippers alone are no gesture"
