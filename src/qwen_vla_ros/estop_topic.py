@@ -16,6 +16,9 @@ from .bounded import FLAG_BYTES, bounded
 from .every_publisher import subscribe_to_state
 from .graph import publishers_of, type_problem
 
+TELEOP_ESTOP = "teleop/estop"
+"""The stop on a person's device, always received; in ``estop_topics`` its silence counts, too."""
+
 ALONE_S = 1.0
 """A topic must have had one publisher for this long, s: one that published once and left again is
 found and forgotten by discovery within it."""

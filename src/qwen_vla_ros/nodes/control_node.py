@@ -10,7 +10,6 @@ from collections import Counter
 import numpy as np
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger as TriggerService
 
 from qwen_vla_core.execution import ControlLoop, Cycle
@@ -21,8 +20,10 @@ from qwen_vla_core.safety import Intersection, Verdict
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
 from ..drivers import make_drivers
+from ..estop_topic import TELEOP_ESTOP
 from ..messages import joint_state_message
-from ..qos import LATCHED, RELIABLE
+from ..mode_topics import ModeTopics
+from ..qos import RELIABLE
 from .control_inputs import ControlInputs
 from .lifecycle import EmbodimentNode, read_only
 from .parameters import declare_number
@@ -90,18 +91,16 @@ class ControlNode(EmbodimentNode):
         self._commanding = False
         self._counts, self._last_refusal = Counter(), ""
         self._lateness_s: list[float] = []
-        self._published_state = None
 
         self._command = self.create_publisher(JointState, "control/command", RELIABLE)
         self._feedback = self.create_publisher(JointState, "teleop/feedback", RELIABLE)
-        self._mode = self.create_publisher(String, "control/mode", LATCHED)
-        self._intervention = self.create_publisher(Bool, "control/intervention", LATCHED)
+        self._mode_topics = ModeTopics(self)
         self._diagnostics = DiagnosticsPublisher(self, self._embodiment.name)
         self._inputs = ControlInputs(
             self,
             self._embodiment,
             self._loop,
-            estop_topics=estop_topics,
+            estop_topics=tuple(dict.fromkeys((*estop_topics, TELEOP_ESTOP))),
             react=self._react,
             refuse=self._refuse,
         )
@@ -111,7 +110,7 @@ class ControlNode(EmbodimentNode):
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Start the loop in HOLD, commanding nothing; a latched stop stays latched."""
         self._loop.pause(self.now_s())
-        self._published_state = None
+        self._mode_topics.forget()
         self._period_s = 1.0 / self._embodiment.command_hz
         self._active_since_s = time.monotonic()
         self._due_s = self._active_since_s + self._period_s
@@ -125,7 +124,7 @@ class ControlNode(EmbodimentNode):
         result = super().on_deactivate(state)
         self._stop_drivers()
         self._loop.pause(self.now_s())
-        self._publish_mode()
+        self._mode_topics.publish(self._loop.state, self.now_s())
         return result
 
     def _answer(self, trigger: Trigger):
@@ -157,7 +156,7 @@ class ControlNode(EmbodimentNode):
 
     def _react(self) -> None:
         """A mode that has just changed acts at once, and not in the next period."""
-        if self.active and self._loop.state != self._published_state:
+        if self.active and self._loop.state != self._mode_topics.published:
             self._cycle()
 
     def _cycle(self) -> None:
@@ -174,7 +173,7 @@ class ControlNode(EmbodimentNode):
         if cycle is not None:
             self._send(cycle, ros_s)
             self._count(cycle)
-        self._publish_mode()
+        self._mode_topics.publish(self._loop.state, ros_s)
 
     def _send(self, cycle: Cycle, ros_s: float) -> None:
         motion = cycle.filtered.motion
@@ -206,15 +205,6 @@ class ControlNode(EmbodimentNode):
                 self._counts[f"{rule.value}_{cycle.filtered.verdict.value}"] += len(joints)
 
     # --- check and report
-
-    def _publish_mode(self) -> None:
-        state = self._loop.state
-        if state == self._published_state:
-            return
-        self._published_state = state
-        self._mode.publish(String(data=f"{state.mode.value}: {state.reason}"))
-        self._intervention.publish(Bool(data=state.mode is Mode.TELEOP))
-        self.get_logger().info(f"mode {state.mode.value}: {state.reason}")
 
     def _driver_problems(self) -> list[str]:
         problems = [d.problem for d in self._drivers.values() if d.problem is not None]

@@ -1,13 +1,16 @@
 """control_node over DDS with two arms of identical joint names, with a base, and with both."""
 
+import json
 import os
 import signal
 
 import numpy as np
 import pytest
+from std_msgs.msg import String
 
 from command_observer import BaseObserver
 from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS
+from qwen_vla_ros.qos import LATCHED
 from robots import arm_on_base_text, base_text, two_arms_text
 
 pytestmark = pytest.mark.timeout(120)
@@ -137,6 +140,27 @@ def test_when_a_person_drives_expect_their_velocities_and_zero_once_they_let_go(
     assert system.operator.mode.startswith("TELEOP")
     system.stands()
     assert system.operator.mode.startswith("HOLD")
+
+
+def test_when_a_person_takes_over_and_lets_go_expect_start_and_reason_for_whoever_listens_late(
+    start_control,
+):
+    system = start_control(base_text(), base=True).drive()
+    operator, heard = system.operator, []
+    began_s = operator.get_clock().now().nanoseconds * 1e-9
+    system.say_teleop([0.0] * 3, [0.1, 0.0, 0.0])
+    system.expect(lambda: operator.mode.startswith("TELEOP"), "the person has the base")
+    system.expect(lambda: operator.mode.startswith("HOLD"), "the person fell silent")
+    topic = "control/intervention_reason"
+    operator.create_subscription(
+        String, topic, lambda m: heard.append(json.loads(m.data)), LATCHED
+    )
+    system.expect(lambda: heard, "the last one is latched")
+    assert heard[-1]["intervention"] is False and "teleop" in heard[-1]["reason"]
+    system.engage().say_teleop([0.0] * 3, [0.1, 0.0, 0.0])
+    system.expect(lambda: heard[-1]["intervention"], "the next one is published")
+    assert heard[-1]["reason"] == "teleop active: teleop moved"
+    assert began_s < heard[0]["since_s"] < heard[-1]["since_s"]
 
 
 @pytest.mark.parametrize("velocity", [[np.nan, 0.0, 0.0], []])
