@@ -3,6 +3,7 @@
 import numpy as np
 
 from looped_robot import LoopedRobot
+from qwen_vla_core.execution import Sample
 from qwen_vla_core.modes import Answer, Mode, Trigger
 from qwen_vla_core.teleop import Ask, Hands, Mover, Session, Wish
 
@@ -39,6 +40,14 @@ class TeleopRig:
         robot = self.robot
         return robot.commands[-1] if robot.commanding else robot.measured_D
 
+    def command(self):
+        velocities = self.robot.velocities if self.robot.commanding else []
+        still_D = np.zeros(len(self.command_D))
+        return Sample(
+            positions_D=self.command_D.copy(),
+            velocities_D=velocities[-1].copy() if velocities else still_D,
+        )
+
     def run(self, seconds, give=None):
         for _ in range(round(seconds / self.robot.period_s)):
             self.period()
@@ -51,7 +60,7 @@ class TeleopRig:
         step = self.session.update(
             self.hands,
             f"{state.mode.value}: {state.reason}",
-            self.command_D.copy() if self.commands_arrive else None,
+            self.command() if self.commands_arrive else None,
             self.problems,
             robot.now_s,
         )
@@ -82,8 +91,11 @@ class TeleopRig:
     def release(self):
         self.hands = Hands(pressed=False, wish=self.hands.wish if self.hands else Wish())
 
-    def check_motion(self):
-        """Every command is within limits: by position, by step, by change of velocity."""
+    def check_motion(self, held=True):
+        """Every command is within limits: by position, by step, by change of velocity.
+
+        Where nothing ``held`` the robot, no joint may have stopped at once.
+        """
         joints = self.robot.embodiment.joints
         arms = ~np.array(self.robot.embodiment.base_D)
         commands = np.array(self.robot.commands)[:, arms]
@@ -93,8 +105,10 @@ class TeleopRig:
         velocities = np.diff(commands, axis=0) / period_s
         assert np.isfinite(commands).all()
         assert (np.abs(velocities) <= speed + 1e-6).all()
-        gains = np.diff(np.abs(velocities), axis=0) / period_s  # a hold may stop at once
+        changes = np.abs(velocities) if held else velocities  # a hold may stop at once
+        gains = np.diff(changes, axis=0) / period_s
         assert (gains <= acceleration + 1e-6).all()
+        assert held or (gains >= -acceleration - 1e-6).all()
 
 
 def teleop_mode(rig):

@@ -253,6 +253,9 @@ class ControlLoop:
         if self.state.mode is Mode.START:
             start_D = np.where(self._following.tracked_D, self._start_D, command_D)
             return self.limiter.approach(start_D, self._motion, dt_s=dt_s, slow=True)
+        handed_over = self.state.mode is Mode.AUTONOMY and self.inputs.awaits_plan
+        if handed_over and self._motion.velocity_D.any():  # by a person, in motion
+            return self.limiter.brake(self._motion, dt_s=dt_s)
         self._following.holds(steady_s)
         relief = self._following.relief
         if relief is None:

@@ -155,6 +155,11 @@ class Inputs:
         sample = self._timeline.sample(ros_s)
         return sample if age_s <= self._observation_s + ROUNDING_S else None
 
+    @property
+    def awaits_plan(self) -> bool:
+        """Whether no chunk was accepted since the plan was last forgotten: since a mode began."""
+        return self._timeline.observed_s == -np.inf
+
     def forget_plan(self, valid_from_s: float) -> None:
         """Drop the chunk, and refuse those observed before this ROS time, s."""
         self._timeline.clear(valid_from_s=valid_from_s)

@@ -47,6 +47,7 @@ class Limiter:
         self._joints, self._jump = embodiment.joints, embodiment.jump_limit
         base_D = np.array(embodiment.base_D)
         self._period_s = 1.0 / embodiment.command_hz
+        self._twice_D = 2.0 * np.array([joint.acceleration for joint in embodiment.joints])
         self._arms, self._base = np.flatnonzero(~base_D), np.flatnonzero(base_D)
         self.intersect({})
 
@@ -122,6 +123,20 @@ class Limiter:
             return Filtered(verdict=Verdict.REJECTED, motion=held, acted=acted)
         verdict = Verdict.LIMITED if acted else Verdict.PASS
         return Filtered(verdict=verdict, motion=motion, acted=acted)
+
+    def brake(self, last: Motion, *, dt_s: float) -> Filtered:
+        """Come to rest as the accelerations allow: where nothing is wrong, and no plan there yet.
+
+        Args:
+            last: what was last sent.
+            dt_s: time since then, s, > 0.
+        Raises:
+            NonFiniteError: ``last`` is NaN or infinite. ValueError: ``dt_s`` <= 0.
+        """
+        # Where a joint comes to rest; whatever it was on its way to is no target any more.
+        rest_D = last.command_D + last.velocity_D * np.abs(last.velocity_D) / self._twice_D
+        last = replace(last, target_D=rest_D)
+        return self.limit(rest_D, np.zeros_like(rest_D), last, dt_s=dt_s)
 
     def approach(
         self, positions_D: np.ndarray, last: Motion, *, dt_s: float, slow: bool

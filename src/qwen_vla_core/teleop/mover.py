@@ -23,6 +23,9 @@ FARTHEST_M = 0.5
 """A hand that is farther than this from where it was engaged was lost by its tracking; the value
 of BridgeData's VR teleoperation."""
 
+ALIGNED = 4.0
+"""An alignment ends closer than engaging demands by this factor."""
+
 LONGEST_S = 0.1
 """A period that comes later than this counts as this long, s."""
 
@@ -55,6 +58,8 @@ class Mover:
         self._names = embodiment.joint_names
         joints = embodiment.joints
         self._speed_D = np.array([joint.velocity for joint in joints])
+        self._acceleration_D = np.array([joint.acceleration for joint in joints])
+        self._period_s = 1.0 / embodiment.command_hz
         self._lower_D = np.array([joint.lower for joint in joints])
         self._upper_D = np.array([joint.upper for joint in joints])
         self._base_D = np.array(embodiment.base_D)
@@ -77,18 +82,24 @@ class Mover:
         self._target_D = np.zeros(len(joints))
         self._reference = self._last = Wish()
         self._anchor_D, self._tool_anchors = self._target_D, {}
+        self._coasting_D = np.zeros(len(joints))
 
-    def take(self, command_D: np.ndarray, wish: Wish) -> Sample:
-        """Begin: hands and robot, where they are now, belong together. Nothing moves.
+    def take(self, command: Sample, wish: Wish) -> Sample:
+        """Begin: hands and robot, where they are now, belong together.
+
+        A robot in motion brakes from here on as its joints may, and does not come back to where
+        it was taken; a base stands.
 
         Args:
-            command_D: the last command, [D], rad or m, finite.
+            command: the last command, [D] each, finite.
         """
-        self._target_D = self._anchor_D = np.array(command_D, dtype=float)
+        self._target_D = np.array(command.positions_D, dtype=float)
+        self._coasting_D = np.where(
+            self._base_D, 0.0, np.clip(command.velocities_D, -self._speed_D, self._speed_D)
+        )
         self._reference = self._last = wish
-        self._tool_anchors = {
-            arm: self._tools[arm].pose(command_D[self._rows[arm]]) for arm in wish.tool_poses
-        }
+        self._anchor_D = self._target_D
+        self._coast(command.positions_D, self._period_s)
         return self.still()
 
     def still(self) -> Sample:
@@ -102,6 +113,16 @@ class Mover:
         if self._leader is None or not self._leader.absolute:
             return []
         return self._farther_than(self._leader.agreement_rad, command_D, wish)
+
+    def apart(self, command_D: np.ndarray, wish: Wish) -> list[str]:
+        """In words, which joints of a leader are farther from ours than alignment leaves them."""
+        return self._farther_than(self._leader.agreement_rad / ALIGNED, command_D, wish)
+
+    def align_s(self, command_D: np.ndarray, wish: Wish) -> float:
+        """How long an alignment takes, s."""
+        rows = [self._row[joint] for joint in wish.positions]
+        off = np.abs(np.array(list(wish.positions.values())) - command_D[rows])
+        return float((off / (SLOW * self._speed_D[rows])).max(initial=0.0))
 
     def _farther_than(self, limit: float, command_D: np.ndarray, wish: Wish) -> list[str]:
         off = {
@@ -128,6 +149,8 @@ class Mover:
         if fault := self._lost(wish):
             return Moved(target=self.still(), fault=fault)
         self._last = wish
+        if self._coasting_D.any():
+            self._coast(command_D, dt_s)
         wanted_D, words = self._target_D.copy(), []
         for joint, value in wish.positions.items():
             wanted_D[self._row[joint]] = value + self._offset(joint)
@@ -158,7 +181,7 @@ class Mover:
         """Go slowly to where the leader is.
 
         Returns:
-            The target, and whether both agree now: to a quarter of what engaging demands.
+            The target, and whether both agree now, as ``apart`` counts it.
         """
         dt_s = float(np.clip(dt_s, 0.0, LONGEST_S))
         wanted_D = self._target_D.copy()
@@ -166,8 +189,19 @@ class Mover:
             for joint, value in wish.positions.items():
                 wanted_D[self._row[joint]] = value
         self._guard(wanted_D, command_D, SLOW * self._speed_D * dt_s)
-        limit = self._leader.agreement_rad / 4.0
-        return self.still(), not self._farther_than(limit, command_D, wish)
+        return self.still(), not self.apart(command_D, wish)
+
+    def _coast(self, command_D: np.ndarray, dt_s: float) -> None:
+        """Target and reference go on with what is left of the motion that was taken over."""
+        slower_D = np.abs(self._coasting_D) - self._acceleration_D * dt_s
+        self._coasting_D = np.sign(self._coasting_D) * np.maximum(slower_D, 0.0)
+        before_D = self._target_D
+        self._guard(before_D + self._coasting_D * dt_s, command_D, self._speed_D * dt_s)
+        self._anchor_D = self._anchor_D + self._target_D - before_D
+        self._tool_anchors = {
+            arm: self._tools[arm].pose(self._anchor_D[self._rows[arm]])
+            for arm in self._reference.tool_poses
+        }
 
     def _guard(self, wanted_D: np.ndarray, command_D: np.ndarray, step_D: np.ndarray) -> None:
         """Let the target go where it is wanted as far as it may."""

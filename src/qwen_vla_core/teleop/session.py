@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-import numpy as np
-
 from ..execution import Sample
 from ..modes import Mode
 from .mover import Mover
@@ -103,7 +101,7 @@ class Session:
         self,
         hands: Hands | None,
         mode_text: str,
-        command_D: np.ndarray | None,
+        command: Sample | None,
         problems: Sequence[str],
         now_s: float,
     ) -> Step:
@@ -112,7 +110,7 @@ class Session:
         Args:
             hands: what the device says; None while it is silent.
             mode_text: the newest text of control/mode; "" before the first.
-            command_D: the newest control/command, [D]; None where it is too old.
+            command: the newest control/command, [D] each; None where it is too old.
             problems: what forbids to move, in words.
             now_s: steady time, s.
         """
@@ -120,14 +118,14 @@ class Session:
         mode = mode_text.partition(":")[0]
         pressed = hands is not None and (hands.pressed or self._aligning)
         problems = list(problems)
-        if command_D is None:
+        if command is None:
             problems.append("control/command is silent: is control_node active?")
         if self.engaged:
             end = self._why_end(hands, pressed, mode, problems, now_s)
             self._hand_back = self._hand_back and not end
             if end or self._hand_back:
                 return self._end(end or "handed back to the policy", hands, mode)
-            return self._go_on(hands, mode_text, mode, command_D, now_s, dt_s)
+            return self._go_on(hands, mode_text, mode, command, now_s, dt_s)
         if self._stops and not (pressed and self.phase is Phase.READY):
             self._stops -= 1
             return Step(target=self._mover.still())
@@ -142,23 +140,23 @@ class Session:
             # Whoever was refused goes on reading the reason, and not this.
             refused = self._said.startswith(REFUSED)
             return Step() if refused else self._say(Phase.UNARMED.value)
-        return self._press(hands, mode_text, mode, command_D, problems, now_s)
+        return self._press(hands, mode_text, mode, command, problems, now_s)
 
-    def _press(self, hands, mode_text, mode, command_D, problems, now_s) -> Step:
+    def _press(self, hands, mode_text, mode, command, problems, now_s) -> Step:
         # TELEOP is what a release has not ended yet, or somebody else's.
         if mode not in (Mode.HOLD.value, Mode.AUTONOMY.value):
             problems = [*problems, f"control_node is in {mode or 'no mode yet'}"]
-        if command_D is not None and not self._aligning:
-            off = self._mover.differences(command_D, hands.wish)
+        if command is not None and not self._aligning:
+            off = self._mover.differences(command.positions_D, hands.wish)
             problems += [*off, "call teleop/align"] if off else []
         if problems:
             self.phase, self._aligning = Phase.UNARMED, False
             return self._say(f"{REFUSED}: {'; '.join(problems)}")
         self.phase, self._pressed_s, self._mode_pressed = Phase.TAKING, now_s, mode_text
         self._asked, self._refusal, self._stops = False, "", 0
-        return Step(target=self._mover.take(command_D, hands.wish), words="")
+        return Step(target=self._mover.take(command, hands.wish), words="")
 
-    def _go_on(self, hands, mode_text, mode, command_D, now_s, dt_s) -> Step:
+    def _go_on(self, hands, mode_text, mode, command, now_s, dt_s) -> Step:
         if self.phase is Phase.TAKING and mode != Mode.TELEOP.value:
             ask = None
             due = now_s - self._pressed_s >= ASK_AFTER_S
@@ -166,17 +164,17 @@ class Session:
             if due and not self._asked and mode_text == self._mode_pressed:
                 if mode == Mode.HOLD.value:
                     ask, self._asked = Ask.ENGAGE, True
-            return Step(target=self._mover.take(command_D, hands.wish), ask=ask)
+            return Step(target=self._mover.take(command, hands.wish), ask=ask)
         if self.phase is Phase.TAKING:
             self.phase = Phase.DRIVING
-            target = self._mover.take(command_D, hands.wish)
+            target = self._mover.take(command, hands.wish)
             return Step(target=target, words=self._say("you have the robot").words)
         if self._aligning:
-            target, agree = self._mover.align(hands.wish, command_D, dt_s)
+            target, agree = self._mover.align(hands.wish, command.positions_D, dt_s)
             if agree:
                 return self._end("aligned: engage now", hands, mode)
             return Step(target=target)
-        moved = self._mover.step(hands.wish, command_D, dt_s)
+        moved = self._mover.step(hands.wish, command.positions_D, dt_s)
         if moved.fault:
             return self._end(moved.fault, hands, mode)
         words = "; ".join(filter(None, [moved.words, hands.words])) or "you have the robot"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.schema import Leader
+from qwen_vla_core.execution import Sample
 from qwen_vla_core.teleop import Mover, Wish
 from qwen_vla_core.teleop.mover import FARTHEST_M, LEAD_S, LONGEST_S
 
@@ -31,9 +32,15 @@ def at(positions_D, **other):
     )
 
 
+def command(positions_D, velocities_D=0.0):
+    return Sample(
+        positions_D=positions_D, velocities_D=np.broadcast_to(velocities_D, positions_D.shape)
+    )
+
+
 def taken(wish=None, leader=None, command_D=START_D):
     mover = Mover(ROBOT, leader)
-    mover.take(command_D, wish or Wish())
+    mover.take(command(command_D), wish or Wish())
     return mover
 
 
@@ -84,6 +91,27 @@ def test_when_a_leader_jumps_by_a_radian_expect_a_fault_that_names_it_and_no_mot
     moved = mover.step(at(START_D, elbow=START_D[NAMES.index("elbow")] + 1.0), START_D, DT_S)
     assert "elbow of the leader jumped by +1.00 rad" in moved.fault
     np.testing.assert_array_equal(moved.target.positions_D, START_D)
+
+
+@pytest.mark.parametrize("device", ["leader", "hand", "stick"])
+def test_when_a_robot_in_motion_is_taken_expect_it_to_brake_and_not_to_come_back(device):
+    wish = {
+        "leader": at(START_D),
+        "hand": Wish(tool_poses={"arm": np.eye(4)}),
+        "stick": Wish(tool_velocities={"arm": np.zeros(6)}),
+    }[device]
+    waist, speed = NAMES.index("waist"), 1.2
+    moving_D = np.where(np.arange(len(NAMES)) == waist, speed, 0.0)
+    mover = Mover(ROBOT, LEADER if device == "leader" else None)
+    path = [mover.take(command(START_D, moving_D), wish).positions_D[waist]]
+    for _ in range(60):
+        path.append(mover.step(wish, START_D, DT_S).target.positions_D[waist])
+    speeds = np.diff([START_D[waist], *path]) / DT_S
+    assert (speeds > -1e-6).all(), "it does not come back"
+    acceleration = ROBOT.joints[waist].acceleration
+    assert (np.abs(np.diff([speed, *speeds])) <= acceleration * DT_S + 1e-6).all()
+    assert abs(speeds[-1]) < 1e-6
+    assert path[-1] - START_D[waist] == pytest.approx(speed**2 / (2 * acceleration), abs=0.02)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.schema import Leader
-from qwen_vla_core.execution import ChunkVerdict
+from qwen_vla_core.execution import ChunkVerdict, Sample
 from qwen_vla_core.modes import Answer, Mode, Trigger
 from qwen_vla_core.teleop import Ask, Hands, Wish
 from teleop_rig import TeleopRig
@@ -23,6 +23,10 @@ PERIOD_S = 1.0 / WIDOWX.command_hz
 ABSOLUTE = Leader(**{**LEADER.model_dump(), "absolute": True})
 SIDEWAYS = {"tool_velocities": {"arm": np.array([0.0, 0.1, 0.0, 0.0, 0.0, 0.0])}}
 PUSHED = Hands(pressed=True, wish=Wish(**SIDEWAYS))
+
+
+def still(positions_D):
+    return Sample(positions_D=positions_D, velocities_D=np.zeros(len(positions_D)))
 
 
 def rig(robot=WIDOWX, leader=None, start_D=None):
@@ -180,10 +184,10 @@ def test_when_somebody_engages_and_holds_right_after_a_press_in_hold_expect_no_e
 
 def test_when_control_takes_its_time_to_hand_over_expect_the_target_to_stay_with_the_command():
     session = rig().session
-    session.update(Hands(pressed=False, wish=Wish()), "AUTONOMY: x", START_D, [], 1.0)
+    session.update(Hands(pressed=False, wish=Wish()), "AUTONOMY: x", still(START_D), [], 1.0)
     for period in range(1, 5):
         command_D = START_D + 0.01 * period
-        step = session.update(PUSHED, "AUTONOMY: x", command_D, [], 1.0 + period * PERIOD_S)
+        step = session.update(PUSHED, "AUTONOMY: x", still(command_D), [], 1.0 + period * PERIOD_S)
         np.testing.assert_array_equal(step.target.positions_D, command_D)
 
 
@@ -199,8 +203,8 @@ def test_when_it_is_pressed_again_right_after_a_release_expect_it_to_take_over_f
 
 def test_when_it_is_pressed_before_control_holds_expect_refusal_in_words():
     session = rig().session
-    session.update(Hands(pressed=False, wish=Wish()), "TELEOP: x", START_D, [], 1.0)
-    step = session.update(PUSHED, "TELEOP: x", START_D, [], 1.02)
+    session.update(Hands(pressed=False, wish=Wish()), "TELEOP: x", still(START_D), [], 1.0)
+    step = session.update(PUSHED, "TELEOP: x", still(START_D), [], 1.02)
     assert step.target is None and step.words == "refused: control_node is in TELEOP"
 
 
@@ -234,7 +238,8 @@ def test_when_a_person_takes_over_while_the_policy_moves_expect_continuous_bound
     person.run(0.6)
     assert person.mode is Mode.TELEOP
     np.testing.assert_allclose(person.robot.velocities[-1], 0.0, atol=1e-3)
-    person.check_motion()
+    assert min(np.diff(np.array(person.robot.commands)[:, 0])) > -1e-6, "it does not come back"
+    person.check_motion(held=False)
 
 
 def test_when_a_moving_leader_takes_over_from_a_moving_policy_expect_bounded_motion():
@@ -262,7 +267,34 @@ def test_when_a_moving_person_hands_back_expect_the_policy_and_bounded_motion():
     offer(person, 0.3)
     person.run(0.5)
     assert person.mode is Mode.AUTONOMY, "the pressed dead-man does not take it again"
-    person.check_motion()
+    person.check_motion(held=False)
+
+
+def test_when_a_moving_person_hands_back_and_no_plan_comes_expect_the_arm_to_brake_and_stay():
+    person = rig(leader=LEADER)
+    person.hands = Hands(pressed=False, wish=Wish(**positions(START_D)))
+    person.period()
+    for period in range(60):
+        person.wish(**positions(START_D + 0.015 * period)).period()
+    offer(person, 0.0)
+    assert abs(person.robot.velocities[-1][0]) > 0.5
+    assert person.session.hand_back()
+    person.run(0.5)
+    assert person.mode is Mode.AUTONOMY and not person.robot.velocities[-1].any()
+    person.check_motion(held=False)
+
+
+def test_when_a_moving_base_is_handed_back_and_no_plan_comes_expect_it_to_brake():
+    person = rig(MOBILE).press()
+    person.wish(base=(0.3, 0.0)).run(1.0)
+    robot = person.robot
+    robot.give(robot.measured_D + np.zeros((2, len(robot.measured_D))))
+    assert person.session.hand_back()
+    person.run(0.6)
+    ahead = np.array(robot.velocities)[:, 0]
+    assert person.mode is Mode.AUTONOMY and ahead[-1] == 0.0
+    limit = MOBILE.joints[0].acceleration / MOBILE.command_hz
+    assert (np.abs(np.diff(ahead)) <= limit + 1e-9).all()
 
 
 def test_when_the_policy_cannot_take_the_robot_back_expect_a_hold():
@@ -356,4 +388,4 @@ def test_when_the_robot_is_handed_over_in_any_motion_expect_bounded_steps_both_w
     offer(person, after_rad_s)
     person.run(0.5)
     assert person.mode is Mode.AUTONOMY
-    person.check_motion()
+    person.check_motion(held=False)
