@@ -43,6 +43,7 @@ class System:
         process=False,
         dry=False,
         begin=True,
+        arguments=(),
     ):
         self.embodiment = robot(text)
         path = folder / "robot.yaml"
@@ -53,6 +54,7 @@ class System:
             )
         )
         parameters = ["--ros-args", "-p", f"embodiment:={path}", "-p", f"dry_run:={dry}"]
+        parameters += arguments
         rclpy.init(args=parameters, domain_id=domain)
         self.operator = Operator(self.embodiment)
         self.messages = []

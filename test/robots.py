@@ -85,6 +85,12 @@ def two_arms_text() -> str:
     return _head("two_arms", "dual", 50) + _ARM.format(side="left") + _ARM.format(side="right")
 
 
+def one_arm_text() -> str:
+    """One arm with a gripper in position mode, observed as rarely as a WidowX."""
+    head = _head("one_arm", "single", 5).replace("observation_s: 1.0", "observation_s: 2.0")
+    return head + _ARM.format(side="left")
+
+
 def pwm_arm_text() -> str:
     """One arm whose gripper is in pwm mode, like a WidowX's."""
     text = _head("pwm_arm", "single", 10) + _ARM.format(side="left").replace(

@@ -12,6 +12,8 @@ import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.teleop.gamepad import RECORDINGS
+from qwen_vla_ros.estop_topic import TELEOP_ESTOP
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "config" / "sros2"
@@ -68,8 +70,11 @@ def access_of(robot: Path, domain: int) -> dict:
         for rule, names in streams.items():
             access["page_node"][rule] |= names
         access["page_node"]["topics", "publish"] |= set(PAGES_TOPICS)
+        teleop = access["teleop_node"]
         for device in load_embodiment(robot).teleop.devices:
-            access["teleop_node"]["topics", "subscribe"] |= set(device.topics)
+            teleop["topics", "subscribe"] |= set(device.topics)
+        teleop["topics", "publish"].add(TELEOP_ESTOP)  # gamepads and the keyboard
+        teleop["services", "request"] |= {name.replace("_", "/") for name in RECORDINGS}
         for node in (*nodes, observer):
             node.destroy_node()
         return access

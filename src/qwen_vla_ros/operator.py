@@ -100,7 +100,15 @@ class Operator(Node):
         Raises:
             OperatorError: no answer.
         """
-        answer = self._call(Trigger, f"control/{name}", Trigger.Request())
+        return self.trigger(f"control/{name}")
+
+    def trigger(self, service: str) -> tuple[bool, str]:
+        """Call a std_srvs/Trigger service; whether it was granted, and the reason.
+
+        Raises:
+            OperatorError: no answer.
+        """
+        answer = self._call(Trigger, service, Trigger.Request())
         return answer.success, answer.message
 
     def insist(self, name: str, timeout_s: float) -> None:

@@ -18,7 +18,11 @@ ROOT = Path(__file__).parents[2]
         ("config/recipes/finetune_widowx.yaml", ["a valid training recipe", "60000 steps"]),
         (
             "config/teleop/game_controller.yaml",
-            ["dead-man  button 10", "open      button 1 for more, 0 for less"],
+            [
+                "deadman        button 10",
+                "estop          button 4",
+                "button 1 for more, 0 for less",
+            ],
         ),
         ("config/reports/report.yaml", ["a valid report plan", "robot    widowx: pick_up"]),
     ],

@@ -7,6 +7,7 @@ moves no faster than a joint may.
 
 from .gamepad import Gamepad, GamepadReader, describe_gamepad, read_gamepad
 from .leader import LeaderReader
+from .leader_goals import LeaderGoals
 from .mover import Mover
 from .session import Ask, Session
 from .wish import Hands, Wish
@@ -16,6 +17,7 @@ __all__ = [
     "Gamepad",
     "GamepadReader",
     "Hands",
+    "LeaderGoals",
     "LeaderReader",
     "Mover",
     "Session",

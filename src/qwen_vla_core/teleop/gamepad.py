@@ -31,6 +31,17 @@ LARGEST = 1.001
 
 Index = Annotated[int, Field(ge=0, le=63)]
 
+BUTTONS = (
+    "deadman",
+    "drive",
+    "next_arm",
+    "estop",
+    "record_start",
+    "record_stop",
+    "record_discard",
+)
+RECORDINGS = BUTTONS[4:]
+
 
 class Stick(Strict):
     """An axis of the message."""
@@ -51,6 +62,12 @@ class Gamepad(Strict):
     """Held while the sticks drive the base of a robot that has arms as well."""
     next_arm: Index | None = None
     """Pressed to go on to the next arm."""
+    estop: Index | None = None
+    """Pressed to stop the robot: the stop latches until somebody resets it."""
+    record_start: Index | None = None
+    record_stop: Index | None = None
+    record_discard: Index | None = None
+    """Pressed to start an episode, to end and keep it, and to throw it away."""
     sticks: dict[Channel, Stick] = {}
     pairs: dict[Channel, tuple[Index, Index]] = {}
     """Two buttons, for more and for less, where there is no stick."""
@@ -67,15 +84,15 @@ def read_gamepad(path: Path) -> Gamepad:
 
 def describe_gamepad(gamepad: Gamepad, origin: str) -> list[str]:
     """The map in lines for a person."""
-    lines = [f"{origin}: a map of a gamepad is valid", "", f"dead-man  button {gamepad.deadman}"]
-    for name in ("drive", "next_arm"):
+    lines = [f"{origin}: a map of a gamepad is valid", ""]
+    for name in BUTTONS:
         index = getattr(gamepad, name)
-        lines.append(f"{name:<9} {'-' if index is None else f'button {index}'}")
+        lines.append(f"{name:<14} {'-' if index is None else f'button {index}'}")
     for channel in CHANNELS:
         stick, pair = gamepad.sticks.get(channel), gamepad.pairs.get(channel)
         ways = [f"axis {stick.axis}, {stick.sign:+d}, at rest {stick.rest:g}"] if stick else []
         ways += [f"button {pair[0]} for more, {pair[1]} for less"] if pair else []
-        lines.append(f"{channel:<9} {'; '.join(ways) or '-'}")
+        lines.append(f"{channel:<14} {'; '.join(ways) or '-'}")
     return lines
 
 
@@ -121,6 +138,31 @@ class GamepadReader:
         said = f"let go of {', '.join(words)} once, then it is used" if words else ""
         return Hands(pressed=pressed, wish=self._wish(values, buttons), words=said)
 
+    def stop_pressed(self, buttons: Sequence[int]) -> bool | None:
+        """Whether the button of the emergency stop is pressed; None where there is none.
+
+        Raises:
+            ObservationError: the message does not have that button.
+        """
+        return None if self._pad.estop is None else self._button(buttons, self._pad.estop)
+
+    def recordings_pressed(self, buttons: Sequence[int]) -> list[str]:
+        """Which of ``RECORDINGS`` have been pressed since the message before.
+
+        Raises:
+            ObservationError: the message does not have one of the buttons.
+        """
+        return [
+            name for name in RECORDINGS if self._newly(name, buttons, getattr(self._pad, name))
+        ]
+
+    def _newly(self, name: str, buttons: Sequence[int], index: int | None) -> bool:
+        """Whether a button is pressed that the message before had released."""
+        pressed = self._button(buttons, index)
+        newly = pressed and not self._was.get(name, True)
+        self._was[name] = pressed
+        return newly
+
     def _wish(self, values: dict[str, float], buttons: Sequence[int]) -> Wish:
         speeds = self._speeds
         if self._has_base and (not self._arms or self._button(buttons, self._pad.drive)):
@@ -155,8 +197,6 @@ class GamepadReader:
         return bool(buttons[index])
 
     def _next_arm(self, buttons: Sequence[int]) -> None:
-        pressed = self._button(buttons, self._pad.next_arm)
-        if pressed and not self._was.get("next_arm", True) and self._arms:
+        if self._newly("next_arm", buttons, self._pad.next_arm) and self._arms:
             self._arm = (self._arm + 1) % len(self._arms)
             self._rested.clear()
-        self._was["next_arm"] = pressed

@@ -29,7 +29,12 @@ AXES = {
 }
 """Key -> axis in config/teleop/keyboard.yaml and its value."""
 
-DRIVE, NEXT_ARM, DEADMAN = "b", "n", " "
+DRIVE, DEADMAN, ESTOP = "b", " ", "e"
+MOMENTARY = ("n", ESTOP, "1", "2", "3")
+"""Keys that are buttons while they count: from the third on in config/teleop/keyboard.yaml."""
+RELEASED = [0.0] * 7, [0] * 7
+"""Axes and buttons while no key counts."""
+
 END = ("q", "\x1b", "\x03", "\x04")
 """q, Esc, Ctrl-C, Ctrl-D: let go, and end."""
 
@@ -39,6 +44,7 @@ w s  a d  r f   tool ahead, back; left, right; up, down  (base: w s a d)
 i k  j l  u o   tool looks up, down; turns left, right; rolls
 v c           gripper opens, closes
 b             sticks to the base, and back to the arm      n   next arm
+e             emergency stop                1, 2, 3   recording: start, keep, discard
 Any other key lets go. So do 5 s without a key."""
 
 
@@ -61,19 +67,21 @@ class Keys:
         elif key == DRIVE:
             self.driving = not self.driving
             self._until_s.clear()
-        elif key in AXES or key == NEXT_ARM:
+        elif key in AXES or key in MOMENTARY:
             self._until_s[key] = now_s + MOTION_S
+            self.pressed = self.pressed and key != ESTOP
         else:
             self.pressed = False
 
     def state(self, now_s: float) -> tuple[list[float], list[int]]:
-        """Axes [7] and buttons [3] of config/teleop/keyboard.yaml."""
+        """Axes [7] and buttons [7] of config/teleop/keyboard.yaml."""
         if now_s - self._last_s > FORGOTTEN_S:
             self.pressed = False
-        axes = [0.0] * 7
+        axes = list(RELEASED[0])
         held = [key for key, until_s in self._until_s.items() if now_s <= until_s]
         for key in held if self.pressed else ():
             if key in AXES:
                 axis, value = AXES[key]
                 axes[axis] += value
-        return axes, [int(self.pressed), int(self.driving), int(NEXT_ARM in held)]
+        momentary = [int(key in held) for key in MOMENTARY]
+        return axes, [int(self.pressed), int(self.driving), *momentary]

@@ -14,8 +14,10 @@ from std_srvs.srv import Trigger
 
 from qwen_vla_core.did_you_mean import did_you_mean
 from qwen_vla_core.errors import EmbodimentError
+from qwen_vla_core.execution import Sample
+from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import match_joints
-from qwen_vla_core.teleop import Ask, Mover, Session
+from qwen_vla_core.teleop import Ask, Hands, Mover, Session
 
 from .. import diagnostics
 from ..bounded import JOINTS_BYTES
@@ -32,6 +34,9 @@ LOOK_PERIOD_S = 0.2
 """How often the publishers of all topics are looked at, s."""
 
 COMMAND = "teleop/command"
+
+LATE_S = 3.0
+"""A leader that has not arrived this long after its motors could have brought it does not move."""
 
 
 class TeleopNode(EmbodimentNode):
@@ -58,10 +63,12 @@ class TeleopNode(EmbodimentNode):
         self._section = sections[device]
         self._leader = self._section if device == "leader" else None
         self._device = make_device(self, self._section, robot, self._refuse)
-        self._session = Session(Mover(robot, self._leader))
+        self._mover = Mover(robot, self._leader)
+        self._session = Session(self._mover)
+        self._leader_due_s: float | None = None  # while it is on its way to the robot
         self._problems: list[str] = []
-        self._words = self._refused = self._mode = ""
-        self._command_D: np.ndarray | None = None
+        self._words = self._refused = self._mode = self._drive_problem = ""
+        self._command: Sample | None = None
         self._command_s = -np.inf
         self._publisher = self.create_publisher(JointState, COMMAND, RELIABLE)
         self._diagnostics = DiagnosticsPublisher(self, robot.name)
@@ -78,7 +85,7 @@ class TeleopNode(EmbodimentNode):
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Begin; a dead-man must be seen released first."""
-        self._session = Session(Mover(self._embodiment, self._leader))
+        self._session, self._leader_due_s = Session(self._mover), None
         self._look()
         self.every(1.0 / self._embodiment.command_hz, self._period)
         self.every(LOOK_PERIOD_S, self._look)
@@ -98,7 +105,7 @@ class TeleopNode(EmbodimentNode):
         hands = self._device.hands(now_s)
         fresh = now_s - self._command_s <= self._embodiment.watchdogs.teleop_s
         step = self._session.update(
-            hands, self._mode, self._command_D if fresh else None, self._problems, now_s
+            hands, self._mode, self._command if fresh else None, self._problems, now_s
         )
         if step.target is not None:
             target = step.target
@@ -116,6 +123,25 @@ class TeleopNode(EmbodimentNode):
             self._say(step.words)
         if hands is not None and hands.pressed and not self._session.engaged:
             self._device.release()  # refused or ended: an engagement by service or gesture is over
+        command = self._command if fresh and self._leader_follows(hands, now_s) else None
+        self._drive_problem = self._device.follow(command and command.positions_D, now_s)
+
+    def _leader_follows(self, hands: Hands | None, now_s: float) -> bool:
+        """Whether motors of the device are to go where the robot is commanded."""
+        mode = self._mode.partition(":")[0]
+        if self._session.engaged or hands is None or mode != Mode.HOLD.value:
+            self._leader_due_s = None
+            moves = (Mode.AUTONOMY.value, Mode.START.value)
+            return not self._session.engaged and hands is not None and mode in moves
+        if self._leader_due_s is None:
+            return False
+        apart = self._mover.apart(self._command.positions_D, hands.wish)
+        if apart and now_s < self._leader_due_s:
+            return True
+        self._leader_due_s = None
+        why = self._drive_problem or f"{', '.join(apart)}; is its torque on?"
+        self._say(f"the leader does not come: {why}" if apart else "aligned: engage now")
+        return False
 
     def _ask(self, ask: Ask) -> None:
         """Ask control_node; its answer is awaited by nobody, so that a stop is never late."""
@@ -151,18 +177,32 @@ class TeleopNode(EmbodimentNode):
     def _release(self) -> tuple[bool, str]:
         self._device.release()
         self._session.let_go()
+        self._leader_due_s = None
         self._period()
         return True, self._words
 
     def _align(self) -> tuple[bool, str]:
+        now_s = time.monotonic()
+        hands = self._device.hands(now_s)
         if self._leader is None:
             return False, "only a leader has a pose to align with"
         if self._session.engaged:
             return False, "call teleop/release first"
+        if not self._mode.startswith(Mode.HOLD.value):
+            return False, f"call control/hold first: control_node is in {self._mode or 'no mode'}"
+        if hands is None or self._command is None:
+            return False, "the leader or control/command is silent"
+        apart = self._mover.apart(self._command.positions_D, hands.wish)
+        if not apart:
+            return True, "leader and robot agree: engage"
+        if self._device.has_motors:
+            coming_s = self._mover.align_s(self._command.positions_D, hands.wish)
+            self._leader_due_s = now_s + coming_s + LATE_S
+            return True, f"the leader moves slowly to where the robot is: {', '.join(apart)}"
         self._words = ""
         self._session.align()
         self._period()
-        return self._outcome("the robot moves slowly to where the leader is")
+        return self._outcome(f"the robot moves slowly to where the leader is: {', '.join(apart)}")
 
     def _hand_back(self) -> tuple[bool, str]:
         if not self._session.hand_back():
@@ -182,7 +222,10 @@ class TeleopNode(EmbodimentNode):
 
     def _on_command(self, message: JointState) -> None:
         names = self._embodiment.joint_names
-        self._command_D = match_joints(message.name, message.position, names)
+        self._command = Sample(
+            positions_D=match_joints(message.name, message.position, names),
+            velocities_D=match_joints(message.name, message.velocity, names),
+        )
         self._command_s = time.monotonic()
 
     def _look(self) -> None:
@@ -204,7 +247,7 @@ class TeleopNode(EmbodimentNode):
         self.get_logger().warning(f"not used: {why}", throttle_duration_sec=1.0)
 
     def _report(self) -> None:
-        problems = [*self._problems, *filter(None, [self._refused])]
+        problems = [*self._problems, *filter(None, [self._drive_problem, self._refused])]
         self._refused = ""
         if self._device.hands(time.monotonic()) is None:
             problems.append(f"{self._section.type} is silent ({', '.join(self._section.topics)})")

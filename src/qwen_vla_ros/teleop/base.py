@@ -7,6 +7,7 @@ pressed, bounds all motion, and lets go when ``hands`` is None; a device does no
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 from rclpy.node import Node
 
 from qwen_vla_core.errors import QwenVlaError
@@ -17,7 +18,13 @@ from ..every_publisher import subscribe_to_stream
 
 
 class Device(Protocol):
-    """One device. No call waits for anything."""
+    """One device. No call waits for anything.
+
+    Attributes:
+        has_motors: whether it can follow the robot.
+    """
+
+    has_motors: bool
 
     def hands(self, now_s: float) -> Hands | None:
         """What they want at ``now_s``, steady time, s; None while the device is silent."""
@@ -28,15 +35,26 @@ class Device(Protocol):
     def release(self) -> None:
         """The robot was let go, whatever the reason: an engagement by service or gesture ends."""
 
+    def follow(self, command_D: np.ndarray | None, now_s: float) -> str:
+        """Move the device's own motors to where the robot is commanded, [D]; None: leave them.
+
+        Called in every period. Returns what is in the way, in words, or "".
+        """
+
 
 class DeadManDevice:
-    """A device that is engaged by its own dead-man."""
+    """A device that is engaged by its own dead-man, and has no motors."""
+
+    has_motors = False
 
     def engage(self) -> str:
         return "this device is engaged by its dead-man: hold it"
 
     def release(self) -> None:
         """Nothing: the dead-man is in the person's hand."""
+
+    def follow(self, command_D: np.ndarray | None, now_s: float) -> str:
+        return ""
 
 
 def receive(

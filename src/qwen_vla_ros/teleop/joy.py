@@ -1,18 +1,27 @@
-"""Gamepads, and the keyboard of ``qwen-vla teleop``: sensor_msgs/Joy."""
+"""Gamepads, and the keyboard of ``qwen-vla teleop``: sensor_msgs/Joy.
+
+Beside what the hands want, buttons press the emergency stop and ask a recorder. Each message says
+whether the stop is pressed, so that the topic is a heartbeat of the gamepad as well.
+"""
 
 import time
 from collections.abc import Callable
 
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.schema import Joy as JoySection
 from qwen_vla_core.embodiment.schema import Keyboard
 from qwen_vla_core.errors import EmbodimentError
 from qwen_vla_core.teleop import GamepadReader, Hands, read_gamepad
+from qwen_vla_core.teleop.gamepad import RECORDINGS
 
 from ..bounded import INPUT_BYTES
+from ..estop_topic import TELEOP_ESTOP
+from ..qos import RELIABLE
 from ..resources import share_directory
 from .base import DeadManDevice, receive
 
@@ -34,7 +43,13 @@ class JoyDevice(DeadManDevice):
             raise EmbodimentError(
                 f"no gamepad '{section.gamepad}' in {folder}; there are: {known}"
             )
-        self._reader = GamepadReader(embodiment, read_gamepad(path))
+        gamepad = read_gamepad(path)
+        self._reader = GamepadReader(embodiment, gamepad)
+        self._node, self._refuse = node, refuse
+        self._estop = node.create_publisher(Bool, TELEOP_ESTOP, RELIABLE)
+        self._recorder = {
+            name: node.create_client(Trigger, name.replace("_", "/")) for name in RECORDINGS
+        }
         self._silence_s = embodiment.watchdogs.teleop_s
         self._hands: Hands | None = None
         self._at_s = 0.0
@@ -44,5 +59,25 @@ class JoyDevice(DeadManDevice):
         return self._hands if now_s - self._at_s <= self._silence_s else None
 
     def _on_joy(self, message: Joy) -> None:
+        # Before anything else in the message is judged.
+        stop = self._reader.stop_pressed(message.buttons)
+        if stop is not None:
+            self._estop.publish(Bool(data=stop))
+        for name in self._reader.recordings_pressed(message.buttons):
+            self._ask_recorder(name)
         self._hands = self._reader.read(message.axes, message.buttons)
         self._at_s = time.monotonic()
+
+    def _ask_recorder(self, name: str) -> None:
+        """Ask, and log the answer when it comes."""
+        client = self._recorder[name]
+        if not client.service_is_ready():
+            self._refuse(f"{client.srv_name}: nobody answers; start recorder_node")
+            return
+
+        def answered(future) -> None:
+            answer = future.result()
+            outcome = "granted" if answer.success else "refused"
+            self._node.get_logger().info(f"{client.srv_name} {outcome}: {answer.message}")
+
+        client.call_async(Trigger.Request()).add_done_callback(answered)

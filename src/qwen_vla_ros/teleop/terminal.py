@@ -16,7 +16,7 @@ from std_msgs.msg import String
 
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.interrupts import EndRequest
-from qwen_vla_core.teleop.keys import HELP, Keys
+from qwen_vla_core.teleop.keys import HELP, RELEASED, Keys
 
 from ..qos import LATCHED, RELIABLE
 
@@ -82,7 +82,7 @@ def _publish_keys(descriptor: int, namespace: str, request: EndRequest) -> None:
         if shown != buttons[0]:
             shown = buttons[0]
             _show("pressed: the keys move the robot" if shown else "let go: space takes the robot")
-    _publish(node, publisher, [0.0] * 7, [0] * 3)
+    _publish(node, publisher, *RELEASED)
     node.destroy_node()
 
 

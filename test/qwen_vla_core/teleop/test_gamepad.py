@@ -117,6 +117,30 @@ def test_when_the_next_arm_is_chosen_expect_the_other_arm_and_its_gripper():
     assert list(wish.gripper_speeds) == ["right_gripper"]
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+def test_when_the_stop_is_pressed_expect_it_said_whatever_the_axes_say(file):
+    pad = read_gamepad(file)
+    read = GamepadReader(ROBOTS["widowx"], pad)
+    assert read.stop_pressed(buttons(pad.estop)) is True
+    assert read.stop_pressed(buttons(pad.deadman)) is False
+    with pytest.raises(ObservationError, match=f"button {pad.estop} of 1"):
+        read.stop_pressed([1])
+
+
+def test_when_a_gamepad_has_no_stop_expect_none():
+    bare = PAD.model_copy(update={"estop": None})
+    assert GamepadReader(ROBOTS["widowx"], bare).stop_pressed(buttons(4)) is None
+
+
+def test_when_a_button_of_the_recorder_is_pressed_expect_it_once_and_not_what_was_held_before():
+    read = GamepadReader(ROBOTS["widowx"], PAD)
+    assert read.recordings_pressed(buttons(PAD.record_start)) == []
+    assert read.recordings_pressed(buttons()) == []
+    assert read.recordings_pressed(buttons(PAD.record_stop)) == ["record_stop"]
+    assert read.recordings_pressed(buttons(PAD.record_stop)) == []
+    assert read.recordings_pressed(buttons(PAD.record_discard)) == ["record_discard"]
+
+
 def test_when_keys_are_compared_with_the_keyboards_file_expect_their_axes_there():
     pad = read_gamepad(ROOT / "config" / "teleop" / "keyboard.yaml")
     assert {stick.axis for stick in pad.sticks.values()} == {axis for axis, _ in AXES.values()}

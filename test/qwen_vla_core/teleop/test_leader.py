@@ -49,6 +49,33 @@ def test_when_a_leader_counts_the_other_way_expect_sign_and_offset_applied():
     assert reader.positions == pytest.approx({"elbow": 0.3})
 
 
+def gello():
+    """As GELLO's ROS 2 packages publish: the arm in joint states, the gripper in a Float32."""
+    gripper = {"joint": "left_finger", "topic": "gripper", "leader_closed": 0, "leader_open": 1}
+    joints = [{"joint": "waist", "leader": "fr3_joint1"}]
+    arm = {"topic": "gello/joint_states", "joints": joints, "gripper": gripper}
+    return LeaderReader(WIDOWX, Leader(type="leader", arms=[arm], source="test"))
+
+
+@pytest.mark.parametrize(("share", "finger_m"), [(0.0, 0.015), (0.5, 0.026), (1.0, 0.037)])
+def test_when_a_gripper_has_a_topic_of_its_own_expect_it_over_our_range(share, finger_m):
+    reader = gello()
+    reader.add("gello/joint_states", ["fr3_joint1"], [0.4])
+    assert reader.positions is None, "the gripper was not received yet"
+    reader.add_gripper("gripper", share)
+    assert reader.positions == pytest.approx({"waist": 0.4, "left_finger": finger_m})
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_when_a_grippers_topic_is_not_finite_expect_refusal_and_what_was_before(bad):
+    reader = gello()
+    reader.add("gello/joint_states", ["fr3_joint1"], [0.4])
+    reader.add_gripper("gripper", 1.0)
+    with pytest.raises(NonFiniteError):
+        reader.add_gripper("gripper", bad)
+    assert reader.positions["left_finger"] == pytest.approx(0.037)
+
+
 @given(st.floats(-10.0, 10.0))
 def test_when_a_leaders_gripper_is_anywhere_expect_ours_within_its_own_ends(angle):
     reader = LeaderReader(ALOHA, section(ALOHA))

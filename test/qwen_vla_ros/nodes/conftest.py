@@ -3,6 +3,7 @@
 import pytest
 
 from control_system import System
+from teleop_person import Person
 
 
 @pytest.fixture
@@ -16,3 +17,19 @@ def start_control(tmp_path, ros_domain):
     yield start
     for system in systems:
         system.close()
+
+
+@pytest.fixture
+def start_person(start_control):
+    """Starts control_node, a robot, and teleop_node with a device."""
+    people = []
+
+    def start(text, arms, device, *arguments):
+        arguments = ("-p", f"teleop_node:device:={device}", *arguments)
+        base = "mobile_base: true" in text
+        people.append(Person(start_control(text, arms, base=base, arguments=arguments)))
+        return people[-1]
+
+    yield start
+    for person in people:
+        person.close()

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
 
 from qwen_vla_ros.nodes.control_node import DISCOVERY_S
-from qwen_vla_ros.nodes.teleop_node import TeleopNode
 from robots import arm_on_base_text
 
 TELEOP = """
@@ -25,66 +23,21 @@ teleop:
                     gesture: -0.3}
       source: test
 """
+TEXT = arm_on_base_text() + TELEOP
 LEFT = {"follower_left": [0.1, 0.2, 0.5, 0.03]}
 DEADMAN, DRIVE = 10, 9
-
-
-class Person:
-    """teleop_node in the robot's thread, and a device in ours that repeats what it says."""
-
-    def __init__(self, start_control):
-        self.system = start_control(arm_on_base_text() + TELEOP, LEFT, base=True)
-        operator = self.system.operator
-        operator.destroy_publisher(self.system._teleop)  # two are refused; see below
-        self.feedback = []
-        operator.create_subscription(JointState, "teleop/feedback", self.feedback.append, 10)
-        self.message, self.publisher = None, None
-        self.timer = operator.create_timer(0.02, self._say)
-        self.teleop = TeleopNode()
-        assert self.teleop.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        self.teleop.trigger_activate()
-        self.system._executor.add_node(self.teleop)
-
-    def _say(self):
-        if self.message is not None:
-            self.publisher.publish(self.message)
-
-    def device(self, kind, topic):
-        self.publisher = self.system.operator.create_publisher(kind, topic, 10)
-        return self
-
-    def expect(self, condition, what):
-        self.system.expect(condition, f"{what}; {self.teleop._words}")
-
-    def call(self, name):
-        answer = self.system.operator._call(Trigger, f"teleop/{name}", Trigger.Request())
-        return answer.success, answer.message
+ESTOP, RECORD_START, RECORD_STOP = 4, 7, 3
 
 
 @pytest.fixture
-def person(start_control, monkeypatch):
-    people = []
-
-    def start(device):
-        import rclpy
-
-        init = rclpy.init
-        arguments = ["-p", f"teleop_node:device:={device}"]
-        monkeypatch.setattr(
-            rclpy, "init", lambda args, **options: init(args=args + arguments, **options)
-        )
-        people.append(Person(start_control))
-        return people[-1]
-
-    yield start
-    for one in people:
-        one.system._executor.shutdown()
-        one.system._thread.join()
-        one.teleop.destroy_node()
+def person(start_person):
+    """Starts teleop_node for one device of an arm on a base."""
+    return lambda device, text=TEXT, *arguments: start_person(text, LEFT, device, *arguments)
 
 
-def joy(pressed=False, drive=False, ahead=0.0):
-    buttons = [int(i == DEADMAN and pressed or i == DRIVE and drive) for i in range(21)]
+def joy(pressed=False, drive=False, ahead=0.0, button=None):
+    held = {button, DEADMAN if pressed else None, DRIVE if drive else None}
+    buttons = [int(i in held) for i in range(21)]
     return Joy(axes=[0.0, ahead, 0.0, 0.0, 0.0, 0.0], buttons=buttons)
 
 
@@ -97,16 +50,16 @@ def test_when_a_gamepad_drives_the_base_expect_it_to_move_and_to_stand_when_rele
     one.message = joy()
     one.expect(lambda: one.teleop._session.phase.name == "READY", "the gamepad is seen released")
     one.expect(lambda: len(one.system.messages) > 2, "control_node holds")
-    one.system.operator.wait(lambda: False, DISCOVERY_S)
+    one.operator.wait(lambda: False, DISCOVERY_S)
     one.message = joy(pressed=True)
-    one.expect(lambda: one.system.operator.mode.startswith("TELEOP"), "it takes over from HOLD")
+    one.expect_mode("TELEOP", "it takes over from HOLD")
     one.message = joy(pressed=True, drive=True, ahead=1.0)
     speed = one.teleop._embodiment.teleop.base_m_s
     base = one.system.base
     one.expect(lambda: base.last and np.isclose(base.last[0], speed), "the base drives")
     one.message = joy(drive=True, ahead=1.0)
     one.system.stands()
-    one.expect(lambda: one.system.operator.mode.startswith("HOLD"), "control_node holds")
+    one.expect_mode("HOLD", "control_node holds")
     assert one.feedback[-1].name == list(one.teleop._embodiment.joint_names)
 
 
@@ -117,18 +70,18 @@ def test_when_an_absolute_leader_is_far_away_expect_refusal_and_then_alignment_b
     one.expect(lambda: len(one.system.messages) > 2, "control_node holds")
     granted, reason = one.call("engage")
     assert not granted and "left_waist of the leader is +0.50 rad away" in reason
-    one.system.operator.wait(lambda: False, DISCOVERY_S)
+    one.operator.wait(lambda: False, DISCOVERY_S)
     assert one.call("align")[0]
     one.expect(lambda: "aligned" in one.teleop._words, "the robot goes there")
     one.expect(lambda: one.teleop._mode.startswith("HOLD"), "control_node holds")
-    one.expect(lambda: one.system.operator.mode.startswith("HOLD"), "control_node holds")
+    one.expect_mode("HOLD", "control_node holds")
     assert abs(one.system.messages[-1].position[3] - 0.6) < 0.15
     assert one.call("engage")[0]
-    one.expect(lambda: one.system.operator.mode.startswith("TELEOP"), "the leader has the robot")
-    rival = one.system.operator.create_publisher(JointState, "leader/joint_states", 10)
+    one.expect_mode("TELEOP", "the leader has the robot")
+    rival = one.operator.create_publisher(JointState, "leader/joint_states", 10)
     one.expect(lambda: "leader/joint_states is published by" in one.teleop._words, "two leaders")
-    one.expect(lambda: one.system.operator.mode.startswith("HOLD"), "control_node holds")
-    one.system.operator.destroy_publisher(rival)
+    one.expect_mode("HOLD", "control_node holds")
+    one.operator.destroy_publisher(rival)
 
 
 def test_when_the_leaders_gripper_closes_slowly_after_it_was_open_expect_the_leader_engaged(
@@ -138,14 +91,63 @@ def test_when_the_leaders_gripper_closes_slowly_after_it_was_open_expect_the_lea
     one.message = leader()
     one.expect(lambda: one.teleop._session.phase.name == "READY", "the leader is received")
     one.expect(lambda: len(one.system.messages) > 2, "control_node holds")
-    one.system.operator.wait(lambda: False, DISCOVERY_S)
+    one.operator.wait(lambda: False, DISCOVERY_S)
     for gripper in np.linspace(0.3, -0.6, 19):
         assert not one.teleop._session.engaged or gripper < -0.3
         one.message = leader(gripper=float(gripper))
-        one.system.operator.wait(lambda: False, 0.03)
-    one.expect(lambda: one.system.operator.mode.startswith("TELEOP"), "the gesture engages")
+        one.operator.wait(lambda: False, 0.03)
+    one.expect_mode("TELEOP", "the gesture engages")
     one.message = None
-    one.expect(lambda: one.system.operator.mode.startswith("HOLD"), "a silent leader lets go")
+    one.expect_mode("HOLD", "a silent leader lets go")
     one.message = leader(gripper=-0.6)
-    one.system.operator.wait(lambda: False, 0.5)
-    assert one.system.operator.mode.startswith("HOLD"), "closed grippers alone are no gesture"
+    one.operator.wait(lambda: False, 0.5)
+    assert one.operator.mode.startswith("HOLD"), "closed grippers alone are no gesture"
+
+
+def test_when_the_stop_of_a_gamepad_is_pressed_or_its_heartbeat_is_lost_expect_estop(person):
+    text = TEXT.replace("teleop_s: 0.2", "teleop_s: 0.2, estop_heartbeat_s: 0.5")
+    topics = ("-p", "control_node:estop_topics:=['teleop/estop']")
+    one = person("joy", text, *topics).device(Joy, "joy")
+    operator = one.operator
+    one.message = joy()
+    operator.insist("reset", 15.0)  # of the heartbeat that was not there before the gamepad
+    operator.insist("hold", 15.0)
+    one.message = joy(pressed=True)
+    one.expect_mode("TELEOP", "it takes over")
+    one.message = joy(pressed=True, button=ESTOP)
+    one.expect_mode("ESTOP", "the button stops the robot")
+    granted, reason = operator.request("reset")
+    assert not granted and "teleop/estop topic is true" in reason
+    one.message = joy()
+    operator.insist("reset", 15.0)
+    one.message = None
+    one.expect_mode("ESTOP", "silence stops the robot")
+    assert "heartbeat of the teleop/estop topic is lost" in operator.mode
+
+
+def test_when_buttons_ask_a_recorder_expect_its_answer_in_the_log_or_that_there_is_none(person):
+    one = person("joy").device(Joy, "joy")
+    asked = []
+
+    def press(button):
+        one.message = joy()
+        one.operator.wait(lambda: False, 0.1)
+        one.message = joy(button=button)
+
+    one.message = joy()
+    one.expect(lambda: one.teleop._session.phase.name == "READY", "the gamepad is received")
+    press(RECORD_START)
+    one.expect(lambda: "record/start: nobody answers" in one.teleop._refused, "no recorder")
+
+    def serve(request, response):
+        asked.append("start")
+        response.success, response.message = True, "episode 7"
+        return response
+
+    one.system.robot.create_service(Trigger, "record/start", serve)
+    client = one.teleop._device._recorder["record_start"]
+    one.expect(client.service_is_ready, "the recorder is found")
+    press(RECORD_START)
+    one.expect(lambda: asked, "the recorder is asked")
+    one.operator.wait(lambda: False, 0.3)
+    assert asked == ["start"], "a button that stays pressed asks once"

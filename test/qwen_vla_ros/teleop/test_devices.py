@@ -138,6 +138,20 @@ def test_when_one_of_two_leaders_falls_silent_expect_no_hands_and_no_engagement_
     assert not one.hands(now()).pressed
 
 
+def test_when_the_gripper_of_a_gello_falls_silent_expect_no_hands(device):
+    gripper = {"joint": "left_finger", "topic": "grip", "leader_closed": 0, "leader_open": 1}
+    joints = [{"joint": "waist", "leader": "fr3_joint1"}]
+    arm = {"topic": "gello/joint_states", "joints": joints, "gripper": gripper}
+    one = device("leader", arms=[arm])
+    one._on_joints("gello/joint_states")(JointState(name=["fr3_joint1"], position=[0.4]))
+    assert one.hands(now()) is None
+    one._on_gripper("grip")(Float32(data=1.0))
+    assert one.hands(now()).wish.positions == pytest.approx({"waist": 0.4, "left_finger": 0.037})
+    later_s = now() + LATER_S
+    one._at_s["gello/joint_states"] = later_s
+    assert one.hands(later_s) is None
+
+
 def hand(x=0.0, w=1.0):
     return PoseStamped(pose=Pose(position=Point(x=x), orientation=Quaternion(w=w)))
 

@@ -11,7 +11,7 @@ from .group import BASE_JOINTS, Group
 from .joint import Joint, Quantiles
 from .presets import with_presets
 from .robot import Embodiment
-from .teleop import ClutchedPose, Joy, Keyboard, Leader, Teleop, TwistInput
+from .teleop import ClutchedPose, Joy, Keyboard, Leader, LeaderArm, Teleop, TwistInput
 
 __all__ = [
     "BASE_JOINTS",
@@ -31,6 +31,7 @@ __all__ = [
     "Joy",
     "Keyboard",
     "Leader",
+    "LeaderArm",
     "Quantiles",
     "Teleop",
     "TwistBase",

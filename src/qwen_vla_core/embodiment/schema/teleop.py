@@ -22,19 +22,32 @@ class LeaderGripper(Strict):
     """A gripper of ours, from closed to open, over the leader's own range."""
 
     joint: Name
-    leader: Name
+    leader: Name | None = None
+    """What the leader's joint states call it, or:"""
+    topic: Topic | None = None
+    """std_msgs/Float32, its own topic (GELLO)."""
     leader_closed: FiniteFloat
     leader_open: FiniteFloat
-    """In the units of the leader's joint states."""
+    """In the units of the joint states, or of the topic."""
     gesture: FiniteFloat | None = None
     """Beyond this, towards closed, it counts as closed: where all grippers have one, closing all
     of them after they were open engages (ALOHA's start gesture)."""
 
     @model_validator(mode="after")
-    def _has_a_range(self) -> "LeaderGripper":
+    def _has_a_source_and_a_range(self) -> "LeaderGripper":
+        if (self.leader is None) == (self.topic is None):
+            raise WrongKey("leader", "or topic says where the gripper is; write one of them")
         if self.leader_closed == self.leader_open:
             raise WrongKey("leader_closed", "is the same as leader_open")
         return self
+
+
+class LeaderMotors(Strict):
+    """The Interbotix driver of a leader that follows the robot while the policy moves it."""
+
+    namespace: Topic
+    group: Name = "arm"
+    """Its joints are those of ``joints``."""
 
 
 class LeaderArm(Strict):
@@ -43,6 +56,20 @@ class LeaderArm(Strict):
     topic: Topic
     joints: tuple[LeaderJoint, ...] = ()
     gripper: LeaderGripper | None = None
+    drive: LeaderMotors | None = None
+    """Sends the leader where the robot is commanded; its torque is the driver's matter."""
+
+    @model_validator(mode="after")
+    def _drives_something(self) -> "LeaderArm":
+        if self.drive is not None and not self.joints:
+            raise WrongKey("drive", "has no joints to move")
+        return self
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What it is received by."""
+        own = None if self.gripper is None else self.gripper.topic
+        return (self.topic,) if own is None else (self.topic, own)
 
 
 class Leader(Strict):
@@ -58,10 +85,20 @@ class Leader(Strict):
     grippers are ignored."""
     source: Annotated[str, Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "Leader":
+        own = [topic for arm in self.arms for topic in arm.topics[1:]]
+        joints = [arm.topic for arm in self.arms]
+        if repeated := {topic for topic in own if own.count(topic) > 1 or topic in joints}:
+            raise WrongKey("arms", f"{repeated.pop()} is more than one gripper's topic")
+        if len({arm.drive is None for arm in self.arms}) > 1:
+            raise WrongKey("arms", "write drive for all of them or for none")
+        return self
+
     @property
     def topics(self) -> tuple[str, ...]:
         """What it is received by."""
-        return tuple(dict.fromkeys(arm.topic for arm in self.arms))
+        return tuple(dict.fromkeys(topic for arm in self.arms for topic in arm.topics))
 
 
 class Joy(Strict):
