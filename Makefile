@@ -12,12 +12,13 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants test-pythons distribution lock reference docs generalist bench-gpu lint clean
+.PHONY: help setup demo test mutants handover test-pythons distribution lock reference docs generalist bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
 	@echo "make mutants    put small faults into a copy of the source and see that a test finds each"
+	@echo "make handover   a few hand-overs between policy and person by each device, in simulation"
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and try each for a minute"
 	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
@@ -38,6 +39,9 @@ test: setup
 # ARGS: words that must be in a mutant's entry, e.g. a file's name.
 mutants: setup
 	$(BIN)/python test/mutants/runner.py $(ARGS)
+
+handover: setup
+	$(BIN)/python -m pytest test/qwen_vla_eval/bench/handover_for_real.py $(ARGS)
 
 # In environments of their own: .venv-3.10 and .venv-3.12.
 test-pythons:

@@ -6,12 +6,21 @@ Example:
 
 import argparse
 
-from . import bench_chunks, bench_control, bench_gpu, bench_model, bench_serve, bench_sim
+from . import (
+    bench_chunks,
+    bench_control,
+    bench_gpu,
+    bench_handover,
+    bench_model,
+    bench_serve,
+    bench_sim,
+)
 from .parser import add_command
 
 BENCHES = {
     "chunks": bench_chunks,
     "control": bench_control,
+    "handover": bench_handover,
     "model": bench_model,
     "gpu": bench_gpu,
     "serve": bench_serve,
