@@ -15,10 +15,12 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
+from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_ros import diagnostics
 from qwen_vla_ros.nodes.policy_node import PolicyNode
 from qwen_vla_ros.qos import LATCHED
+from robots import WIDOWX
 
 FRAME_S = 0.05
 JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")
@@ -38,17 +40,21 @@ class ScriptedPolicy:
 
     def __init__(self, behave: Callable = lambda observation: None):
         self.asked, self.behave = [], behave
+        self._codec = EmbodimentCodec(load_embodiment(WIDOWX))
 
     def warm_up(self):
         return 0.01
 
+    def on_mode(self, mode):
+        pass
+
     def diagnostics(self):
         return {"path": "eager", "eager_fallbacks": 0, "why_eager": ""}
 
-    def infer(self, observation, prefix=None):
+    def plan(self, observation, prefix=None):
         self.asked.append(observation)
         self.behave(observation)
-        return np.zeros((16, 7), dtype=np.float32)
+        return self._codec.decode(np.zeros((16, 7)), observation.commanded_D, observation.stamp_s)
 
 
 class Robot(Node):
@@ -58,7 +64,7 @@ class Robot(Node):
         silent: topics that are not published.
         encoding: of the images over the shoulder, which show their own number.
         taken_s: ROS time of each image.
-        chunks: stamps of what came on policy/chunk, s.
+        chunks: stamps of what came on policy/chunk, s. plan: the positions of the last one.
         level, problem, values: of policy_node's last diagnostics.
     """
 
@@ -66,7 +72,7 @@ class Robot(Node):
 
     def __init__(self):
         super().__init__("robot")
-        self.number, self.taken_s, self.chunks = 0, [], []
+        self.number, self.taken_s, self.chunks, self.plan = 0, [], [], None
         self.silent, self.encoding = set(), "rgb8"
         self.level, self.problem, self.values = None, "", {}
         self._publishers_of = {
@@ -119,6 +125,7 @@ class Robot(Node):
     def _on_chunk(self, message):
         stamp = message.header.stamp
         self.chunks.append(stamp.sec + stamp.nanosec * 1e-9)
+        self.plan = np.array([point.positions for point in message.points])
 
 
 class PolicyAtWork:

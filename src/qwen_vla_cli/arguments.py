@@ -33,6 +33,17 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=positive, default=cores, help="processes (all cores)")
 
 
+def add_episodes(
+    parser: argparse.ArgumentParser, what: str = "episode files, LeRobot folders, or folders"
+) -> None:
+    """`episodes`, `--embodiment` and `--workers`."""
+    parser.add_argument("episodes", type=Path, nargs="+", metavar="PATH", help=what)
+    parser.add_argument(
+        "--embodiment", help="name in embodiments/, or a YAML file (the episodes' own)"
+    )
+    add_workers(parser)
+
+
 def add_checkpoint(group, otherwise: str = "the shipped one") -> None:
     """`--checkpoint`; `checkpoint_folder` tells where it is."""
     group.add_argument(

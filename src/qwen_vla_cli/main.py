@@ -9,7 +9,7 @@ from types import ModuleType
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.missing_ros import explain_missing_ros
 
-from . import bench, check, demo, evaluate, generate, new, serve, teleop, train, view
+from . import bench, check, data, demo, evaluate, generate, new, serve, teleop, train, view
 from .completion import complete
 from .parser import make_parser
 
@@ -21,6 +21,7 @@ COMMANDS: dict[str, ModuleType] = {
     "check": check,
     "new": new,
     "generate": generate,
+    "data": data,
     "train": train,
     "serve": serve,
     "bench": bench,

@@ -48,20 +48,25 @@ class EpisodeVideo:
             self._path.unlink(missing_ok=True)  # half a film looks like a whole one
 
     def add(
-        self, images: Mapping[str, np.ndarray], caption: tuple[str, str], times: int = 1
+        self,
+        images: Mapping[str, np.ndarray],
+        caption: tuple[str, str],
+        times: int = 1,
+        below: np.ndarray | None = None,
     ) -> None:
         """Append one frame, with two lines of text above.
 
         Args:
             times: how often the video shows it; the film strip counts it once.
+            below: a picture as wide as ``frame_width`` says.
         Raises:
             QwenVlaError: it cannot be written.
         """
-        frame = _side_by_side([images[name] for name in sorted(images)])
+        frame = side_by_side([images[name] for name in sorted(images)])
         bar = np.full((CAPTION_PX, frame.shape[1], 3), 32, dtype=np.uint8)
         for i, line in enumerate(caption, 1):
             _write(bar, line, i * LINE_PX)
-        frame = np.concatenate([bar, frame])
+        frame = np.concatenate([bar, frame] if below is None else [bar, frame, below])
         try:
             for _ in range(times):
                 self._writer.append_data(frame)
@@ -96,7 +101,12 @@ class EpisodeVideo:
             )
 
 
-def _side_by_side(images: list[np.ndarray]) -> np.ndarray:
+def frame_width(cameras: int) -> int:
+    """Width of a frame that shows so many cameras, pixels."""
+    return VIEW_PX + (VIEW_PX // (cameras - 1) if cameras > 1 else 0)
+
+
+def side_by_side(images: list[np.ndarray]) -> np.ndarray:
     """The first picture as it is, the others in a column beside it."""
     first, *others = images
     frame = _square(first, VIEW_PX)

@@ -11,6 +11,7 @@ from qwen_vla_core.embodiment import Camera, Embodiment
 from qwen_vla_core.errors import ChunkError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.instruction import check_instruction
+from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_core.types import ActionChunk, Observation
 
@@ -30,7 +31,7 @@ INSTRUCTION_TOKENS = 48
 
 
 class QwenVlaPolicy:
-    """Implements ``qwen_vla_core.policy.Policy``.
+    """Implements ``qwen_vla_core.policy.Policy`` and ``RobotPolicy``.
 
     Attributes:
         processor, space: between the robot's numbers and the network's.
@@ -185,7 +186,10 @@ class QwenVlaPolicy:
             chunks.append(actions_HC)
         return chunks
 
-    def plan(self, observation: Observation) -> ActionChunk:
+    def on_mode(self, mode: Mode) -> None:
+        """Nothing: every chunk stands for itself."""
+
+    def plan(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
         """Predict joint targets, in rad and m: what ``infer`` predicts, in the robot's units.
 
         Returns:
@@ -196,8 +200,9 @@ class QwenVlaPolicy:
             ObservationError, InstructionError: as ``infer``.
             KinematicsError: a target of an arm cannot be reached.
         """
+        actions_HC = self.infer(observation, prefix)
         codec = self.processor.codec
-        return codec.decode(self.infer(observation), observation.commanded_D, observation.stamp_s)
+        return codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
 
     def prepare_inputs(self, observations: Sequence[Observation]) -> Inputs:
         """The model's inputs, a prompt for each observation; images are on the device already.

@@ -16,11 +16,12 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidURI
 
-from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import CheckpointError, QwenVlaError, RemoteError
 from qwen_vla_core.execution import Prefix
+from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation.empty_scene import empty_scene
-from qwen_vla_core.types import Observation
+from qwen_vla_core.types import ActionChunk, Observation
 
 from .messages import check_server, read_answer, write_request
 from .wire import ANSWER_BYTES, pack, unpack
@@ -39,7 +40,9 @@ PING_S = 5.0
 
 
 class RemotePolicy:
-    """Implements ``qwen_vla_core.policy.Policy``. One thread may ask it at a time.
+    """Implements ``qwen_vla_core.policy.Policy`` and ``RobotPolicy``.
+
+    One thread may ask it at a time.
 
     Attributes:
         slow_reason: empty: the server reports itself what slows it down.
@@ -58,6 +61,7 @@ class RemotePolicy:
             CheckpointError: it serves another robot, or this one with other numbers.
         """
         self.url, self.deadline_s, self._robot = url, deadline_s, embodiment
+        self._codec = EmbodimentCodec(embodiment)
         self._pause_s, self._number, self._late_in_a_row = FIRST_PAUSE_S, 0, 0
         self._connections = self._late = 0
         self._server_ms = self._round_trip_ms = float("nan")
@@ -89,6 +93,18 @@ class RemotePolicy:
             CheckpointError: a server that came back serves something else.
         """
         return self._wait_for(self._ask(observation, prefix))
+
+    def plan(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
+        """Ask the server: joint targets, in rad and m.
+
+        Raises:
+            RemoteError, CheckpointError: as ``infer``.
+        """
+        actions_HC = self.infer(observation, prefix)
+        return self._codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
+
+    def on_mode(self, mode: Mode) -> None:
+        """Nothing: every answer stands for itself."""
 
     def diagnostics(self) -> dict[str, object]:
         """How the last requests went."""

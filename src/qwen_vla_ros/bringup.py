@@ -14,6 +14,7 @@ from qwen_vla_core.did_you_mean import did_you_mean
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
 
+from .load_policy import is_replay
 from .resources import share_directory
 
 Value = bool | int | float | str
@@ -78,7 +79,7 @@ def check_policy(embodiment: Embodiment, checkpoint: str | None, use_sim: bool) 
                 "checkpoint"
             )
         return
-    if not Path(checkpoint).is_dir():
+    if not Path(checkpoint).is_dir() or is_replay(checkpoint):
         return
     try:
         robots = json.loads((Path(checkpoint) / "embodiments.json").read_text())

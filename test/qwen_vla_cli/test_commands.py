@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from qwen_vla_cli.bench import BENCHES
+from qwen_vla_cli.data import ACTIONS
 from qwen_vla_cli.main import COMMANDS, main
 from qwen_vla_core.embodiment import describe_embodiment, parse_embodiment
 
@@ -24,7 +25,10 @@ def qwen_vla(monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *(f"bench {name}" for name in BENCHES)])
+@pytest.mark.parametrize(
+    "command",
+    [*COMMANDS, *(f"bench {name}" for name in BENCHES), *(f"data {name}" for name in ACTIONS)],
+)
 def test_when_help_is_requested_expect_what_it_does_an_example_and_the_exit_statuses(
     qwen_vla, command
 ):

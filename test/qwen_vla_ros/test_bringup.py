@@ -58,6 +58,13 @@ def test_when_a_name_may_be_one_on_the_hub_expect_it_left_to_policy_node():
     assert check_policy(shipped("aloha"), "owner/model", False) is None
 
 
+def test_when_an_episode_is_to_be_replayed_expect_it_left_to_policy_node(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "info.json").write_text("{}")
+    for recorded in (tmp_path, f"{tmp_path}:3", "recorded/1.npz"):
+        assert check_policy(shipped("aloha"), str(recorded), False) is None
+
+
 @pytest.mark.parametrize("use_sim", [True, False])
 @pytest.mark.parametrize("checkpoint", [SHIPPED, None])
 def test_when_a_namespace_is_given_expect_every_node_in_it(use_sim, checkpoint):

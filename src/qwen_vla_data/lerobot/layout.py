@@ -5,9 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 from qwen_vla_core.errors import QwenVlaError
 
 VERSION = "v3.0"
@@ -54,22 +51,6 @@ def file_place(number: int) -> dict[str, int]:
 def feature(dtype: str, shape: Sequence[int], names: Sequence[str] | None) -> dict[str, Any]:
     """A column as ``info.json`` describes it."""
     return {"dtype": dtype, "shape": list(shape), "names": None if names is None else list(names)}
-
-
-def arrow_type(described: Mapping[str, Any]) -> pa.DataType:
-    """How a column of numbers or pictures is stored."""
-    if described["dtype"] == "image":
-        return pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    value, shape = described["dtype"], described["shape"]
-    kind = pa.string() if value == "string" else pa.from_numpy_dtype(np.dtype(value))
-    return kind if shape == [1] else pa.list_(kind, shape[0])
-
-
-def is_flat(described: Mapping[str, Any]) -> bool:
-    """Whether a column stands in the tables as ``arrow_type`` says: no video, and no matrix."""
-    return described["dtype"] == "image" or (
-        described["dtype"] not in ("video", "language") and len(described["shape"]) == 1
-    )
 
 
 def read_info(folder: Path) -> dict[str, Any]:

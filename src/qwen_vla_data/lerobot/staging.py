@@ -15,14 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from qwen_vla_core.embodiment import EmbodimentCodec
+from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.whole_file import write_whole
 
 from ..episode import Episode
 from ..pictures import decode_picture
+from .arrow import arrow_type
 from .columns import Column, columns_of
-from .layout import IMAGES, arrow_type, feature
+from .layout import IMAGES, feature
 from .statistics import Statistics, of_numbers, of_pictures, sampled, thinned
 from .video import CODEC, PIXELS, encode_video
 
@@ -36,15 +37,18 @@ class Staged:
 
     Attributes:
         name: of its files below ``UNFINISHED``.
-        length: frames.
-        task: its instruction.
+        length: frames. fps: of them in a second.
+        task: its instruction; of several the one that was followed.
+        sentences: how many instructions it had.
         features: column -> its description in ``info.json``.
         statistics: column -> its statistics.
     """
 
     name: str
     length: int
+    fps: int
     task: str
+    sentences: int
     features: dict[str, dict]
     statistics: dict[str, Statistics]
 
@@ -72,7 +76,7 @@ def find_staged(folder: Path, name: str) -> Staged | None:
 
 
 def stage(
-    episode: Episode, codec: EmbodimentCodec, folder: Path, name: str, *, fps: int, exact: bool
+    episode: Episode, codec: EmbodimentCodec, folder: Path, name: str, *, exact: bool
 ) -> Staged:
     """Make the files of one episode.
 
@@ -81,10 +85,14 @@ def stage(
         exact: pictures are kept as they are, inside the table; those of depth cameras always are,
             because the mean of two colours is a depth that nothing has.
     Raises:
-        QwenVlaError: the episode is another robot's, lacks a camera, holds a damaged picture or
-            numbers that are not finite, or nothing can be written.
+        QwenVlaError: the episode is another robot's, empty, lacks a camera, holds a damaged
+            picture or numbers that are not finite, its rate is no whole number, or nothing can be
+            written.
     """
     robot = codec.embodiment
+    if not len(episode.states_TS):
+        raise QwenVlaError("the episode is empty")
+    fps = _frame_rate(robot, episode.stride)
     columns = columns_of(episode, codec)
     _check_numbers(columns)
     features = {
@@ -127,6 +135,8 @@ def stage(
     staged = Staged(
         name=name,
         length=len(episode.states_TS),
+        fps=fps,
+        sentences=len(episode.instructions),
         task=episode.instructions[0],
         features=features,
         statistics=statistics,
@@ -135,6 +145,16 @@ def stage(
     with write_whole(_table(folder, name)) as partial:
         pq.write_table(table, partial)
     return staged
+
+
+def _frame_rate(robot: Embodiment, stride: int) -> int:
+    fps = robot.action_hz / stride
+    if abs(fps - round(fps)) > 1e-9:
+        raise QwenVlaError(
+            f"{robot.name} acts at {robot.action_hz:g} Hz, of which every {stride}th step is "
+            f"recorded: {fps:g} frames a second, and LeRobot wants a whole number"
+        )
+    return round(fps)
 
 
 def _table(folder: Path, name: str) -> Path:

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from qwen_vla_core.errors import QwenVlaError
 
-from .layout import DATA, INDICES, INFO, STATISTICS, STATS, TASKS, arrow_type, is_flat, read_info
+from .arrow import arrow_type, is_flat
+from .layout import DATA, INDICES, INFO, STATISTICS, STATS, TASKS, read_info
 from .reader import read_episode_rows, read_table
 from .video import read_facts
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.whole_file import cannot_write, write_text_whole, write_whole
 
+from .arrow import arrow_type
 from .layout import (
     CHUNK_FILES,
     DATA,
@@ -25,7 +26,6 @@ from .layout import (
     VERSION,
     VIDEO_FILE_MB,
     VIDEOS,
-    arrow_type,
     feature,
     file_place,
 )
@@ -37,9 +37,15 @@ def shared_features(episodes: Sequence[Staged]) -> tuple[dict[str, dict], list[s
     """Descriptions of the columns that every episode has, and the names of the others.
 
     Raises:
-        QwenVlaError: a column has another type, size or other names in one of them.
+        QwenVlaError: an episode has another rate, or a column another type, size or names.
     """
     first = episodes[0]
+    for number, episode in enumerate(episodes):
+        if episode.fps != first.fps:
+            raise QwenVlaError(
+                f"episode {number} has {episode.fps} frames a second, episode 0 {first.fps}; "
+                "export them into separate folders"
+            )
     shared = {
         key: described
         for key, described in first.features.items()
@@ -56,7 +62,7 @@ def shared_features(episodes: Sequence[Staged]) -> tuple[dict[str, dict], list[s
     return shared, sorted(partial)
 
 
-def assemble(folder: Path, episodes: Sequence[Staged], robot_type: str, fps: int) -> list[str]:
+def assemble(folder: Path, episodes: Sequence[Staged], robot_type: str) -> list[str]:
     """Make the dataset of staged episodes, in this order; ``info.json`` comes last.
 
     Each camera's video of each episode is a file of its own.
@@ -67,6 +73,7 @@ def assemble(folder: Path, episodes: Sequence[Staged], robot_type: str, fps: int
         QwenVlaError: the episodes do not fit each other, or something cannot be written.
     """
     features, left_out = shared_features(episodes)
+    fps = episodes[0].fps
     tasks = {task: number for number, task in enumerate(sorted({e.task for e in episodes}))}
     starts = np.cumsum([0, *(episode.length for episode in episodes)]).tolist()
     rows, indices = [], []

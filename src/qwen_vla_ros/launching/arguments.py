@@ -41,8 +41,9 @@ ARGUMENTS = {
     "embodiment": Argument(default="", description="name in embodiments/ or path of a YAML file"),
     "checkpoint": Argument(
         default="",
-        description="the policy: a folder, owner/model on the hub, or ws://host:port of a "
-        "server; empty for the shipped one; 'expert' for the simulator's scripted expert",
+        description="the policy: a folder, owner/model on the hub, ws://host:port of a server, or "
+        "a recorded episode to replay; empty for the shipped one; 'expert' for the simulator's "
+        "scripted expert",
     ),
     "instruction": Argument(
         default="", description="the task in words; may come later on policy/instruction"

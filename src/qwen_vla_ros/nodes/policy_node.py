@@ -23,6 +23,7 @@ from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import Refusal
 from qwen_vla_core.types import ActionChunk
+from qwen_vla_data.replay import ReplayPolicy
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
@@ -55,7 +56,6 @@ class PolicyNode(EmbodimentNode):
     def configure(self) -> None:
         """Load the model and warm it up, so that the first real observation is not slow."""
         embodiment = self.load_embodiment()
-        self._codec = EmbodimentCodec(embodiment)
         check_replan_steps(embodiment, self.get_parameter("replan_steps").value)
         if instruction := self.text("instruction"):
             check_instruction(instruction)
@@ -67,7 +67,10 @@ class PolicyNode(EmbodimentNode):
             threads=self.get_parameter("torch_threads").value,
             deadline_s=self.get_parameter("inference_deadline_s").value,
         )
-        self._loop = PolicyLoop(self._codec, expected_s=self._policy.warm_up())
+        codec = EmbodimentCodec(embodiment)
+        self._loop = PolicyLoop(codec, expected_s=self._policy.warm_up())
+        if isinstance(self._policy, ReplayPolicy):  # it says what was done, and hears nothing
+            instruction = instruction or self._policy.instruction
         if instruction:
             self._loop.on_instruction(instruction)
         self.get_logger().info(f"policy {self.text('checkpoint')} is ready for {embodiment.name}")
@@ -112,6 +115,7 @@ class PolicyNode(EmbodimentNode):
     def _on_mode(self, message: String) -> None:
         word = message.data.partition(":")[0]
         mode = next((mode for mode in Mode if mode.value == word), Mode.HOLD)
+        self._policy.on_mode(mode)
         self._loop.on_mode(mode, self.now_s())
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -142,9 +146,7 @@ class PolicyNode(EmbodimentNode):
 
     def _infer(self, request: InferenceRequest) -> tuple[ActionChunk, float, float]:
         """One chunk, and when it was there on both clocks; in the worker thread."""
-        observation = request.observation
-        actions_HC = self._policy.infer(observation, request.prefix)
-        chunk = self._codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
+        chunk = self._policy.plan(request.observation, request.prefix)
         if chunk.stamp_s >= self._loop.mode_since_s:  # others would be refused
             self._chunk.publish(chunk_message(chunk, self._embodiment.joint_names))
         return chunk, self.now_s(), time.monotonic()

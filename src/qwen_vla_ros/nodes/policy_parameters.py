@@ -19,7 +19,8 @@ def declare_policy_parameters(node: Node) -> None:
         (
             "checkpoint",
             "",
-            "the policy: a folder, owner/model on the hub, or ws://host:port of a server",
+            "the policy: a folder, owner/model on the hub, ws://host:port of a server, or a "
+            "recorded episode to replay",
         ),
         ("device", "cpu", "torch device: cpu or cuda"),
         (

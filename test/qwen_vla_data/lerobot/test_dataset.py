@@ -13,7 +13,7 @@ from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_data.lerobot.layout import INFO
 from qwen_vla_data.lerobot.reader import LeRobotFolder
-from qwen_vla_data.lerobot.staging import UNFINISHED, find_staged, stage
+from qwen_vla_data.lerobot.staging import find_staged, stage
 from qwen_vla_data.lerobot.validator import problems_of
 from qwen_vla_data.lerobot.writer import assemble
 from qwen_vla_data.pictures import decode_picture
@@ -26,11 +26,8 @@ LABELS = ("stamps_T", "modes_T", "interventions_T")
 
 def write(folder, codec, *episodes, exact=False):
     """The dataset of some episodes; what was left out."""
-    fps = round(codec.embodiment.action_hz / episodes[0].stride)
-    staged = [
-        stage(e, codec, folder, str(n), fps=fps, exact=exact) for n, e in enumerate(episodes)
-    ]
-    return assemble(folder, staged, codec.embodiment.name, fps)
+    staged = [stage(e, codec, folder, str(n), exact=exact) for n, e in enumerate(episodes)]
+    return assemble(folder, staged, codec.embodiment.name)
 
 
 def changed_info(folder, change):
@@ -166,18 +163,18 @@ def test_when_one_episode_lacks_a_column_expect_it_left_out_and_named(tmp_path, 
 
 
 def test_when_an_export_was_interrupted_expect_what_is_whole_found_again(tmp_path, widowx):
-    staged = stage(teleoperated(widowx, STEPS), widowx, tmp_path, "a", fps=5, exact=False)
+    staged = stage(teleoperated(widowx, STEPS), widowx, tmp_path, "a", exact=False)
     assert find_staged(tmp_path, "a") == staged
     path = staged.table_path(tmp_path)
     path.write_bytes(path.read_bytes()[:-100])
     assert find_staged(tmp_path, "a") is None is find_staged(tmp_path, "b")
-    assemble(
-        tmp_path,
-        [stage(teleoperated(widowx, STEPS), widowx, tmp_path, "a", fps=5, exact=False)],
-        "",
-        5,
-    )
-    assert not (tmp_path / UNFINISHED).exists()
+
+
+def test_when_episodes_have_other_rates_expect_both_named(tmp_path):
+    aloha = codec_of("aloha")
+    one, other = teleoperated(aloha, STEPS), planned(aloha, 3)
+    with pytest.raises(QwenVlaError, match="episode 1 has 10 frames a second, episode 0 50"):
+        write(tmp_path, aloha, one, other)
 
 
 # --- refused, in one line that names it

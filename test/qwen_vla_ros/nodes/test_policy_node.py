@@ -3,6 +3,7 @@
 import re
 import threading
 
+import numpy as np
 import pytest
 import rclpy
 from rcl_interfaces.msg import Parameter, ParameterValue
@@ -13,7 +14,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from policy_streams import SUCCESS, ScriptedPolicy, policy_at_work
+from policy_streams import READY, SUCCESS, ScriptedPolicy, policy_at_work
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution.policy_loop import FAILURES_IN_A_ROW
 from qwen_vla_core.types import Observation
@@ -23,6 +24,7 @@ from qwen_vla_ros.nodes.policy_node import PolicyNode
 from qwen_vla_ros.qos import IMAGES, LATCHED, RELIABLE
 from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from robots import widowx_text
+from waved_episodes import codec_of, teleoperated
 
 SLOW = "install flash-linear-attention"
 GO = {"instruction": "'go'"}
@@ -82,6 +84,27 @@ def test_when_all_is_well_expect_chunks_and_running_reported(at_work):
         work.until_reported("running", level=diagnostics.OK)
         assert work.robot.values["instruction"] == "go"
     assert work.robot.chunks == sorted(set(work.robot.chunks))
+
+
+def test_when_the_checkpoint_is_an_episode_expect_it_replayed_once_a_person_engages(
+    at_work, tmp_path
+):
+    codec = codec_of("widowx")
+    episode = teleoperated(codec, 40)
+    episode.save(tmp_path / "one.npz")
+    with at_work(None, checkpoint=tmp_path / "one.npz") as work:
+        robot = work.robot
+        work.until(lambda: len(robot.chunks) > 3 and "replayed_s" in robot.values)
+        assert float(robot.values["replayed_s"]) == 0.0  # it shows how it would begin
+        np.testing.assert_allclose(robot.plan[0], READY, atol=1e-9)
+        robot.enter("AUTONOMY")
+        work.until(lambda: float(robot.values["replayed_s"]) > 1.0)
+        assert robot.values["instruction"] == "pick up the red block"
+        assert robot.values["path"].endswith("one.npz")
+        nearest = np.abs(episode.commanded_TD[:, None] - robot.plan[1:]).max(2).min(0)
+        assert nearest.max() < 0.02  # the recorded poses, whatever the convention of the actions
+        robot.enter("HOLD")
+        work.until(lambda: float(robot.values["replayed_s"]) == 0.0)
 
 
 # --- instructions

@@ -1,0 +1,50 @@
+"""Instruction and time: what a training reads beside numbers and pictures."""
+
+import numpy as np
+
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.errors import InstructionError
+from qwen_vla_core.instruction import check_instruction
+
+from ..episode import Episode
+from .finding import Finding, seconds_of, shortened
+
+LATE = 1.5
+"""A step that comes after this many steps' time is a gap."""
+
+
+def instruction_findings(episode: Episode) -> list[Finding]:
+    """Sentences that no policy would take."""
+    findings = []
+    for sentence in episode.instructions:
+        try:
+            check_instruction(sentence)
+        except InstructionError as error:
+            findings.append(Finding(second=0.0, what=f"instruction '{sentence[:40]}': {error}"))
+    return findings
+
+
+def time_findings(episode: Episode, robot: Embodiment) -> list[Finding]:
+    """Steps that are missing, and time that does not go on."""
+    steps = len(episode.states_TS)
+    if steps < 2:
+        return [Finding(second=0.0, what=f"{steps} steps: there is nothing to learn from")]
+    if episode.stamps_T is None:
+        return []
+    if not np.isfinite(episode.stamps_T).all():
+        return [Finding(second=0.0, what="stamps are NaN or infinite")]
+    seconds_T = seconds_of(episode, robot)
+    step_s = episode.stride * robot.action_step_s
+    gaps_T = np.diff(seconds_T)
+    findings = [
+        Finding(
+            second=float(seconds_T[t]),
+            what=f"gap of {gaps_T[t]:.2f} s between two steps, which come every {step_s:g} s",
+        )
+        for t in np.flatnonzero(gaps_T > LATE * step_s)
+    ]
+    back = [
+        Finding(second=float(seconds_T[t]), what=f"the next stamp is {-gaps_T[t]:.3f} s earlier")
+        for t in np.flatnonzero(gaps_T <= 0.0)
+    ]
+    return shortened(findings) + shortened(back)

@@ -1,0 +1,1 @@
+"""What `qwen-vla data` does: recorded episodes in parallel processes, with progress and totals."""
