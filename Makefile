@@ -12,13 +12,15 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover test-pythons distribution lock reference docs generalist bench-gpu lint clean
+.PHONY: help setup demo test mutants handover test-page web test-pythons distribution lock reference docs generalist bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
 	@echo "make mutants    put small faults into a copy of the source and see that a test finds each"
 	@echo "make handover   a few hand-overs between policy and person by each device, in simulation"
+	@echo "make test-page  the robot's page in a real browser (needs chromium); pictures in out/page"
+	@echo "make web        build the page from web/ into resource/web (needs node and npm)"
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and try each for a minute"
 	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
@@ -42,6 +44,14 @@ mutants: setup
 
 handover: setup
 	$(BIN)/python -m pytest test/qwen_vla_eval/bench/handover_for_real.py $(ARGS)
+
+# A simulated robot with its page in Chromium, which CI does not have.
+test-page: setup
+	$(BIN)/python -m pytest -rP test/browser/page_in_chromium.py $(ARGS)
+
+# Commit what it writes, together with its sources.
+web:
+	cd web && npm ci --silent && node build.mjs
 
 # In environments of their own: .venv-3.10 and .venv-3.12.
 test-pythons:
