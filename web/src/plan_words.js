@@ -4,9 +4,11 @@ import { $, setText } from "./dom.js";
 const STILL_M = 0.01;
 
 export class PlanWords {
-  state({ scene, instruction }) {
+  state({ mode, scene, instruction }) {
     setText($("task"), instruction || "none yet");
-    setText($("plan-words"), planWords(scene));
+    const words = planWords(scene);
+    setText($("next-label"), mode === "AUTONOMY" ? "Next" : "Policy would");
+    setText($("plan-words"), words);
     const ends = scene.plan.flatMap((path) => path.due_in.slice(-1));
     setText($("horizon"), ends.length ? `in ${Math.max(0, ...ends).toFixed(1)} s` : "its end");
   }
@@ -26,7 +28,7 @@ function planWords(scene) {
     said.push(`${plain(event.group)} ${event.words} in ${event.due_in_s.toFixed(1)} s`);
   if (!said.length) return "no plan";
   const end = Math.max(...scene.plan.flatMap((path) => path.due_in.slice(-1)));
-  return `${said.join(", ")} (in ${Math.max(end, 0).toFixed(1)} s)`;
+  return `${said.join(", ")} within ${Math.max(end, 0).toFixed(1)} s`;
 }
 
 function moves(group, [x, y, z]) {

@@ -3,11 +3,13 @@ import * as THREE from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import URDFLoader from "urdf-loader";
 import { $, make } from "./dom.js";
-import { Strokes } from "./strokes.js";
+import { Strokes, floor } from "./strokes.js";
 
-// A ghost that differs less than this from the robot only hides it, rad or m.
-const SAME = 0.03;
+// A link of the ghost that is this near to the robot's only hides it, m.
+const SAME = 0.01;
 const GHOST = new THREE.Color(0.48, 0.36, 0.88);
+const GRID_M = 0.25;
+const GRID_LINES = 12;
 const EVENT = [1, 0.85, 0.2];
 const PLAN_PX = 5;
 const THIN_PX = 2;
@@ -32,8 +34,8 @@ export class Scene {
     this.camera.up.set(0, 0, 1);
     this.controls = new OrbitControls(this.camera, this.renderer.domElement);
     this.controls.addEventListener("change", () => this.render());
-    this.world.add(new THREE.HemisphereLight(0xdfe8ff, 0x30343c, 2.0));
-    const sun = new THREE.DirectionalLight(0xffffff, 1.6);
+    this.world.add(new THREE.HemisphereLight(0xdfe8ff, 0x3a4150, 2.6));
+    const sun = new THREE.DirectionalLight(0xffffff, 2.4);
     sun.position.set(1, -1.5, 3);
     this.world.add(sun);
     this.strokes = new Strokes(this.world);
@@ -68,7 +70,8 @@ export class Scene {
     if (!this.robot) return;
     const scene = state.scene;
     this.pose(this.robot, scene.joints);
-    this.pose(this.ghost, same(scene.joints, scene.ghost) ? null : scene.ghost);
+    this.pose(this.ghost, scene.ghost);
+    this.hideSame();
     if (!this.framed && this.robot.visible) this.recentre();
     this.follow(scene);
     this.strokes.begin();
@@ -76,7 +79,9 @@ export class Scene {
       this.strokes.line(path.points, THIN_PX, this.colours.old, path.opacity * 0.6);
     for (const path of scene.executed)
       this.strokes.line(path.points, THIN_PX + 1, this.colours.executed, 0.9);
-    for (const path of scene.plan) this.plan(path);
+    // What nobody has engaged is not what will happen.
+    const opacity = state.mode === "AUTONOMY" ? 1 : 0.35;
+    for (const path of scene.plan) this.plan(path, opacity);
     scene.footprints.forEach((outline, number) => this.footprint(outline, number));
     for (const hit of scene.limits)
       if (hit.point) this.strokes.ball(hit.point, this.colours.limit, 0.035);
@@ -111,11 +116,25 @@ export class Scene {
     this.controls.target.add(moved);
   }
 
-  plan(path) {
+  // Where the ghost is where the robot is, only the robot is drawn.
+  hideSame() {
+    if (!this.ghost.visible || !this.robot.visible) return;
+    this.robot.updateMatrixWorld(true);
+    this.ghost.updateMatrixWorld(true);
+    for (const name in this.ghost.links) {
+      const there = this.ghost.links[name].matrixWorld.elements;
+      const here = this.robot.links[name].matrixWorld.elements;
+      const same = there.every((value, k) => Math.abs(value - here[k]) < SAME);
+      for (const part of this.ghost.links[name].children)
+        if (part.isURDFVisual) part.visible = !same;
+    }
+  }
+
+  plan(path, opacity) {
     const colours = path.colours.map((colour, k) =>
       k < path.committed ? this.colours.committed : colour,
     );
-    this.strokes.line(path.points, PLAN_PX, colours, 1);
+    this.strokes.line(path.points, PLAN_PX, colours, opacity);
     path.points.forEach((point, k) => {
       if (path.due_in[k] >= 0) this.strokes.ball(point, colours[k], 0.006);
     });
@@ -137,8 +156,7 @@ export class Scene {
     this.camera.position.copy(centre).add(new THREE.Vector3(-0.8, -0.75, 0.6).multiplyScalar(size));
     this.controls.update();
     if (!this.grid) {
-      this.grid = new THREE.GridHelper(20, 80, 0x5a6a86, 0x2c3648);
-      this.grid.rotation.x = Math.PI / 2;
+      this.grid = floor(GRID_M, GRID_LINES);
       this.world.add(this.grid);
     }
     this.framed = true;
@@ -177,10 +195,6 @@ function drawnByCpu() {
   const name = names ? gl.getParameter(names.UNMASKED_RENDERER_WEBGL) : "";
   gl?.getExtension("WEBGL_lose_context")?.loseContext();
   return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
-}
-
-function same(joints, ghost) {
-  return Object.keys(ghost ?? {}).every((name) => Math.abs(ghost[name] - joints[name]) < SAME);
 }
 
 function read(urdf) {

@@ -3,6 +3,8 @@
 import * as THREE from "three";
 import { Line2 } from "three/examples/jsm/lines/Line2.js";
 import { LineGeometry } from "three/examples/jsm/lines/LineGeometry.js";
+import { LineSegments2 } from "three/examples/jsm/lines/LineSegments2.js";
+import { LineSegmentsGeometry } from "three/examples/jsm/lines/LineSegmentsGeometry.js";
 import { LineMaterial } from "three/examples/jsm/lines/LineMaterial.js";
 
 const MOST_BALLS = 512;
@@ -61,4 +63,17 @@ export class Strokes {
     this.balls.setColorAt(this.balls.count, new THREE.Color(...colour));
     this.balls.count += 1;
   }
+}
+
+// The floor, z = 0, in squares; so many lines on each side of the middle.
+export function floor(size, lines) {
+  const far = size * lines;
+  const ends = [];
+  for (let k = -lines; k <= lines; k += 1) {
+    ends.push(k * size, -far, 0, k * size, far, 0);
+    ends.push(-far, k * size, 0, far, k * size, 0);
+  }
+  const geometry = new LineSegmentsGeometry();
+  geometry.setPositions(ends);
+  return new LineSegments2(geometry, new LineMaterial({ color: 0x2f3a4d, linewidth: 1 }));
 }
