@@ -112,8 +112,9 @@ class Chromium:
         return str(self.value(f"document.getElementById('{element}')?.textContent"))
 
     def expect(self, expression: str, timeout_s: float = 30.0) -> None:
-        """Wait until an expression is true."""
-        found = _wait(lambda: self.value(expression), timeout_s)
+        """Wait until an expression is true, and what it asks for is there."""
+        tried = f"(() => {{ try {{ return {expression} }} catch {{ return false }} }})()"
+        found = _wait(lambda: self.value(tried), timeout_s)
         assert found, f"not within {timeout_s:g} s: {expression}; {self.errors}"
 
     def press(self, selector: str, held_s: float = 0.05) -> None:

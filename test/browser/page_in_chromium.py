@@ -55,8 +55,8 @@ def page(robot, tmp_path):
         browser.open(robot.url)
         browser.expect(f"{MODE} == 'HOLD'")
         browser.expect("document.querySelectorAll('figure img[src]').length == 2")
-        yield browser
         OUT.mkdir(parents=True, exist_ok=True)
+        yield browser
         name = os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].split(" ")[0]
         browser.screenshot(OUT / f"{name[:60]}.png")
         assert browser.errors == []
@@ -107,6 +107,7 @@ def test_when_the_robot_moves_expect_the_page_to_draw_it_and_to_hold_stop_and_re
 def test_when_keys_are_held_expect_the_tool_to_move_and_a_frozen_tab_to_stop_it(page, robot):
     page.press("#take-keys")
     page.expect("!document.getElementById('keys').hidden")
+    robot.operator.wait(lambda: False, 1.5)  # teleop_node has to see the dead-man released first
     page.key(" ", True)
     expect_mode(robot, "TELEOP")
     commands = robot.operator.commands

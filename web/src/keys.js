@@ -57,7 +57,9 @@ export class Keys {
     $("leader").hidden = device !== "leader";
     $("take-keys").hidden = Boolean(device) && device !== "keyboard";
     setText($("device"), this.words(device, node?.message, state.holder));
-    if (this.on && state.holder !== this.page) this.show(false);
+    // A state from before they were taken may be drawn after the answer.
+    if (state.holder === this.page) this.known = true;
+    else if (this.known) this.show(false);
   }
 
   words(device, message, holder) {
@@ -75,6 +77,7 @@ export class Keys {
 
   show(on) {
     this.on = on;
+    this.known = false;
     this.letGo();
     this.setDrive(false);
     $("keys").hidden = !on;

@@ -7,7 +7,7 @@ export class PlanWords {
   state({ mode, scene, instruction }) {
     setText($("task"), instruction || "none yet");
     const words = planWords(scene);
-    setText($("next-label"), mode === "AUTONOMY" ? "Next" : "Policy would");
+    setText($("next-label"), mode === "AUTONOMY" ? "Next" : "If started");
     setText($("plan-words"), words);
     const ends = scene.plan.flatMap((path) => path.due_in.slice(-1));
     setText($("horizon"), ends.length ? `in ${Math.max(0, ...ends).toFixed(1)} s` : "its end");
