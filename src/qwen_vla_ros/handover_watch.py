@@ -45,6 +45,12 @@ class HandoverWatch:
         """When a mode was first heard of, steady time, s."""
         return next((at_s for at_s, heard in self._modes if heard == mode), None)
 
+    def left_s(self, mode: str) -> float:
+        """When another mode was heard of after it, steady time, s; inf for never."""
+        entered_s = self.entered_s(mode)
+        later = (at_s for at_s, heard in self._modes if at_s > entered_s and heard != mode)
+        return next(later, np.inf)
+
     def plan(self) -> tuple[float, ActionChunk] | None:
         """When the first plan came that was observed after the intervention, and that plan."""
         return next((plan for plan in self._plans if plan[1].stamp_s >= self._since_s), None)

@@ -9,6 +9,7 @@ velocity at rest), on handing back the policy's plan.
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,6 +38,9 @@ MOVE_S = 0.5
 
 IDLE_S = 4.0
 """A policy that does not move for this long has done its task: it gets another scene."""
+
+SCENES = 3
+"""A policy that moves in none of so many scenes does not move at all."""
 
 ANSWER_TIMEOUT_S = 3.0
 
@@ -90,6 +94,7 @@ class _Trials:
         self._base_D, self._period_s = np.array(robot.base_D), period_s
         self._random = np.random.default_rng(0)
         self._scene, self._left_D, self._side = 0, None, 1.0
+        self._stopped: Counter[str] = Counter()
         self._values: dict[str, dict[str, list[float]]] = {
             way: {"late_ms": [], "step": [], "gain": [], "naive_step": [], "naive_gain": []}
             for way in GOALS_MS
@@ -112,6 +117,7 @@ class _Trials:
         refused = {key: int(value) for key, value in counts.items() if key.startswith("chunks_")}
         return {
             "refused": refused,
+            "stopped": dict(self._stopped),
             **{
                 way: {key: _percentiles(values) for key, values in of_way.items()}
                 for way, of_way in self._values.items()
@@ -135,13 +141,14 @@ class _Trials:
         operator.wait(lambda: self._moves() or not self._autonomous(), IDLE_S)
         if self._moves():
             return
-        operator.instruct(self._simulated.place(self._scene))
-        self._scene, self._left_D = self._scene + 1, None
-        operator.insist("engage_policy", timeout_s=MOVE_TIMEOUT_S)
-        if not operator.wait(self._moves, MOVE_TIMEOUT_S):
-            raise QwenVlaError(
-                f"{self._robot.name} did not move within {MOVE_TIMEOUT_S:g} s; {operator.mode}"
-            )
+        for _ in range(SCENES):
+            operator.instruct(self._simulated.place(self._scene))
+            self._scene, self._left_D = self._scene + 1, None
+            operator.insist("engage_policy", timeout_s=MOVE_TIMEOUT_S)
+            operator.wait(lambda: self._moves() or not self._autonomous(), MOVE_TIMEOUT_S)
+            if self._moves():
+                return
+        raise QwenVlaError(f"{self._robot.name} moved in none of {SCENES} scenes; {operator.mode}")
 
     def _take_over(self) -> None:
         self._seen.clear()
@@ -154,7 +161,7 @@ class _Trials:
         taken_s = self._expect(lambda: self._seen.entered_s("TELEOP"), "nobody took over")
         before_D, velocity_D = self._last_before(taken_s)
         self._operator.wait(lambda: False, LATER_S)
-        values = self._steps("takeover", taken_s)
+        values = self._steps("takeover", "TELEOP")
         values["late_ms"].append(1e3 * (taken_s - began_s))
         if self._left_D is not None:
             self._naive(values, self._left_D, np.zeros_like(velocity_D), before_D, velocity_D)
@@ -172,12 +179,12 @@ class _Trials:
         self._left_D = self._seen.target_D
         if not granted:
             raise QwenVlaError(f"teleop/hand_back: {reason}; {self._operator.mode}")
-        given_s = self._expect(lambda: self._seen.entered_s("AUTONOMY"), "the policy has it not")
+        self._expect(lambda: self._seen.entered_s("AUTONOMY"), "the policy has it not")
         plan_s, plan = self._expect(self._seen.plan, "no plan came")
         follows_s = self._expect(lambda: self._after(plan_s), "no command came")
         before_D, velocity_D = self._last_before(plan_s)
         self._operator.wait(lambda: False, LATER_S)
-        values = self._steps("hand-back", given_s)
+        values = self._steps("hand-back", "AUTONOMY")
         values["late_ms"].append(1e3 * (follows_s - began_s))
         now_s = self._operator.get_clock().now().nanoseconds * 1e-9
         place = (now_s - (time.monotonic() - follows_s) - plan.stamp_s) / plan.step_s
@@ -196,15 +203,26 @@ class _Trials:
         row = max(int(np.searchsorted(operator.received_s, at_s)) - 2, 0)
         return operator.commands[row][1], operator.velocities[row]
 
-    def _steps(self, way: str, at_s: float) -> dict[str, list[float]]:
-        """Note the largest steps of command and velocity around a hand-over."""
-        operator = self._operator
-        first = max(int(np.searchsorted(operator.received_s, at_s)) - 3, 0)
-        commands = np.array([command_D for _, command_D in operator.commands[first:]])
-        velocities = np.array(operator.velocities[first:])
+    def _steps(self, way: str, mode: str) -> dict[str, list[float]]:
+        """Note the largest steps of command and velocity since shortly before a mode began.
+
+        What comes after the mode was left is no hand-over: a stop, or nothing that is sent.
+        """
+        operator, left_s = self._operator, self._seen.left_s(mode)
+        if left_s < np.inf:
+            self._stopped[operator.mode] += 1
+        first, last = np.searchsorted(operator.received_s, [self._seen.entered_s(mode), left_s])
+        rows = slice(max(int(first) - 3, 0), max(int(last) - 1, 0))
+        stamps_T, commands_TD = zip(*operator.commands[rows], strict=True)
+        # A command that was lost on its way to us is no step: two periods may have passed.
+        periods_T1 = np.maximum(np.diff(stamps_T) / self._period_s, 1.0)[:, None]
         values = self._values[way]
-        values["step"].append(float((np.abs(np.diff(commands, axis=0)) / self._farthest_D).max()))
-        values["gain"].append(float((np.abs(np.diff(velocities, axis=0)) / self._gain_D).max()))
+        for key, series_TD, largest_D in (
+            ("step", np.array(commands_TD), self._farthest_D),
+            ("gain", np.array(operator.velocities[rows]), self._gain_D),
+        ):
+            steps_TD = np.abs(np.diff(series_TD, axis=0)) / (largest_D * periods_T1)
+            values[key].append(float(steps_TD.max()))
         return values
 
     def _naive(self, values, target_D, speed_D, before_D, velocity_D) -> None:
@@ -225,6 +243,15 @@ def _percentiles(values: list[float]) -> dict[str, float]:
         return {"n": 0, "p50": np.nan, "p99": np.nan, "max": np.nan}
     p50, p99 = np.percentile(values, (50, 99))
     return {"n": len(values), "p50": float(p50), "p99": float(p99), "max": max(values)}
+
+
+def _stops(result: dict) -> str:
+    """What else stopped the robot meanwhile, in words; "" for nothing."""
+    stops = Counter()
+    for of_device in result["devices"].values():
+        stops.update(of_device["stopped"])
+    said = "; ".join(f"{count} x {reason}" for reason, count in stops.items())
+    return f"; stopped meanwhile: {said}" if said else ""
 
 
 def tables(result: dict) -> tuple[Table, Table]:
@@ -259,7 +286,7 @@ def tables(result: dict) -> tuple[Table, Table]:
         ),
         Table(
             title=f"{name}: largest step at a hand-over, median (max), as a multiple of what the "
-            "joint may do in a period",
+            f"joint may do in a period{_stops(result)}",
             columns=("", "position", "naive", "velocity", "naive"),
             rows=steps,
         ),

@@ -20,7 +20,7 @@ class Operator:
     """One that heard these positions of the waist, one every period."""
 
     def __init__(self, waist):
-        self.commands = [(0.0, np.eye(7)[0] * position) for position in waist]
+        self.commands = [(PERIOD_S * k, np.eye(7)[0] * x) for k, x in enumerate(waist)]
         speeds = np.diff([waist[0], *waist]) / PERIOD_S
         self.velocities = [np.eye(7)[0] * speed for speed in speeds]
         self.received_s = [PERIOD_S * k for k in range(len(waist))]
@@ -43,10 +43,19 @@ def test_when_devices_are_compared_expect_a_hand_for_each():
 
 
 def test_when_a_command_steps_expect_it_as_a_multiple_of_what_the_joint_may_do():
-    one = trials([0.0, 0.0, 0.0, 3.0 * SPEED, 3.0 * SPEED])
-    values = one._steps("takeover", 3 * PERIOD_S)
+    one = trials([0.0, 0.0, 0.0, 3.0 * SPEED, 3.0 * SPEED, 3.0 * SPEED])
+    one._seen._modes = [(2.5 * PERIOD_S, "TELEOP")]
+    values = one._steps("takeover", "TELEOP")
     assert values["step"] == [pytest.approx(3.0)]
     assert values["gain"] == [pytest.approx(3.0 * SPEED / PERIOD_S / GAIN)]
+
+
+def test_when_something_stops_the_robot_meanwhile_expect_only_what_was_before_and_the_reason():
+    one = trials([0.0, 0.0, 0.0, 0.5 * SPEED, 0.5 * SPEED, 0.5 * SPEED, 9.0, 9.0])
+    one._operator.mode = "HOLD: tracking fault"
+    one._seen._modes = [(2.5 * PERIOD_S, "TELEOP"), (5.9 * PERIOD_S, "HOLD")]
+    assert one._steps("takeover", "TELEOP")["step"] == [pytest.approx(0.5)]
+    assert one._stopped == {"HOLD: tracking fault": 1}
 
 
 def test_when_a_switch_is_naive_expect_the_distance_to_the_target_in_one_period():
@@ -61,8 +70,10 @@ def test_when_a_switch_is_naive_expect_the_distance_to_the_target_in_one_period(
 def test_when_figures_are_shown_expect_each_way_beside_its_goal_and_the_naive_switch():
     keys = ("late_ms", "step", "gain", "naive_step", "naive_gain")
     of_way = {key: _percentiles([1.0, 2.0]) for key in keys}
-    result = {"embodiment": "widowx", "devices": {"joy": dict.fromkeys(GOALS_MS, of_way)}}
+    figures = dict.fromkeys(GOALS_MS, of_way) | {"refused": {}, "stopped": {"HOLD: x": 1}}
+    result = {"embodiment": "widowx", "devices": {"joy": figures}}
     late, steps = tables(result)
     assert [row[0] for row in late.rows] == ["joy, takeover", "joy, hand-back"]
     assert [row[-1] for row in late.rows] == ["50", "300"]
     assert steps.rows[0][1:] == ("1.5 (2.0)",) * 4
+    assert steps.title.endswith("stopped meanwhile: 1 x HOLD: x")
