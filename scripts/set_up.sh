@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up .venv; the Makefile calls it and remembers which step is done.
 #   set_up.sh python     system libraries, virtual environment, locked packages, this package
-#   set_up.sh messages   interbotix_xs_msgs, where no robot workspace brings it
+#   set_up.sh messages   the packages in src/interfaces, where no robot workspace brings them
 #   set_up.sh gpu        torch and its libraries for an NVIDIA GPU
 #   set_up.sh docs       what builds the documentation, in an environment beside the other
 #   set_up.sh distribution   beside a sourced ROS distribution: what that lacks
@@ -256,31 +256,38 @@ link_share_folders() {
 
 # --- step: messages --------------------------------------------------------------------------
 
-# True if a sourced robot workspace brings the real package: that one must never be shadowed.
-workspace_has_messages() {
-    "$VENV/bin/python" - 2>/dev/null <<'END'
+# True if a sourced workspace or distribution brings the real package: it must never be shadowed.
+workspace_has() {
+    "$VENV/bin/python" - "$1" 2>/dev/null <<'END'
+import importlib
 import sys
 
-import interbotix_xs_msgs.msg
-
-sys.exit(interbotix_xs_msgs.__file__.startswith(sys.prefix))
+sys.exit(importlib.import_module(sys.argv[1] + ".msg").__file__.startswith(sys.prefix))
 END
 }
 
 set_up_messages() {
-    if workspace_has_messages; then
-        say "interbotix_xs_msgs comes from the robot's workspace"
-        return
-    fi
-    say "building interbotix_xs_msgs (about a minute)"
-    local build=$VENV/build/interbotix_xs_msgs
+    local package
+    for package in src/interfaces/*/package.xml; do
+        package=$(basename "$(dirname "$package")")
+        if workspace_has "$package"; then
+            say "$package comes from the workspace that is sourced"
+        else
+            build_messages "$package"
+        fi
+    done
+}
+
+build_messages() (
+    say "building $1 (about a minute)"
+    build=$VENV/build/$1
     rm -rf "$build"
     mkdir -p "$build"
     export AMENT_PREFIX_PATH=$VENV
     # The environment's tools come first: the generators need its Python and CMake.
     export PATH=$VENV/bin:$PATH
     {
-        cmake -S src/interfaces/interbotix_xs_msgs -B "$build" \
+        cmake -S "src/interfaces/$1" -B "$build" \
             -DCMAKE_PROJECT_INCLUDE="$PWD/src/interfaces/cmake/strip_includes.cmake" \
             -DCMAKE_PREFIX_PATH="$VENV" -DCMAKE_INSTALL_PREFIX="$VENV" \
             -DPython3_EXECUTABLE="$VENV/bin/python" -DBUILD_TESTING=OFF &&
@@ -288,10 +295,10 @@ set_up_messages() {
             cmake --install "$build"
     } >"$build/log.txt" 2>&1 || {
         tail -n 40 "$build/log.txt" >&2
-        stop "interbotix_xs_msgs does not build; all output is in $build/log.txt"
+        stop "$1 does not build; all output is in $build/log.txt"
     }
-    "$VENV/bin/python" -c 'import rclpy; from interbotix_xs_msgs.msg import JointGroupCommand'
-}
+    "$VENV/bin/python" -c "import rclpy, $1.msg"
+)
 
 # Two `make` at a time take turns instead of building over each other.
 exec 9<scripts/set_up.sh

@@ -31,8 +31,9 @@ KEYS = {
     "pytest": "python3-pytest",
     "yaml": "python3-yaml",
 }
-# Modules of a ROS distribution that no wheel here brings; the key is the module's name.
-ONLY_IN_A_DISTRIBUTION = {"cv_bridge", "launch", "launch_ros"}
+# Modules of a ROS distribution that no wheel brings (set-up builds the messages among them); the
+# key is the module's name.
+ONLY_IN_A_DISTRIBUTION = {"controller_manager_msgs", "cv_bridge", "launch", "launch_ros"}
 # Brought by a robot's workspace or built by set-up, and unknown to rosdep.
 MESSAGES_OF_INTERBOTIX = "interbotix_xs_msgs"
 
