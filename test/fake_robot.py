@@ -5,7 +5,7 @@ import time
 
 from geometry_msgs.msg import Twist, TwistStamped
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
-from interbotix_xs_msgs.srv import RobotInfo
+from interbotix_xs_msgs.srv import RegisterValues, RobotInfo
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
@@ -35,6 +35,42 @@ def finger_m(motor_angle_rad):
     return along + math.sqrt(ROD_M**2 - across**2)
 
 
+class FakeServos:
+    """The registers of an xs_sdk driver's servos, and its service that reads them.
+
+    Attributes:
+        registers: register -> motor -> value.
+        gone: motors that do not answer; asked_while_gone: registers that were read meanwhile.
+    """
+
+    def __init__(self, motors):
+        self.registers = {
+            register: dict.fromkeys(motors, value)
+            for register, value in (
+                ("Torque_Enable", 1),
+                ("Hardware_Error_Status", 0),
+                ("Present_Temperature", 35),
+                ("Profile_Velocity", 0),
+                ("Profile_Acceleration", 0),
+            )
+        }
+        self.gone, self.asked_while_gone = set(), []
+
+    def read(self, motors, register):
+        """The values of these motors up to the first that does not answer, as xs_sdk reads.
+
+        None of a register that there is not.
+        """
+        values = []
+        if self.gone:
+            self.asked_while_gone.append(register)
+        for motor in motors if register in self.registers else ():
+            if motor in self.gone:
+                break
+            values.append(self.registers[register].get(motor, 0))
+        return values
+
+
 class FakeArm:
     """One xs_sdk driver with two joints and a gripper. Its faults are attributes to be set.
 
@@ -47,9 +83,10 @@ class FakeArm:
         obstacles: joint -> (lowest, highest) position that something in the way allows.
         false: joint -> what its joint states say instead of the truth.
         modes: motor -> operating mode; ``group_mode``: what it believes of the group.
-        silent: whether questions to get_robot_info are taken and never answered.
+        servos: what their registers say.
+        silent: whether requests are taken and never answered.
+        asked: (cmd_type, name) of every request to get_robot_info.
         limits: joint -> (lower, upper, velocity) that it says; empty for none at all.
-        asked: (cmd_type, name) of every question.
         pwm: what pushes the gripper while its mode is pwm.
     """
 
@@ -60,6 +97,7 @@ class FakeArm:
         self.group, self.single, self.asked, self.times_s = [], [], [], []
         self.alive, self.torque, self.silent = True, True, False
         self.obstacles, self.false, self.limits, self.pwm = {}, {}, {}, 0.0
+        self.servos = FakeServos((*ARM, "gripper"))
         self._node, self._namespace = node, namespace
         self.start(gripper_mode)
 
@@ -73,13 +111,19 @@ class FakeArm:
             node.create_subscription(JointGroupCommand, f"{topic}_group", self._on_group, 10),
             node.create_subscription(JointSingleCommand, f"{topic}_single", self._on_single, 10),
         ]
-        # A question without an answer must not keep the node from everything else.
-        self._service = node.create_service(
-            RobotInfo,
-            f"{self._namespace}/get_robot_info",
-            self._answer,
-            callback_group=ReentrantCallbackGroup(),
-        )
+        self._services = [
+            # A request without an answer must not keep the node from everything else.
+            node.create_service(
+                kind,
+                f"{self._namespace}/{name}",
+                answer,
+                callback_group=ReentrantCallbackGroup(),
+            )
+            for kind, name, answer in (
+                (RobotInfo, "get_robot_info", self._answer),
+                (RegisterValues, "get_motor_registers", self._read),
+            )
+        ]
 
     def die(self):
         """The driver's process ends; the servos keep their goals."""
@@ -87,7 +131,8 @@ class FakeArm:
         self._states = None
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        self._node.destroy_service(self._service)
+        for service in self._services:
+            self._node.destroy_service(service)
 
     def publish(self):
         self._move()
@@ -141,6 +186,13 @@ class FakeArm:
             response.joint_lower_limits = [lower for lower, _, _ in limits]
             response.joint_upper_limits = [upper for _, upper, _ in limits]
             response.joint_velocity_limits = [velocity for _, _, velocity in limits]
+        return response
+
+    async def _read(self, request, response):
+        if self.silent:
+            await Future()  # which nobody ever completes
+        motors = ARM if request.cmd_type == "group" else [request.name]
+        response.values = self.servos.read(motors, request.reg)
         return response
 
 

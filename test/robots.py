@@ -50,6 +50,31 @@ _ARM = """
              preset: aloha_original}}
 """
 
+_ROS2_CONTROL = """
+  - name: arm
+    joints:
+      - {{name: waist, hardware_name: joint_1, unit: rad, lower: -3.0, upper: 3.0,
+         velocity: 3.0, acceleration: 20.0, source: test}}
+      - {{name: elbow, hardware_name: joint_2, unit: rad, lower: -1.7, upper: 1.6,
+         velocity: 3.0, acceleration: 20.0, source: test}}
+    action: {{convention: joint_position}}
+    action_normalization: {{q01: [-3.0, -1.7], q99: [3.0, 1.6], source: test}}
+    state_normalization: {{q01: [-3.0, -1.7], q99: [3.0, 1.6], source: test}}
+    start: [0.0, 0.0]
+    tracking_limit: 0.5
+    driver: {{type: {driver}, controller: arm_controller}}
+  - name: gripper
+    joints:
+      - {{name: finger, unit: m, lower: 0.0, upper: 0.04, velocity: 0.2, acceleration: 4.0,
+         source: test}}
+    action: {{convention: gripper, closed: 0.0, open: 0.04}}
+    action_normalization: {{q01: [0.0], q99: [1.0], source: test}}
+    state_normalization: {{q01: [0.0], q99: [1.0], source: test}}
+    start: [0.04]
+    tracking_limit: null
+    driver: {{type: forward_command, controller: gripper_controller}}
+"""
+
 _BASE = """
   - name: base
     joints:
@@ -101,6 +126,11 @@ def pwm_arm_text() -> str:
         f"{before}driver: {{type: interbotix_pwm_gripper, namespace: follower_left, "
         f"motor: gripper, gain_per_m: 300.0, pwm_limit: 350.0}}{after.split('}', 1)[1]}"
     )
+
+
+def ros2_control_text(driver: str = "joint_trajectory_controller") -> str:
+    """An arm and a gripper under ros2_control; the arm by that type of driver."""
+    return _head("ros2_arm", "single", 10) + _ROS2_CONTROL.format(driver=driver)
 
 
 def base_text(stamped: bool = False) -> str:

@@ -11,6 +11,7 @@ from qwen_vla_core.did_you_mean import did_you_mean
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import EmbodimentError
 
+from .hardware.group_drivers import GROUP_DRIVERS
 from .hardware.xs_models import VX300S, WX250S, XsModel
 from .tasks.aloha_cubes import HandOverCube, PickUpCube
 from .tasks.fetch import Fetch
@@ -52,10 +53,15 @@ def make_world(embodiment: Embodiment) -> World:
     """The simulated world of a robot.
 
     Raises:
-        EmbodimentError: there is none.
+        EmbodimentError: there is none, or not with these drivers.
     """
     entry = _find(embodiment)
     drivers = [group.driver for group in embodiment.groups]
+    if not_simulated := {driver.type for driver in drivers} - set(GROUP_DRIVERS):
+        raise EmbodimentError(
+            f"{embodiment.name}: the simulator has no driver '{not_simulated.pop()}'; set "
+            "simulated_world to null"
+        )
     arms = [driver.namespace for driver in drivers if driver.type == "interbotix_group"]
     return World(entry.mjcf(), embodiment, dict.fromkeys(arms, entry.arm))
 

@@ -27,7 +27,7 @@ def joint_streams(embodiment: Embodiment) -> tuple[JointStream, ...]:
     for group in embodiment.groups:
         if group.is_base:
             continue
-        topic = f"{group.driver.namespace}/joint_states"
+        topic = group.driver.joint_states_topic
         start = embodiment.group_slice(group.name).start
         names.setdefault(topic, []).extend(joint.driver_name for joint in group.joints)
         rows.setdefault(topic, []).extend(range(start, start + len(group.joints)))

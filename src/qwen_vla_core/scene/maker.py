@@ -19,7 +19,7 @@ from .description import (
     Status,
 )
 from .robot_model import RobotModel
-from .urdf import ANYWHERE, arms, scene_frame
+from .urdf import ANYWHERE, arms, grippers_of, scene_frame
 
 EXECUTED_S = 4.0
 """What was executed is drawn for so long."""
@@ -256,8 +256,9 @@ class SceneMaker:
     def _arm_of(self, gripper: Group) -> Group | None:
         if gripper.teleop_kind != "gripper":
             return None
-        at = (gripper.driver.namespace, gripper.side)
-        fitting = (a for a in arms(self._embodiment) if (a.driver.namespace, a.side) == at)
+        fitting = (
+            a for a in arms(self._embodiment) if gripper in grippers_of(self._embodiment, a)
+        )
         return next(fitting, None)
 
     def _old_paths(self, now_s: float) -> tuple[OldPath, ...]:

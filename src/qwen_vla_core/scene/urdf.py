@@ -40,7 +40,7 @@ def grippers_of(embodiment: Embodiment, arm: Group) -> tuple[Group, ...]:
         group
         for group in embodiment.groups
         if group.teleop_kind == "gripper"
-        and (group.driver.namespace, group.side) == (arm.driver.namespace, arm.side)
+        and (group.driver.frame_prefix, group.side) == (arm.driver.frame_prefix, arm.side)
     )
 
 
@@ -58,14 +58,14 @@ def scene_frame(embodiment: Embodiment) -> str:
 
 def arm_frame(embodiment: Embodiment, arm: Group) -> str:
     """The frame of an arm's base, as its driver's packages call it."""
-    namespace = arm.driver.namespace
-    first = next(other for other in arms(embodiment) if other.driver.namespace == namespace)
-    return f"{namespace}/{'' if arm is first else f'{arm.name}_'}base_link"
+    prefix = arm.driver.frame_prefix
+    first = next(other for other in arms(embodiment) if other.driver.frame_prefix == prefix)
+    return f"{prefix}{'' if arm is first else f'{arm.name}_'}base_link"
 
 
 def tool_frame(arm: Group) -> str:
     """The frame of its tool."""
-    return f"{arm.driver.namespace}/{arm.name}_tool"
+    return f"{arm.driver.frame_prefix}{arm.name}_tool"
 
 
 def robot_urdf(embodiment: Embodiment) -> str:
@@ -140,7 +140,7 @@ def _add_arm(robot: Element, parent: str, arm: Group, grippers: Sequence[Group])
 def _add_fingers(robot: Element, gripper: Group, tool: str) -> None:
     (joint,) = gripper.joints
     for name, side in ((joint.name, 1), (f"{joint.name}_mirror", -1)):
-        finger = f"{gripper.driver.namespace}/{name}_link"
+        finger = f"{gripper.driver.frame_prefix}{name}_link"
         SubElement(robot, "link", name=finger)
         kind, axis = ("prismatic", "y") if joint.unit == "m" else ("revolute", "z")
         element = _connect(robot, name, kind, (tool, finger))
@@ -155,7 +155,7 @@ def _add_fingers(robot: Element, gripper: Group, tool: str) -> None:
 def _add_joint(
     robot: Element, arm: Group, joint: Joint, parent: str, axis: str, origin_m: Sequence[float]
 ) -> str:
-    child = f"{arm.driver.namespace}/{joint.name}_link"
+    child = f"{arm.driver.frame_prefix}{joint.name}_link"
     SubElement(robot, "link", name=child)
     kind = "revolute" if joint.unit == "rad" else "prismatic"
     element = _connect(robot, joint.name, kind, (parent, child), origin_m)

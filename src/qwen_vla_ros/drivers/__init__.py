@@ -1,7 +1,7 @@
 """Hardware interfaces: how a group of joints is commanded over ROS.
 
-A new driver is one file here, its description in qwen_vla_core/embodiment/schema/driver.py, and
-one line in ``DRIVERS``.
+A new driver is one file here, its description in qwen_vla_core/embodiment/schema/driver/, and one
+line in ``DRIVERS``.
 """
 
 import importlib
@@ -16,6 +16,8 @@ DRIVERS = {
     "interbotix_group": "interbotix_group:InterbotixGroupDriver",
     "interbotix_pwm_gripper": "interbotix_pwm_gripper:InterbotixPwmGripperDriver",
     "interbotix_position_gripper": "interbotix_position_gripper:InterbotixPositionGripperDriver",
+    "joint_trajectory_controller": "joint_trajectory_controller:JointTrajectoryControllerDriver",
+    "forward_command": "forward_command:ForwardCommandDriver",
     "twist": "twist:TwistDriver",
 }
 """The embodiment's driver.type -> module in this folder and class, made of (node, group,

@@ -24,12 +24,14 @@ class Driver(Protocol):
         problem: why commands must not be sent now, in words that name the topic or service and
             say what to do; None while all is as the embodiment says. It may appear and disappear
             at any time.
+        warning: what a person should mend although nothing has to stop for it; None if nothing.
         limits: joint, by the embodiment's name -> what the hardware itself says of its limits;
             empty while it has said nothing. control_node obeys the tighter of these and the
             embodiment's.
     """
 
     problem: str | None
+    warning: str | None
     limits: Mapping[str, RobotLimits]
 
     def verify(self) -> None:

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from rclpy.node import Node
 
+from qwen_vla_core.embodiment.schema import Joint
 from qwen_vla_core.safety import RobotLimits
 
 from ..graph import rival_problem
-from .robot_info import Question, RobotInfoWatch
+from .motor_registers import MotorRegisters
+from .robot_info import ExpectedInfo, RobotInfoWatch
 
 COMMAND_TOPICS = ("joint_group", "joint_single", "joint_trajectory")
 """Below <namespace>/commands: each of them moves every joint of the arm, whoever carries it."""
@@ -23,19 +25,52 @@ class InterbotixDriver:
     """Nothing is sent unless the driver is as described and nobody else commands the same arm.
 
     Attributes:
-        problem, limits: as base.Driver has them.
+        problem, warning, limits: as base.Driver has them.
     """
 
-    def __init__(self, node: Node, namespace: str, questions: Sequence[Question]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        namespace: str,
+        expected: Sequence[ExpectedInfo],
+        *,
+        command_hz: float,
+        compare_profile: Sequence[Joint] = (),
+        moves_by_profile: bool = True,
+    ) -> None:
+        """Connect; nothing is sent.
+
+        Args:
+            node: the node to do it with. namespace: of the driver.
+            expected: what get_robot_info has to answer; the first is about what is commanded.
+            command_hz: rate of commands.
+            compare_profile: joints whose servos must be allowed the embodiment's speed.
+            moves_by_profile: whether the servos' operating mode does.
+        """
         self._node = node
         self._topics = [f"{namespace}/commands/{name}" for name in COMMAND_TOPICS]
-        self._info = RobotInfoWatch(node, namespace, questions)
-        self.problem = self._info.problem
+        self._states_topic = node.resolve_topic_name(f"{namespace}/joint_states")
+        self._gids: frozenset[bytes] = frozenset()
+        self._info = RobotInfoWatch(node, namespace, expected)
+        self._registers = MotorRegisters(
+            node,
+            namespace,
+            expected[0].cmd_type,
+            expected[0].name,
+            command_hz=command_hz,
+            joints=compare_profile,
+            moves_by_profile=moves_by_profile,
+        )
+        self.problem, self.warning = self._info.problem, self._registers.warning
 
     def verify(self) -> None:
-        """Ask get_robot_info, and look who else publishes commands."""
-        self._info.poll(time.monotonic())
-        self.problem = self._info.problem or self._rival_problem()
+        """Ask the driver and its servos, and look who else publishes commands."""
+        now_s = time.monotonic()
+        self._notice_restart()
+        self._info.poll(now_s)
+        self._registers.poll(now_s, self._info.joint_names, self._info.profile_type)
+        self.problem = self._info.problem or self._registers.problem or self._rival_problem()
+        self.warning = self._registers.warning
 
     @property
     def limits(self) -> Mapping[str, RobotLimits]:
@@ -44,6 +79,18 @@ class InterbotixDriver:
 
     def stop(self) -> None:
         """Nothing to send: servos in a position mode hold their last goal."""
+
+    def _notice_restart(self) -> None:
+        """What tells one run of the driver from the next is its publisher of joint states.
+
+        That one of them leaves means nothing: a process that was killed stays for a while.
+        """
+        publishers = self._node.get_publishers_info_by_topic(self._states_topic)
+        gids = frozenset(bytes(publisher.endpoint_gid) for publisher in publishers)
+        if gids - self._gids:
+            self._info.forget()
+            self._registers.forget()
+        self._gids = gids
 
     def _rival_problem(self) -> str | None:
         problems = (

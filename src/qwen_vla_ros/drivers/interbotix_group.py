@@ -8,7 +8,7 @@ from qwen_vla_core.embodiment import Embodiment, Group
 
 from ..qos import RELIABLE
 from .interbotix import InterbotixDriver
-from .robot_info import Question
+from .robot_info import ExpectedInfo
 
 MODE = "position"
 
@@ -18,12 +18,18 @@ class InterbotixGroupDriver(InterbotixDriver):
 
     def __init__(self, node: Node, group: Group, embodiment: Embodiment) -> None:
         spec = group.driver
-        whole = Question(cmd_type="group", name=spec.group, mode=MODE, joints=group.joints)
+        whole = ExpectedInfo(cmd_type="group", name=spec.group, mode=MODE, joints=group.joints)
         single = [
-            Question(cmd_type="single", name=joint.driver_name, mode=MODE, joints=[joint])
+            ExpectedInfo(cmd_type="single", name=joint.driver_name, mode=MODE, joints=[joint])
             for joint in group.joints
         ]
-        super().__init__(node, spec.namespace, [whole, *single])
+        super().__init__(
+            node,
+            spec.namespace,
+            [whole, *single],
+            command_hz=embodiment.command_hz,
+            compare_profile=group.joints,
+        )
         self._group = spec.group
         self._names = [joint.driver_name for joint in group.joints]
         self._publisher = node.create_publisher(

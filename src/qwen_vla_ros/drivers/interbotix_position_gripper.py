@@ -14,7 +14,7 @@ from qwen_vla_core.observation import match_joints
 
 from ..qos import RELIABLE
 from .interbotix import InterbotixDriver
-from .robot_info import Question
+from .robot_info import ExpectedInfo
 
 MOVED_M = 1e-4
 """A finger commanded this far away is meant to move: some three steps of the servo's encoder."""
@@ -34,18 +34,17 @@ class InterbotixPositionGripperDriver(InterbotixDriver):
         spec = group.driver
         # The limits of the finger say nothing about goals of the motor, which push beyond what is
         # held on purpose; the motor itself has none (it is continuous in the URDF).
-        question = Question(
+        expected = ExpectedInfo(
             cmd_type="single",
             name=spec.motor,
             mode="current_based_position",
             joints=group.joints,
             limited=False,
         )
-        super().__init__(node, spec.namespace, [question])
+        super().__init__(node, spec.namespace, [expected], command_hz=embodiment.command_hz)
         self._motor, self._preset, self._ends = spec.motor, spec.preset, group.gripper_ends
         self._finger = group.joints[0].driver_name
         self._states = b""
-        self._states_topic = node.resolve_topic_name(f"{spec.namespace}/joint_states")
         # Raw, because five times a second is often enough to unpack one.
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         node.create_subscription(JointState, self._states_topic, self._on_states, newest, raw=True)

@@ -12,7 +12,7 @@ from qwen_vla_core.embodiment.pwm_gripper import PwmGripper
 
 from ..qos import RELIABLE
 from .interbotix import InterbotixDriver
-from .robot_info import Question
+from .robot_info import ExpectedInfo
 
 DELIVERY_S = 0.1
 """Longest wait for the last effort to be acknowledged: a publisher that is destroyed at once takes
@@ -25,8 +25,16 @@ class InterbotixPwmGripperDriver(InterbotixDriver):
     def __init__(self, node: Node, group: Group, embodiment: Embodiment) -> None:
         spec = group.driver
         # The driver calls the gripper by its left finger, as the embodiment does.
-        question = Question(cmd_type="single", name=spec.motor, mode="pwm", joints=group.joints)
-        super().__init__(node, spec.namespace, [question])
+        expected = ExpectedInfo(
+            cmd_type="single", name=spec.motor, mode="pwm", joints=group.joints
+        )
+        super().__init__(
+            node,
+            spec.namespace,
+            [expected],
+            command_hz=embodiment.command_hz,
+            moves_by_profile=False,
+        )
         self._spec, self._stale_s = spec, embodiment.watchdogs.joint_states_s
         self._gripper: PwmGripper | None = None
         self._publisher = node.create_publisher(

@@ -1,8 +1,8 @@
-"""What an Interbotix driver reports about its joints, polled while control_node is active.
+"""What an Interbotix driver says about its joints: names, operating mode, limits.
 
-One question per call, in turn: the group and each of its joints, since xs_sdk remembers the mode
-of a group as it was last set for that group, and a joint's own mode may have been changed since,
-alone or through another group. A driver that vanished or came back is asked again.
+The group is asked for and each of its joints, since xs_sdk remembers the mode of a group as it was
+last set for that group, and a joint's own mode may have been changed since, alone or through
+another group.
 """
 
 import math
@@ -11,22 +11,19 @@ from dataclasses import dataclass
 
 from interbotix_xs_msgs.srv import RobotInfo
 from rclpy.node import Node
-from rclpy.task import Future
 
 from qwen_vla_core.embodiment.schema import Joint
 from qwen_vla_core.safety import RobotLimits
 
-GIVE_UP_S = 1.0
-"""Time without an answer after which a question is asked again, s: a driver that died while it
-answered never will."""
+from .polled_service import PolledService
 
-MUTE_S = 2.0
-"""Time without any answer after which the driver's last answers no longer count, s."""
+AT_ONCE = 3
+"""A whole round of a group and six joints within 0.6 s, a few milliseconds at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Question:
-    """What to ask get_robot_info, and what the answer has to be.
+class ExpectedInfo:
+    """What to request of get_robot_info, and what the answer has to be.
 
     Attributes:
         cmd_type, name: of the request: 'group' or 'single', and which.
@@ -41,8 +38,8 @@ class Question:
     joints: Sequence[Joint]
     limited: bool = True
 
-    def problem(self, answer: RobotInfo.Response) -> str | None:
-        """What differs from the embodiment, in words."""
+    def difference(self, answer: RobotInfo.Response) -> str | None:
+        """What differs from the embodiment, in words that follow the name."""
         joints = {joint.driver_name: joint for joint in self.joints}
         if sorted(answer.joint_names) != sorted(joints):
             return f"has joints {tuple(answer.joint_names)}, the embodiment {tuple(joints)}"
@@ -76,103 +73,53 @@ class RobotInfoWatch:
 
     Attributes:
         problem: what differs, or that the driver is not there; None while all answers are right.
-        joint_names: the driver's order of the joints of the first question.
+        joint_names: the driver's order of the joints of the first one that is expected.
+        profile_type: of that one, 'time' or 'velocity'.
         limits: as base.Driver has it; what was said last, until a driver says something else.
     """
 
-    def __init__(self, node: Node, namespace: str, questions: Sequence[Question]) -> None:
-        self._node = node
-        self._service = node.resolve_service_name(f"{namespace}/get_robot_info")
-        self._client = node.create_client(RobotInfo, self._service)
-        self._states_topic = node.resolve_topic_name(f"{namespace}/joint_states")
-        self._questions = tuple(questions)
-        self._driver_gids: frozenset[bytes] = frozenset()
-        self._pending: dict[Question, tuple[Future, float]] = {}
-        self._verdicts: dict[Question, str | None] = {}
-        self._next = 0
-        self._answered_s = 0.0
-        self._warned_of_profile = False
+    def __init__(self, node: Node, namespace: str, expected: Sequence[ExpectedInfo]) -> None:
+        self._expected = {(info.cmd_type, info.name): info for info in expected}
+        self._first = next(iter(self._expected))
+        requests = {key: RobotInfo.Request(cmd_type=key[0], name=key[1]) for key in self._expected}
+        self._service = PolledService(
+            node, RobotInfo, f"{namespace}/get_robot_info", requests, at_once=AT_ONCE
+        )
         self.joint_names: tuple[str, ...] = ()
+        self.profile_type = ""
         self.limits: dict[str, RobotLimits] = {}
-        self.problem: str | None = f"{self._service} has not answered; is the driver up?"
+        self.problem: str | None = self._service.problem
 
     @property
     def confirmed(self) -> bool:
-        """Whether every question's last answer was right, however long ago, from this driver."""
-        return all(q in self._verdicts and self._verdicts[q] is None for q in self._questions)
+        """Whether every last answer was right, however long ago, from this driver."""
+        answers = self._service.answers
+        return answers.keys() == self._expected.keys() and not self._differences()
 
     def poll(self, now_s: float) -> None:
-        """Take the answers that are there, ask what is due, and judge; never waits.
-
-        Args:
-            now_s: steady time, s.
-        """
-        if not self._client.service_is_ready():
-            self._forget()
-            self.problem = f"{self._service} has not answered; is the driver up?"
-            return
-        gids = self._find_driver()
-        if gids != self._driver_gids:  # it restarted, perhaps with other modes
-            self._driver_gids = gids
-            self._forget()
-        self._take_answers(now_s)
-        self._ask(now_s)
-        self.problem = self._judge(now_s)
-
-    def _find_driver(self) -> frozenset[bytes]:
-        """What tells one run of the driver from the next: its publisher of joint states."""
-        publishers = self._node.get_publishers_info_by_topic(self._states_topic)
-        return frozenset(bytes(publisher.endpoint_gid) for publisher in publishers)
-
-    def _forget(self) -> None:
-        for future, _ in self._pending.values():
-            self._client.remove_pending_request(future)
-        self._pending.clear()
-        self._verdicts.clear()
-
-    def _take_answers(self, now_s: float) -> None:
-        for question, (future, asked_s) in list(self._pending.items()):
-            if future.done():
-                self._answered_s = now_s
-                self._take(question, future.result())
-            elif now_s - asked_s > GIVE_UP_S:
-                self._client.remove_pending_request(future)
-            else:
-                continue
-            del self._pending[question]
-
-    def _take(self, question: Question, answer: RobotInfo.Response) -> None:
-        if question is self._questions[0]:
+        """Take the answers that are there, ask what is due, and judge; never waits."""
+        self._service.poll(now_s)
+        if self._first in self._service.answers:
+            answer = self._service.answers[self._first]
             self.joint_names = tuple(answer.joint_names)
-        difference = question.problem(answer)
-        self.limits = self.limits | question.limits(answer)
-        what = f"{self._service}: '{question.name}'"
-        self._verdicts[question] = None if difference is None else f"{what} {difference}"
-        if answer.profile_type == "time" and not self._warned_of_profile:
-            self._warned_of_profile = True
-            self._node.get_logger().warning(
-                f"{what} moves by time profile; each command is stretched over it "
-                "(see config/interbotix_modes/)"
-            )
+            self.profile_type = answer.profile_type
+        for key, answer in self._service.answers.items():
+            self.limits |= self._expected[key].limits(answer)
+        differences = self._differences()
+        self.problem = differences[0] if differences else self._service.problem
 
-    def _ask(self, now_s: float) -> None:
-        """Whatever was not answered yet; then one question after the other, over and over."""
-        unknown = [q for q in self._questions if q not in self._verdicts]
-        if not unknown and not self._pending:
-            unknown = [self._questions[self._next % len(self._questions)]]
-            self._next += 1
-        for question in unknown:
-            if question not in self._pending:
-                request = RobotInfo.Request(cmd_type=question.cmd_type, name=question.name)
-                self._pending[question] = self._client.call_async(request), now_s
+    def forget(self) -> None:
+        """The driver was started again, perhaps with other modes."""
+        self._service.forget()
 
-    def _judge(self, now_s: float) -> str | None:
-        differences = [self._verdicts[q] for q in self._questions if self._verdicts.get(q)]
-        if differences:
-            return differences[0]
-        if not self.confirmed:
-            return f"{self._service} has not answered; is the driver up?"
-        mute_s = now_s - self._answered_s
-        if mute_s > MUTE_S:
-            return f"{self._service} has not answered for {mute_s:.1f} s; does it hang?"
-        return None
+    def _differences(self) -> list[str]:
+        differences = {
+            info.name: info.difference(self._service.answers[key])
+            for key, info in self._expected.items()
+            if key in self._service.answers
+        }
+        return [
+            f"{self._service.name}: '{name}' {difference}"
+            for name, difference in differences.items()
+            if difference
+        ]

@@ -29,7 +29,7 @@ class TwistDriver:
     """Sends a base its velocities ahead and turning.
 
     Attributes:
-        problem, limits: as base.Driver has them; a base says nothing of its limits.
+        problem, warning, limits: as base.Driver has them; a base says nothing of its limits.
     """
 
     limits: Mapping[str, RobotLimits] = {}
@@ -41,6 +41,7 @@ class TwistDriver:
         self._publisher = node.create_publisher(kind, self._spec.topic, RELIABLE)
         self._sent = False
         self.problem: str | None = f"{self._publisher.topic_name}: not verified yet"
+        self.warning: str | None = None
 
     def verify(self) -> None:
         """Is there a base that takes what we send and says where it is, and no other commander?"""

@@ -168,7 +168,7 @@ def _viewer(robot: Embodiment, namespace: str, settings: Mapping[str, str]) -> l
 def _shown(robot: Embodiment) -> list[str]:
     """The relative topics of a robot's layout."""
     topics = [camera.topic for camera in robot.cameras]
-    topics += [f"{g.driver.namespace}/robot_description" for g in robot.groups if not g.is_base]
+    topics += [g.driver.robot_description_topic for g in robot.groups if not g.is_base]
     if robot.base is not None:
         topics.append(robot.base.driver.odometry_topic)
     return list(dict.fromkeys(topic for topic in topics if not topic.startswith("/")))

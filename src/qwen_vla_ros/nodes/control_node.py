@@ -252,14 +252,20 @@ class ControlNode(EmbodimentNode):
             *self._inputs.problems,
             *self._inputs.policy_problems,
         ]
+        warnings = dict.fromkeys(d.warning for d in self._drivers.values() if d.warning)
         silent = self._loop.inputs.silent(time.monotonic())
         level, message = diagnostics.OK, f"{state.mode.value}: {state.reason}"
         if problems or silent or state.fault:
             level = diagnostics.ERROR
             message = "; ".join(filter(None, [*problems, *silent, state.fault]))
-        elif state.mode is Mode.ESTOP or self._counts["autonomy_holds"] or self._last_refusal:
+        elif (
+            warnings
+            or self._last_refusal
+            or self._counts["autonomy_holds"]
+            or state.mode is Mode.ESTOP
+        ):
             level = diagnostics.WARN
-        message = "; ".join(filter(None, [message, self._last_refusal]))
+        message = "; ".join(filter(None, [message, *warnings, self._last_refusal]))
         self._last_refusal = ""
         lateness_ms = np.array(self._lateness_s or [0.0]) * 1e3
         self._diagnostics.publish(

@@ -152,7 +152,7 @@ def test_when_a_driver_hangs_while_it_answers_expect_hold_and_the_same_question_
 ):
     system, left, _ = moving(start_control)
     left.silent = True
-    holds(system, "/follower_left/get_robot_info has not answered", 3.0)
+    holds(system, "has not answered for", 3.0)
     left.silent = False
     system.operator.insist("reset", timeout_s=5.0)
     system.engage()

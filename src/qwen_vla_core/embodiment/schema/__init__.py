@@ -6,7 +6,14 @@ files (see loader.py) or computes motions (see kinematics.py, codec.py).
 
 from .action import BaseVelocity, BaseWaypoints, EeDelta, Gripper, JointPosition
 from .camera import Camera, ViewTag
-from .driver import InterbotixGroup, InterbotixPositionGripper, InterbotixPwmGripper, TwistBase
+from .driver import (
+    ForwardCommand,
+    InterbotixGroup,
+    InterbotixPositionGripper,
+    InterbotixPwmGripper,
+    JointTrajectoryController,
+    TwistBase,
+)
 from .group import BASE_JOINTS, Group
 from .joint import Joint, Quantiles
 from .presets import with_presets
@@ -21,6 +28,7 @@ __all__ = [
     "ClutchedPose",
     "EeDelta",
     "Embodiment",
+    "ForwardCommand",
     "Gripper",
     "Group",
     "InterbotixGroup",
@@ -28,6 +36,7 @@ __all__ = [
     "InterbotixPwmGripper",
     "Joint",
     "JointPosition",
+    "JointTrajectoryController",
     "Joy",
     "Keyboard",
     "Leader",

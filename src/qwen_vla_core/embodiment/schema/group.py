@@ -14,7 +14,7 @@ from .action import (
     Gripper,
     JointPosition,
 )
-from .driver import AnyDriver, InterbotixPositionGripper, InterbotixPwmGripper, TwistBase
+from .driver import AnyDriver
 from .joint import Joint, Quantiles
 from .values import Name, Positive
 
@@ -151,22 +151,11 @@ class Group(Strict):
             raise WrongKey("joints", "a gripper has exactly one joint")
         if gripper and self.action.closed == self.action.open:
             raise WrongKey("action", "closed and open are the same position")
-        carries_grippers = InterbotixPwmGripper | InterbotixPositionGripper
-        if self.is_base != isinstance(self.driver, TwistBase) or (
-            isinstance(self.driver, carries_grippers) and not gripper
-        ):
+        if self.action.convention not in self.driver.carries:
             raise WrongKey(
                 ("driver", "type"), f"{self.driver.type} cannot carry {self.action.convention}"
             )
-        if isinstance(self.driver, InterbotixPositionGripper):
-            (joint,) = self.joints
-            low, high = sorted((self.action.closed, self.action.open))
-            if joint.lower < low or joint.upper > high:
-                raise WrongKey(
-                    ("joints", 0),
-                    f"has limits {joint.lower}..{joint.upper}, beyond the ends of its driver, "
-                    f"{low}..{high}; narrow lower and upper",
-                )
+        self.driver.check_group(self.joints, self.action)
 
 
 def _check_channels(key: str, quantiles: Quantiles | None, channels: tuple[str, ...]) -> None:

@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from ...yaml_file import Strict, WrongKey
 from .action import EeDelta
 from .camera import LONGEST_HISTORY_S, Camera
-from .driver import InterbotixGroup
 from .group import Group
 from .joint import Joint
 from .teleop import Teleop
@@ -107,6 +106,8 @@ class Embodiment(Strict):
             step_s=self.action_step_s,
             chunk_s=self.horizon * self.action_step_s,
         )
+        for group in self.groups:
+            group.driver.check_rate(self.command_hz, self.watchdogs)
         return self
 
     @model_validator(mode="after")
@@ -118,24 +119,25 @@ class Embodiment(Strict):
 
     @model_validator(mode="after")
     def _each_motor_once(self) -> "Embodiment":
-        carried: dict[tuple[str, str], str] = {}
+        carried: dict[str, str] = {}
         for index, group in enumerate(self.groups):
             if group.is_base:
                 continue
-            # A gripper's motor and its finger are two names of one thing.
-            names = [(joint.driver_name, f"joint {joint.name}") for joint in group.joints]
-            if not isinstance(group.driver, InterbotixGroup):
-                motor = group.driver.motor
-                names.append((motor, f"motor {motor} of group {group.name}"))
+            driver = group.driver
+            names = [
+                (f"{driver.joint_states_topic}/{joint.driver_name}", f"joint {joint.name}")
+                for joint in group.joints
+            ]
+            for name, words in driver.occupies.items():
+                names.append((name, f"{words} of group {group.name}"))
             for name, what in names:
-                key = (group.driver.namespace, name)
-                if key in carried:
+                if name in carried:
                     raise WrongKey(
                         ("groups", index),
-                        f"{what} and {carried[key]} are the same {'/'.join(key)}; give each its "
-                        "own hardware_name, or each driver its own namespace",
+                        f"{what} and {carried[name]} are the same {name}; give each joint its "
+                        "own hardware_name, and each driver its own namespace or controller",
                     )
-                carried[key] = what
+                carried[name] = what
         return self
 
     def _check_frame(self, group: int, camera_name: str) -> None:
