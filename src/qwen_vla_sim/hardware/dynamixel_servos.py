@@ -98,14 +98,12 @@ class DynamixelServos:
         self._busy = True
 
     def set_mode(self, index: int, mode: str, profile_type: str, profile_velocity: int) -> None:
-        """Change the operating mode and the profile, which position modes move by.
+        """Change the operating mode and the profile.
 
         Args:
             index: of the servo.
             mode: one of ``MODES``.
-            profile_type: 'time' or 'velocity'.
-            profile_velocity: of 'time' the duration of each motion, ms; of 'velocity' the speed
-                in units of 0.229 rev/min, 0 for the fastest.
+            profile_type, profile_velocity: of ``set_profile``.
 
         Raises:
             ValueError: no such mode.
@@ -115,6 +113,17 @@ class DynamixelServos:
         self.modes[index] = mode
         self._goal[index] = self._data.qpos[self._qpos[index]]
         self._value[index] = 0.0
+        self.set_profile(index, profile_type, profile_velocity)
+
+    def set_profile(self, index: int, profile_type: str, profile_velocity: int) -> None:
+        """Change how position modes move.
+
+        Args:
+            index: of the servo.
+            profile_type: 'time' or 'velocity'.
+            profile_velocity: of 'time' the duration of each motion, ms; of 'velocity' the speed
+                in units of 0.229 rev/min, 0 for the fastest.
+        """
         timed = profile_type == "time"
         self._duration_s[index] = profile_velocity * 1e-3 if timed else 0.0
         wanted = FASTEST_RAD_S if timed else profile_velocity * RAD_S_PER_UNIT

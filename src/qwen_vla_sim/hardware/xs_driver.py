@@ -2,11 +2,11 @@
 
 Names, order, signs, units and quirks are the real driver's; it starts with the modes of an arm
 prepared for streaming (profile 'velocity' 0/0). Not simulated: the drop of the arm while
-set_operating_modes releases the torque, registers, reboot, commands/joint_trajectory.
+set_operating_modes releases the torque, gains, a servo's warming, commands/joint_trajectory.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
@@ -25,6 +25,14 @@ MA_PER_N_M = 2300.0 / 4.1
 """XM430-W350 at 12 V: 2.3 A at a stall torque of 4.1 N m (data sheet)."""
 ARM_GROUP, GRIPPER = "arm", "gripper"
 GROUPS = {ARM_GROUP: ARM_JOINTS, "all": (*ARM_JOINTS, GRIPPER)}
+
+
+TORQUE = "Torque_Enable"
+PROFILE = {"Profile_Velocity": "profile_velocity", "Profile_Acceleration": "profile_acceleration"}
+"""Register -> what the driver calls it."""
+ROOM_WARM_C = 35
+OVERLOAD = 1 << 5
+"""Bit of Hardware_Error_Status (DYNAMIXEL X control table)."""
 
 
 class XsError(ValueError):
@@ -64,6 +72,7 @@ class Modes:
     mode: str = "position"
     profile_type: str = "velocity"
     profile_velocity: int = 0
+    profile_acceleration: int = 0
 
 
 DEFAULT_ARM = Modes(profile_type="time", profile_velocity=2000)
@@ -72,7 +81,11 @@ DEFAULT_GRIPPER = Modes(mode="pwm")
 
 
 class XsDriver:
-    """The driver of one simulated arm."""
+    """The driver of one simulated arm.
+
+    Attributes:
+        temperatures_c: what each motor says, by name.
+    """
 
     def __init__(self, arm: XsArm) -> None:
         """Start with an arm in position mode and the gripper in the mode that it has."""
@@ -80,6 +93,9 @@ class XsDriver:
         self._groups = dict.fromkeys(GROUPS, Modes())
         self._motors_are = dict.fromkeys(ARM_JOINTS, Modes())
         self._motors_are[GRIPPER] = Modes(mode=arm.gripper.mode)
+        self._errors = dict.fromkeys(MOTOR_IDS, 0)
+        self._written: dict[tuple[str, str], int] = {}
+        self.temperatures_c = dict.fromkeys(MOTOR_IDS, ROOM_WARM_C)
 
     def start_with_defaults(self) -> None:
         """Start again as Interbotix's launch file does where it is given no modes."""
@@ -162,16 +178,79 @@ class XsDriver:
             self._groups[name] = modes
 
     def enable_torque(self, cmd_type: str, name: str, enable: bool) -> None:
-        """Hold or release motors.
+        """Hold or release motors; one with an error does not hold before it was rebooted.
 
         Raises:
             XsError: no such group or joint.
         """
         for motor in self._motors(cmd_type, name):
-            if motor == GRIPPER:
-                self._arm.gripper.torque_enabled = enable
-            else:
-                self._arm.set_torque(motor, enable)
+            self._hold(motor, enable and not self._errors[motor])
+
+    def reboot_motors(self, cmd_type: str, name: str, enable: bool, smart_reboot: bool) -> None:
+        """Restart motors, of a group perhaps only those with an error; then hold them if asked.
+
+        Raises:
+            XsError: no such group or joint.
+        """
+        for motor in self._motors(cmd_type, name):
+            if smart_reboot and cmd_type == "group" and not self._errors[motor]:
+                continue
+            self._errors[motor] = 0
+            self._hold(motor, enable)
+
+    def overload(self, motor: str) -> None:
+        """A motor has an overload: it switches itself off."""
+        self._errors[motor] = OVERLOAD
+        self._hold(motor, False)
+
+    def read_registers(self, cmd_type: str, name: str, register: str) -> list[int]:
+        """get_motor_registers: one value a motor, in the order of the group.
+
+        Raises:
+            XsError: no such group or joint, or a register that is not simulated.
+        """
+        return [self._read(motor, register) for motor in self._motors(cmd_type, name)]
+
+    def write_registers(self, cmd_type: str, name: str, register: str, value: int) -> None:
+        """set_motor_registers; of those that are simulated only the profile and the torque act.
+
+        Raises:
+            XsError: no such group or joint.
+        """
+        for motor in self._motors(cmd_type, name):
+            if register == TORQUE:
+                self._hold(motor, bool(value) and not self._errors[motor])
+            elif register in PROFILE:
+                modes = replace(self._motors_are[motor], **{PROFILE[register]: value})
+                self._motors_are[motor] = modes
+                if motor != GRIPPER:
+                    index = ARM_JOINTS.index(motor)
+                    velocity = modes.profile_velocity
+                    self._arm.servos.set_profile(index, modes.profile_type, velocity)
+            self._written[motor, register] = value
+
+    def _read(self, motor: str, register: str) -> int:
+        match register:
+            case "Torque_Enable":
+                gripper, servos = self._arm.gripper, self._arm.servos
+                if motor == GRIPPER:
+                    return int(gripper.torque_enabled)
+                return int(servos.torque[ARM_JOINTS.index(motor)])
+            case "Hardware_Error_Status":
+                return self._errors[motor]
+            case "Present_Temperature":
+                return self.temperatures_c[motor]
+            case "Profile_Velocity" | "Profile_Acceleration":
+                return getattr(self._motors_are[motor], PROFILE[register])
+        if (motor, register) in self._written:
+            return self._written[motor, register]
+        raise XsError(f"register '{register}' is not simulated; it was never written")
+
+    def _hold(self, motor: str, enable: bool) -> None:
+        if motor == GRIPPER:
+            self._arm.gripper.torque_enabled = enable
+        else:
+            self._arm.set_torque(motor, enable)
 
     def robot_info(self, cmd_type: str, name: str) -> RobotInfo:
         """get_robot_info; like the real driver, it calls the gripper by its left finger.

@@ -25,6 +25,7 @@ from qwen_vla_ros.nodes.parameters import declare_integer, declare_number, read_
 from qwen_vla_ros.nodes.process import run
 from qwen_vla_ros.qos import LATCHED
 
+from ..hardware.xs_driver import ROOM_WARM_C
 from ..registry import find_tasks, make_world
 from ..tasks.shifts import Shift, find_shift
 from .expert_endpoint import POLL_S as EXPERT_POLL_S
@@ -33,6 +34,8 @@ from .slate_endpoint import ODOMETRY_PERIOD_S, SlateEndpoint
 
 LONGEST_CATCH_UP_S = 0.1
 STATUS_PERIOD_S = 0.1
+FAULTY_MOTOR = "elbow"
+HOT_C = 70
 
 
 class SimNode(EmbodimentNode):
@@ -97,6 +100,8 @@ class SimNode(EmbodimentNode):
             ]
             self.create_service(SetBool, "~/run_drivers", self._on_run_drivers)
             self.create_service(SetBool, "~/mute_drivers", self._on_mute_drivers)
+            self.create_service(Trigger, "~/overload_elbows", self._on_overload)
+            self.create_service(SetBool, "~/warm_elbows", self._on_warm)
         base = self._embodiment.base
         self._base = base and SlateEndpoint(self, base.driver, self._world.base)
         if self._base:
@@ -167,9 +172,25 @@ class SimNode(EmbodimentNode):
     def _on_mute_drivers(
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
-        """Let get_robot_info take questions without ever answering them, or answer again."""
+        """Let drivers take requests about their state without ever answering, or answer again."""
         for arm in self._arms:
             arm.mute = request.data
+        response.success = True
+        return response
+
+    def _on_overload(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        """Have the elbow of each arm switch itself off, until reboot_motors."""
+        for arm in self._arms:
+            arm.driver.overload(FAULTY_MOTOR)
+        response.success = True
+        return response
+
+    def _on_warm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """Have the elbow of each arm say that it is hot, or as warm as the others."""
+        for arm in self._arms:
+            arm.driver.temperatures_c[FAULTY_MOTOR] = HOT_C if request.data else ROOM_WARM_C
         response.success = True
         return response
 

@@ -3,7 +3,14 @@
 import dataclasses
 
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
-from interbotix_xs_msgs.srv import OperatingModes, RobotInfo, TorqueEnable
+from interbotix_xs_msgs.srv import (
+    MotorGains,
+    OperatingModes,
+    Reboot,
+    RegisterValues,
+    RobotInfo,
+    TorqueEnable,
+)
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
@@ -17,11 +24,12 @@ class XsEndpoint:
     """Subscribes, answers and publishes for one driver.
 
     Attributes:
-        mute: whether questions to get_robot_info are taken and never answered.
+        driver: what is behind it; faults are set there.
+        mute: whether requests about its state are taken and never answered.
     """
 
     def __init__(self, node: Node, namespace: str, arm: XsArm) -> None:
-        self._node, self._namespace, self._driver = node, namespace, XsDriver(arm)
+        self._node, self._namespace, self.driver = node, namespace, XsDriver(arm)
         self.mute = False
         self._connect()
 
@@ -36,7 +44,7 @@ class XsEndpoint:
             )
         ]
         self._services = [
-            # A question without an answer must not keep the node from everything else.
+            # A request without an answer must not keep the node from everything else.
             node.create_service(
                 kind, f"{namespace}/{name}", callback, callback_group=ReentrantCallbackGroup()
             )
@@ -44,6 +52,10 @@ class XsEndpoint:
                 (RobotInfo, "get_robot_info", self._on_info),
                 (OperatingModes, "set_operating_modes", self._on_modes),
                 (TorqueEnable, "torque_enable", self._on_torque),
+                (Reboot, "reboot_motors", self._on_reboot),
+                (RegisterValues, "get_motor_registers", self._on_read),
+                (RegisterValues, "set_motor_registers", self._on_write),
+                (MotorGains, "set_motor_pid_gains", lambda request, response: response),
             )
         ]
 
@@ -63,7 +75,7 @@ class XsEndpoint:
 
     def start(self) -> None:
         """The driver's process comes up again, with the modes that it has by default."""
-        self._driver.start_with_defaults()
+        self.driver.start_with_defaults()
         self._connect()
 
     def publish(self) -> None:
@@ -71,16 +83,16 @@ class XsEndpoint:
         if not self.runs:
             return
         message = JointState(
-            name=JOINT_STATE_NAMES, **dataclasses.asdict(self._driver.joint_states())
+            name=JOINT_STATE_NAMES, **dataclasses.asdict(self.driver.joint_states())
         )
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._joint_states.publish(message)
 
     def _on_group(self, message: JointGroupCommand) -> None:
-        self._obey(self._driver.command_group, message.name, message.cmd)
+        self._obey(self.driver.command_group, message.name, message.cmd)
 
     def _on_single(self, message: JointSingleCommand) -> None:
-        self._obey(self._driver.command_single, message.name, message.cmd)
+        self._obey(self.driver.command_single, message.name, message.cmd)
 
     def _on_modes(
         self, request: OperatingModes.Request, response: OperatingModes.Response
@@ -89,14 +101,48 @@ class XsEndpoint:
             mode=request.mode,
             profile_type=request.profile_type or "velocity",
             profile_velocity=request.profile_velocity,
+            profile_acceleration=request.profile_acceleration,
         )
-        self._obey(self._driver.set_operating_modes, request.cmd_type, request.name, modes)
+        self._obey(self.driver.set_operating_modes, request.cmd_type, request.name, modes)
         return response
 
     def _on_torque(
         self, request: TorqueEnable.Request, response: TorqueEnable.Response
     ) -> TorqueEnable.Response:
-        self._obey(self._driver.enable_torque, request.cmd_type, request.name, request.enable)
+        self._obey(self.driver.enable_torque, request.cmd_type, request.name, request.enable)
+        return response
+
+    def _on_reboot(self, request: Reboot.Request, response: Reboot.Response) -> Reboot.Response:
+        self._obey(
+            self.driver.reboot_motors,
+            request.cmd_type,
+            request.name,
+            request.enable,
+            request.smart_reboot,
+        )
+        return response
+
+    async def _on_read(
+        self, request: RegisterValues.Request, response: RegisterValues.Response
+    ) -> RegisterValues.Response:
+        if self.mute:
+            await Future()  # which nobody completes
+        values = self._obey(
+            self.driver.read_registers, request.cmd_type, request.name, request.reg
+        )
+        response.values = values or []
+        return response
+
+    def _on_write(
+        self, request: RegisterValues.Request, response: RegisterValues.Response
+    ) -> RegisterValues.Response:
+        self._obey(
+            self.driver.write_registers,
+            request.cmd_type,
+            request.name,
+            request.reg,
+            request.value,
+        )
         return response
 
     async def _on_info(
@@ -104,7 +150,7 @@ class XsEndpoint:
     ) -> RobotInfo.Response:
         if self.mute:
             await Future()  # which nobody completes
-        info = self._obey(self._driver.robot_info, request.cmd_type, request.name)
+        info = self._obey(self.driver.robot_info, request.cmd_type, request.name)
         return response if info is None else RobotInfo.Response(**dataclasses.asdict(info))
 
     def _obey(self, command, *arguments):
