@@ -21,7 +21,9 @@ from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-UPDATE_HZ = 100
+UPDATE_HZ = 200
+"""What the manager says; it updates at half of that here, which is enough to see what moves."""
+STEP_S = 0.01
 LAG_S = 0.03
 """How far behind its command the arm is."""
 
@@ -48,11 +50,12 @@ class Trajectory:
         refused: why messages were dropped.
     """
 
-    def __init__(self, positions, parameters):
+    def __init__(self, positions, parameters, period_s=STEP_S):
+        """Hold these positions; ``period_s`` is the time between updates."""
         self.desired, self.refused = dict(positions), []
-        self._parameters = parameters
+        self._parameters, self._period_s = parameters, period_s
         self._humble = "interpolate_from_desired_state" not in parameters
-        self._new, self._points = None, [(0.0, dict(positions))]
+        self._new, self._points = None, []
         self._before, self._start_s, self._last_s = (0.0, dict(positions)), 0.0, 0.0
 
     def receive(self, message):
@@ -96,13 +99,14 @@ class Trajectory:
             from_desired = self._parameters["open_loop_control"] or self._parameters.get(
                 "interpolate_from_desired_state"
             )
-            begins_at = self.desired if from_desired else measured
-            self._before = (now_s, {name: begins_at[name] for name in self.desired})
+            begins_at, since_s = measured, now_s
+            if from_desired:
+                begins_at, since_s = self.desired, now_s if self._humble else self._last_s
+            self._before = (since_s, {name: begins_at[name] for name in self.desired})
             self._start_s = now_s
-        # Jazzy commands what is due in the next period, Humble what is due now.
-        ahead_s = 0.0 if self._humble else min(now_s - self._last_s, 1.0 / UPDATE_HZ)
         self._last_s = now_s
-        self.desired = self._sample(now_s + ahead_s)
+        # Jazzy commands what is due in the next period, Humble what is due now.
+        self.desired = self._sample(now_s if self._humble else now_s + self._period_s)
         return self.desired
 
     def _sample(self, at_s):
@@ -215,7 +219,7 @@ class FakeRos2Control(Node):
         self._states = self.create_publisher(JointState, "joint_states", 10)
         self._description = self.create_publisher(String, "robot_description", LATCHED)
         self.create_service(ListControllers, "~/list_controllers", self._list)
-        self.create_timer(1.0 / UPDATE_HZ, self._update)
+        self.create_timer(STEP_S, self._update)
 
     def load(self, name, parameters, joints=None):
         """Start a controller; of that name the old one ends."""
@@ -253,7 +257,7 @@ class FakeRos2Control(Node):
                 desired = controller.law.update(now_s, self.positions)
                 values = list(desired.values())
                 commanded |= dict(zip(controller.drives, values, strict=True))
-        share = 1.0 / UPDATE_HZ / LAG_S
+        share = STEP_S / LAG_S
         for name, position in commanded.items():
             self.positions[name] += share * (position - self.positions[name])
         if commanded:

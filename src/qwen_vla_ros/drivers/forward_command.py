@@ -23,8 +23,6 @@ POSITION = "position"
 class ForwardCommandDriver(ControllerDriver):
     """Sends Float64MultiArray, in the controller's own order of joints."""
 
-    updates = 1.0
-
     def __init__(self, node: Node, group: Group, embodiment: Embodiment) -> None:
         super().__init__(
             node,

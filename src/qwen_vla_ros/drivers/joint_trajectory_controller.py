@@ -21,8 +21,8 @@ from ..qos import LATCHED
 from .ros2_control import ControllerDriver
 
 PARTIAL, INTERPOLATION = "allow_partial_joints_goal", "interpolation_method"
-FROM_DESIRED = ("open_loop_control", "interpolate_from_desired_state")
-"""Either makes a trajectory begin at the last command; Humble has only the first, which Jazzy
+OPEN_LOOP, FROM_DESIRED = "open_loop_control", "interpolate_from_desired_state"
+"""Either makes a trajectory begin at the last command. Humble has only the first, which Jazzy
 deprecates and later releases lack."""
 
 RUNNING = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING)
@@ -34,7 +34,9 @@ STATUS_BYTES = 16 * 1024
 class JointTrajectoryControllerDriver(ControllerDriver):
     """Sends JointTrajectory, by names of joints."""
 
-    updates = 2.0  # the first one of a new trajectory is Humble's start state, and does not move
+    # The first update of a new trajectory is at its beginning (Humble), or goes two updates' way
+    # (Jazzy): for that one the command moves at up to twice the joint's speed limit.
+    updates = 2.0
 
     def __init__(self, node: Node, group: Group, embodiment: Embodiment) -> None:
         super().__init__(
@@ -43,7 +45,7 @@ class JointTrajectoryControllerDriver(ControllerDriver):
             embodiment,
             topic="joint_trajectory",
             message_type=JointTrajectory,
-            parameters=(PARTIAL, INTERPOLATION, *FROM_DESIRED),
+            parameters=(PARTIAL, INTERPOLATION, OPEN_LOOP, FROM_DESIRED),
         )
         self._lasts_s = TRAJECTORY_PERIODS / embodiment.command_hz
         goals = f"{group.driver.controller}/follow_joint_trajectory/_action/status"
@@ -76,10 +78,12 @@ class JointTrajectoryControllerDriver(ControllerDriver):
         self, joints: Sequence[str], values: Mapping[str, object], interfaces: Sequence[str] | None
     ) -> str | None:
         """Whether it moves by our trajectories, and begins them where the last one led."""
-        if not any(values[name] for name in FROM_DESIRED):
-            self.warning = (
-                f"{self._controller} begins each trajectory at the measured pose, so that the arm "
-                f"sags and lags; set {FROM_DESIRED[1]}, or on Humble {FROM_DESIRED[0]}, to true"
+        wanted = OPEN_LOOP if values[FROM_DESIRED] is None else FROM_DESIRED
+        if not (values[OPEN_LOOP] or values[FROM_DESIRED]):
+            return (
+                "begins each trajectory at the measured pose, behind the last command, and would "
+                f"jerk with each of ours; set {wanted} to true, or "
+                "use a forward_command_controller"
             )
         if values[INTERPOLATION] == "none":
             return f"has {INTERPOLATION} 'none' and would never move; set it to 'splines'"

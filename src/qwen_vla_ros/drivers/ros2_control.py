@@ -47,7 +47,7 @@ class ControllerDriver:
         updates: how many times the controller has to run in one period of ``command_hz``.
     """
 
-    updates: float
+    updates: float = 1.0
 
     def __init__(
         self,
@@ -175,8 +175,8 @@ class ControllerDriver:
         return (
             next((service.problem for service in self._services if service.problem), None)
             or self._state_problem()
-            or self._rate_problem()
             or self._difference()
+            or self._rate_problem()
             or rival_problem(
                 self._node,
                 self._publisher.topic_name,
