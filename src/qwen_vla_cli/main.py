@@ -9,7 +9,20 @@ from types import ModuleType
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.missing_ros import explain_missing_ros
 
-from . import bench, check, data, demo, evaluate, generate, new, serve, teleop, train, view
+from . import (
+    bench,
+    check,
+    data,
+    demo,
+    evaluate,
+    generate,
+    new,
+    replay,
+    serve,
+    teleop,
+    train,
+    view,
+)
 from .completion import complete
 from .parser import make_parser
 
@@ -22,6 +35,7 @@ COMMANDS: dict[str, ModuleType] = {
     "new": new,
     "generate": generate,
     "data": data,
+    "replay": replay,
     "train": train,
     "serve": serve,
     "bench": bench,

@@ -120,6 +120,19 @@ def find_episode(name: str) -> EpisodeSource:
     return found[number or 0]
 
 
+def find_named(names: Iterable[str]) -> list[EpisodeSource]:
+    """As ``find_all``; ``folder:7`` is one episode.
+
+    Raises:
+        QwenVlaError: as ``find_episode``.
+    """
+    found = []
+    for name in names:
+        path, number = _split(name)
+        found += find_episodes(path) if number is None else [find_episode(name)]
+    return _each_once(found)
+
+
 def _split(name: str) -> tuple[Path, int | None]:
     folder, _, number = name.rpartition(":")
     if folder and number.isdecimal() and not Path(name).exists():
@@ -133,7 +146,10 @@ def find_all(paths: Iterable[Path]) -> list[EpisodeSource]:
     Raises:
         QwenVlaError: as ``find_episodes``, or an episode is there twice.
     """
-    found = [source for path in paths for source in find_episodes(path)]
+    return _each_once([source for path in paths for source in find_episodes(path)])
+
+
+def _each_once(found: list[EpisodeSource]) -> list[EpisodeSource]:
     places = [(source.path.resolve(), source.number) for source in found]
     for place, source in zip(places, found, strict=True):
         if places.count(place) > 1:

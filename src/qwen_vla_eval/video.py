@@ -63,9 +63,7 @@ class EpisodeVideo:
             QwenVlaError: it cannot be written.
         """
         frame = side_by_side([images[name] for name in sorted(images)])
-        bar = np.full((CAPTION_PX, frame.shape[1], 3), 32, dtype=np.uint8)
-        for i, line in enumerate(caption, 1):
-            _write(bar, line, i * LINE_PX)
+        bar = caption_bar(caption, frame.shape[1])
         frame = np.concatenate([bar, frame] if below is None else [bar, frame, below])
         try:
             for _ in range(times):
@@ -104,6 +102,14 @@ class EpisodeVideo:
 def frame_width(cameras: int) -> int:
     """Width of a frame that shows so many cameras, pixels."""
     return VIEW_PX + (VIEW_PX // (cameras - 1) if cameras > 1 else 0)
+
+
+def caption_bar(lines: tuple[str, str], width: int) -> np.ndarray:
+    """Two lines of text as a picture, to stand above a frame."""
+    bar = np.full((CAPTION_PX, width, 3), 32, dtype=np.uint8)
+    for i, line in enumerate(lines, 1):
+        _write(bar, line, i * LINE_PX)
+    return bar
 
 
 def side_by_side(images: list[np.ndarray]) -> np.ndarray:

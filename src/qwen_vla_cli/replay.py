@@ -1,0 +1,74 @@
+"""Ask a policy at every recorded observation, and report how far it is from what was done.
+
+Example:
+  qwen-vla replay recordings/widowx --checkpoint runs/my_task/checkpoint
+  qwen-vla replay datasets/red_block:3 --checkpoint ws://gpu:8000 --out out/replay
+
+Before a new policy moves a robot: errors per joint and per step of the chunk as a table and a
+picture, beside those of standing still, and the worst moments as frames. To do a recording again
+on the robot, slowly to its first pose and then in its own time, name it as the policy:
+
+  ros2 launch qwen_vla_ros widowx.launch.py checkpoint:=recordings/widowx/1.npz dry_run:=true
+
+and engage; without dry_run the robot follows.
+"""
+
+import argparse
+from pathlib import Path
+
+from .arguments import add_checkpoint, add_workers, checkpoint_folder
+from .outputs import output_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `qwen-vla replay`."""
+    parser.add_argument(
+        "recording", nargs="+", help="episode files, LeRobot folders, folder:3 for one, or folders"
+    )
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--embodiment", help="name in embodiments/, or a YAML file (the episodes' own)"
+    )
+    parser.add_argument("--device", default="cpu", help="torch device: cpu or cuda (cpu)")
+    parser.add_argument(
+        "--weights",
+        choices=("float32", "bfloat16", "float16", "int8", "nf4"),
+        help="data type of the weights (bfloat16 on a GPU, float32 elsewhere)",
+    )
+    add_workers(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/replay"), help="folder of the report (out/replay)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, print the tables, and say where the report is."""
+    from qwen_vla_data.sources import find_named
+    from qwen_vla_eval.data.robot import robot_of
+    from qwen_vla_eval.replay.measure import compare
+    from qwen_vla_eval.replay.report import write_report
+    from qwen_vla_eval.tables import show
+    from qwen_vla_ros.load_policy import is_replay, is_server
+
+    sources = find_named(arguments.recording)
+    robot = robot_of(sources, arguments.embodiment)
+    checkpoint = arguments.checkpoint
+    if not is_server(checkpoint) and not is_replay(checkpoint):
+        checkpoint = checkpoint_folder(checkpoint)
+    with output_folder(arguments.out):
+        compared = compare(
+            sources,
+            robot,
+            checkpoint,
+            device=arguments.device,
+            weights=arguments.weights,
+            workers=arguments.workers,
+        )
+        show(write_report(arguments.out, compared, robot, str(checkpoint)))
+    print(f"the report is {arguments.out / 'report.md'}")
+    return 0
+
+
+def when_interrupted(arguments: argparse.Namespace) -> str:
+    """What is there."""
+    return "no report was written"

@@ -1,0 +1,1 @@
+"""A policy asked at what was recorded: how far it is from what was done, and where most."""

@@ -1,0 +1,162 @@
+"""Asks a policy at every recorded step, and compares its targets with what was done."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
+from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.execution.prefix import poses_from_first
+from qwen_vla_core.policy import RobotPolicy
+from qwen_vla_core.worker_pool import WorkerPool
+from qwen_vla_data.checks.finding import seconds_of
+from qwen_vla_data.episode import Episode
+from qwen_vla_data.observations import EpisodeObservations
+from qwen_vla_data.plans import with_plans
+from qwen_vla_data.sources import EpisodeSource
+from qwen_vla_ros.load_policy import is_replay, is_server, load_policy
+
+SERVER_S = 30.0
+"""How long an answer of a server may take: nothing waits for it but the report."""
+BLOCK = 20
+"""Observations that a process answers before it reports."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """One episode.
+
+    Attributes:
+        source: which.
+        seconds_T: when each step was, s from the first.
+        errors_THD: |target of the policy - what was done|, joint units, for each step of the
+            chunk that was asked for at step t; NaN where nothing was done any more.
+        still_THD: the same of a policy that stays where it is.
+    """
+
+    source: EpisodeSource
+    seconds_T: np.ndarray
+    errors_THD: np.ndarray
+    still_THD: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    source: EpisodeSource
+    first: int
+    last: int
+
+
+def compare(
+    sources: Sequence[EpisodeSource],
+    robot: Embodiment,
+    checkpoint: Path | str,
+    *,
+    device: str,
+    weights: str | None,
+    workers: int,
+) -> list[Comparison]:
+    """Ask at every step of every episode, in parallel processes.
+
+    The noise of a chunk is decided by its step, so that the same command gives the same numbers; a
+    server has its own.
+
+    Raises:
+        QwenVlaError: an episode cannot be read, or the checkpoint does not fit the robot, or is an
+            episode itself.
+    """
+    from qwen_vla_sim.progress import progress_bar
+
+    if is_replay(checkpoint):
+        raise QwenVlaError(f"{checkpoint} is an episode, not a policy that could be asked")
+    codec = EmbodimentCodec(robot)
+    seconds = [seconds_of(source.load(codec), robot) for source in sources]
+    load_policy(checkpoint, robot, device=device, weights=weights)  # refused here, in words
+    blocks = [
+        _Block(source=source, first=first, last=min(first + BLOCK, len(seconds_T)))
+        for source, seconds_T in zip(sources, seconds, strict=True)
+        for first in range(0, len(seconds_T), BLOCK)
+    ]
+    found: dict[EpisodeSource, list[tuple[np.ndarray, np.ndarray]]] = {}
+    setting = (robot, checkpoint, device, weights)
+    with (
+        WorkerPool(min(workers, len(blocks)), _start, *setting) as pool,
+        progress_bar(sum(map(len, seconds)), "observation", title="replay") as progress,
+    ):
+        for block, errors in zip(blocks, pool.map(_ask, blocks), strict=True):
+            found.setdefault(block.source, []).append(errors)
+            progress.update(block.last - block.first)
+    return [
+        Comparison(
+            source=source,
+            seconds_T=seconds_T,
+            errors_THD=np.concatenate([own for own, _ in found[source]]),
+            still_THD=np.concatenate([still for _, still in found[source]]),
+        )
+        for source, seconds_T in zip(sources, seconds, strict=True)
+    ]
+
+
+def done_of(episode: Episode, codec: EmbodimentCodec) -> np.ndarray:
+    """Joint targets [T, H, D] that were followed after each step; NaN behind the episode's end.
+
+    Of a base displacements from its pose at the step. Where an expert planned, its plans.
+    """
+    robot, horizon = codec.embodiment, codec.embodiment.horizon
+    base_D = np.array(robot.base_D)
+    targets_THD = np.full((len(episode.states_TS), horizon, len(base_D)), np.nan)
+    if episode.actions_NTHC is None:
+        for t in range(len(targets_THD) - 1):
+            path_TD = episode.commanded_TD[t : t + horizon + 1].astype(float)
+            if base_D.any():
+                path_TD[:, base_D] = poses_from_first(path_TD[:, base_D])
+            targets_THD[t, : len(path_TD) - 1] = path_TD[1:]
+        return targets_THD
+    planned = with_plans(episode, codec)
+    for t, (actions_HC, valid_H) in enumerate(
+        zip(planned.actions_NTHC[0], planned.valid_NTH[0], strict=True)
+    ):
+        if valid_H.any():
+            normal_HC = codec.normalize_actions(actions_HC[valid_H])
+            chunk = codec.decode(normal_HC, episode.commanded_TD[t].astype(float), 0.0)
+            targets_THD[t, : len(chunk.positions_TD) - 1] = chunk.positions_TD[1:]
+    return targets_THD
+
+
+_codec: EmbodimentCodec
+_policy: RobotPolicy
+_reseed: Callable[[int], None]
+"""Of a worker process."""
+
+
+def _start(robot: Embodiment, checkpoint: Path | str, device: str, weights: str | None) -> None:
+    global _codec, _policy, _reseed
+    _codec = EmbodimentCodec(robot)
+    _policy = load_policy(checkpoint, robot, device=device, weights=weights, deadline_s=SERVER_S)
+    _reseed = (lambda seed: None) if is_server(checkpoint) else _policy.runtime.reseed
+
+
+@lru_cache(maxsize=1)
+def _prepared(source: EpisodeSource) -> tuple[EpisodeObservations, np.ndarray]:
+    episode = source.load(_codec)
+    return EpisodeObservations(episode, _codec), done_of(episode, _codec)
+
+
+def _ask(block: _Block) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of the policy and of standing still, [T, H, D] of the block's steps."""
+    try:
+        observations, done_THD = _prepared(block.source)
+        own, still = [], []
+        for step in range(block.first, block.last):
+            seen = observations.at(step)
+            _reseed(step)
+            planned_HD = _policy.plan(seen).positions_TD[1:]
+            own.append(np.abs(planned_HD - done_THD[step]))
+            still.append(np.abs(seen.commanded_D - done_THD[step]))
+        return np.stack(own), np.stack(still)
+    except QwenVlaError as error:
+        where = "" if str(block.source.path) in str(error) else f"{block.source}: "
+        raise QwenVlaError(f"{where}{error}") from error
