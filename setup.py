@@ -79,6 +79,7 @@ setup(
             "control_node = qwen_vla_cli.executables:control_node",
             "teleop_node = qwen_vla_cli.executables:teleop_node",
             "page_node = qwen_vla_cli.executables:page_node",
+            "visualizer_node = qwen_vla_cli.executables:visualizer_node",
             "sim_node = qwen_vla_cli.executables:sim_node",
         ],
     },

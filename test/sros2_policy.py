@@ -17,7 +17,7 @@ from qwen_vla_ros.estop_topic import TELEOP_ESTOP
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "config" / "sros2"
-NODES = ("control_node", "policy_node", "teleop_node", "page_node")
+NODES = ("control_node", "policy_node", "teleop_node", "page_node", "visualizer_node")
 RULES = {
     ("topics", "publish"): "get_publisher_names_and_types_by_node",
     ("topics", "subscribe"): "get_subscriber_names_and_types_by_node",
@@ -44,6 +44,7 @@ def access_of(robot: Path, domain: int) -> dict:
     from qwen_vla_ros.nodes.page_node import PageNode
     from qwen_vla_ros.nodes.policy_node import PolicyNode
     from qwen_vla_ros.nodes.teleop_node import TeleopNode
+    from qwen_vla_ros.nodes.visualizer_node import VisualizerNode
 
     # No weights of the model are needed, and none are shipped for every robot.
     load = QwenVlaPolicy.load
@@ -54,7 +55,7 @@ def access_of(robot: Path, domain: int) -> dict:
     arguments = [word for one in parameters for word in ("-p", one)]
     rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
     try:
-        nodes = [ControlNode(), PolicyNode(), TeleopNode(), PageNode()]
+        nodes = [ControlNode(), PolicyNode(), TeleopNode(), PageNode(), VisualizerNode()]
         for node in nodes:
             assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         observer = rclpy.create_node("observer")

@@ -116,6 +116,7 @@ def test_when_built_expect_ros_to_find_package_and_executables(prefix):
         "control_node",
         "teleop_node",
         "page_node",
+        "visualizer_node",
         "sim_node",
     ):
         assert os.access(executables / name, os.X_OK), name

@@ -33,7 +33,13 @@ KEYS = {
 }
 # Modules of a ROS distribution that no wheel brings (set-up builds the messages among them); the
 # key is the module's name.
-ONLY_IN_A_DISTRIBUTION = {"controller_manager_msgs", "cv_bridge", "launch", "launch_ros"}
+ONLY_IN_A_DISTRIBUTION = {
+    "controller_manager_msgs",
+    "cv_bridge",
+    "launch",
+    "launch_ros",
+    "tf2_msgs",
+}
 # Brought by a robot's workspace or built by set-up, and unknown to rosdep.
 MESSAGES_OF_INTERBOTIX = "interbotix_xs_msgs"
 

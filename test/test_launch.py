@@ -1,7 +1,7 @@
-"""Every shipped robot has its launch file and its RViz layout, and both show that robot.
+"""Every shipped robot has its launch file, whose examples start.
 
-launch and rviz2 do not come as Python wheels, so neither is run here; test_launch_for_real.py runs
-where launch is.
+launch does not come as Python wheels, so it is not run here; test_launch_for_real.py runs where
+launch is.
 """
 
 import ast
@@ -10,7 +10,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-import yaml
 
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT
@@ -57,21 +56,3 @@ def test_when_the_example_of_a_launch_file_is_typed_expect_it_to_start(launch_fi
         scenes = [task.sample(seed) for task in make_tasks(robot).values() for seed in range(20)]
         sentences = {sentence for scene in scenes for sentence in scene.instructions}
         assert not values["instruction"] or values["instruction"] in sentences
-
-
-@robots
-def test_when_rviz_is_opened_expect_every_picture_that_the_policy_sees(path):
-    embodiment = load_embodiment(path)
-    layout = yaml.safe_load((ROOT / "rviz" / f"{path.stem}.rviz").read_text())
-    topics = {display["Class"]: [] for display in layout["Visualization Manager"]["Displays"]}
-    for display in layout["Visualization Manager"]["Displays"]:
-        topic = display.get("Topic") or display.get("Description Topic") or {}
-        topics[display["Class"]].append(topic.get("Value"))
-    assert topics["rviz_default_plugins/Image"] == [
-        f"/{camera.topic}" for camera in embodiment.cameras
-    ]
-    arms = {f"/{g.driver.namespace}/robot_description" for g in embodiment.groups if not g.is_base}
-    assert set(topics.get("rviz_default_plugins/RobotModel", [])) == arms
-    base = embodiment.base
-    odometry = [] if base is None else [f"/{base.driver.odometry_topic}"]
-    assert topics.get("rviz_default_plugins/Odometry", []) == odometry

@@ -27,6 +27,11 @@ def page_node() -> None:
     _run("qwen_vla_ros.nodes.page_node")
 
 
+def visualizer_node() -> None:
+    """Run visualizer_node until it receives SIGINT or SIGTERM."""
+    _run("qwen_vla_ros.nodes.visualizer_node")
+
+
 def sim_node() -> None:
     """Run sim_node until it receives SIGINT or SIGTERM."""
     _run("qwen_vla_sim.node.sim_node")

@@ -13,6 +13,7 @@ from qwen_vla_ros.resources import embodiments_directory
 
 from .command_picture import CommandPicture
 from .demo_episodes import DemoEpisode, asking_for, each_task, usual_scenes
+from .scene_film import SceneFilm
 from .simulated_robot import SimulatedRobot
 from .status_line import StatusLine
 from .tables import write_json
@@ -87,19 +88,22 @@ def run_embodiment(
     out.mkdir(parents=True, exist_ok=True)
     print(f"{embodiment.name}, {checkpoint}")
     nodes = describe_bringup(embodiment=str(path), checkpoint=str(checkpoint), use_sim=True)
-    picture = CommandPicture(embodiment)
+    picture, over = CommandPicture(embodiment), SceneFilm(embodiment)
     outcomes = []
     with (
         SimulatedRobot(embodiment, nodes, out / "log", StatusLine()) as robot,
         EpisodeVideo(out / "demo.mp4", 1.0 / FRAME_PERIOD_S) as video,
     ):
+        from qwen_vla_ros.scene_inputs import SceneInputs
+
+        inputs = SceneInputs(robot.operator, embodiment)
         for episode in episodes:
             robot.place(episode.seed, episode.task)
             outcome = robot.carry_out(
                 episode.instruction,
                 time_limit_s=EPISODE_TIMEOUT_S,
                 held_s=SUCCESS_HELD_S,
-                watch=_film(robot.operator, video, episode.instruction),
+                watch=_film(robot.operator, inputs, over, video, episode.instruction),
             )
             outcome["success"] = outcome["success"] if episode.judged else None
             outcomes.append({**dataclasses.asdict(episode), **outcome})
@@ -130,8 +134,10 @@ def _line(episode: DemoEpisode, outcome: dict) -> str:
     )
 
 
-def _film(operator, video, instruction: str) -> Callable[[float], None]:
-    """What adds a frame now and then while an episode goes on."""
+def _film(
+    operator, inputs, over: SceneFilm, video: EpisodeVideo, instruction: str
+) -> Callable[[float], None]:
+    """What adds a frame now and then while an episode goes on, with the plan drawn over it."""
     next_frame_s = 0.0
 
     def film(elapsed_s: float) -> None:
@@ -139,6 +145,7 @@ def _film(operator, video, instruction: str) -> Callable[[float], None]:
         if elapsed_s >= next_frame_s:
             next_frame_s = elapsed_s + FRAME_PERIOD_S
             mode = operator.mode.partition(":")[0]
-            video.add(operator.images, (instruction, f"{mode}  {elapsed_s:4.1f} s"))
+            images = over.drawn(operator.images, inputs.scene())
+            video.add(images, (instruction, f"{mode}  {elapsed_s:4.1f} s"))
 
     return film

@@ -1,7 +1,6 @@
 """A policy in a simulated world, without ROS: one episode after the other, in this process."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_ros.load_policy import is_server, load_policy
 
 if TYPE_CHECKING:
-    from qwen_vla_core.types import Observation
+    from qwen_vla_sim.rollout import StepWatcher
     from qwen_vla_sim.tasks.task import Scene
 
 SERVER_S = 30.0
@@ -70,13 +69,11 @@ class EpisodeRunner:
                 self.policy.processor.prompt_embodiment = prompt_robot
         self.world = make_world(embodiment)
 
-    def run(
-        self, scene: "Scene", on_step: Callable[["Observation"], None] | None = None
-    ) -> dict[str, Any]:
+    def run(self, scene: "Scene", on_step: "StepWatcher | None" = None) -> dict[str, Any]:
         """One episode, as ``episode_result`` describes it; the scene decides all of it.
 
         Args:
-            on_step: called with what the robot sees at each action step, for videos.
+            on_step: for films.
         """
         from qwen_vla_sim.rollout import ExpertPolicy, roll_out
 

@@ -118,6 +118,7 @@ def describe_bringup(
     namespace: str = "",
     teleop: str = "",
     view: bool = False,
+    rviz: bool = False,
 ) -> tuple[NodeDescription, ...]:
     """The nodes for one embodiment.
 
@@ -133,6 +134,7 @@ def describe_bringup(
         teleop: type of the device with which a person may move the robot; empty for no
             teleop_node.
         view: serve the robot's page to browsers on this machine.
+        rviz: publish what RViz shows (visualizer_node).
     """
     config = share_directory() / "config" / "nodes"
     nodes = [
@@ -169,6 +171,15 @@ def describe_bringup(
         )
     if view:
         nodes.append(describe_page(embodiment=embodiment, simulated=use_sim))
+    if rviz:
+        nodes.append(
+            NodeDescription(
+                name="visualizer_node",
+                module="qwen_vla_ros.nodes.visualizer_node",
+                parameters={"embodiment": embodiment, "simulated": use_sim},
+                parameter_file=config / "visualizer_node.yaml",
+            )
+        )
     if use_sim:
         nodes.insert(
             0,

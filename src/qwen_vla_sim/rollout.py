@@ -12,7 +12,7 @@ from qwen_vla_core.execution import PolicyLoop, Prefix
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import ImageHistory
 from qwen_vla_core.policy import Policy
-from qwen_vla_core.types import Observation
+from qwen_vla_core.types import ActionChunk, Observation
 
 from .robot_chain import RobotChain
 from .tasks.task import Expert, Outcome, Scene, Task
@@ -20,6 +20,9 @@ from .worlds.world import World
 
 HELD_S = 0.4
 """Success must last this long, so that a block flicked up does not count."""
+StepWatcher = Callable[[Observation, ActionChunk | None, int], None]
+"""Called at each action step with what the robot sees, the chunk that it follows, and how many
+leading actions of that had been committed before it was made."""
 LATENCY_S = 0.1
 """Simulated time between an observation and its chunk: what the tiny model takes on two cores."""
 
@@ -41,7 +44,7 @@ def roll_out(
     *,
     replan_steps: int | None = None,
     latency_s: float = LATENCY_S,
-    on_step: Callable[[Observation], None] | None = None,
+    on_step: StepWatcher | None = None,
 ) -> Rollout:
     """Run a scene until what it asks for is done or the time is over.
 
@@ -56,7 +59,7 @@ def roll_out(
         replan_steps: action steps from one observation to the next; the embodiment's where not
             given. The next is not before the last was answered.
         latency_s: how long the old chunk plays on until the new one is there.
-        on_step: called with what the robot sees at each action step, for videos.
+        on_step: for films.
     Raises:
         ChunkError: ``replan_steps`` is more than a chunk covers.
         InstructionError: the scene's instruction cannot be read.
@@ -68,14 +71,14 @@ def roll_out(
     loop.on_instruction(scene.instruction)
     loop.on_mode(Mode.AUTONOMY, chain.now_s)
     histories = make_histories(codec.embodiment)
-    step = held_steps = 0
+    step = held_steps = committed = 0
     answer_s = math.inf
     while step < task.time_limit_s / step_s and held_steps < HELD_S / step_s:
         due = loop.due(chain.now_s)
         if due or on_step is not None or histories:
             observation = observe(codec, world, chain, loop.instruction, histories)
         if on_step is not None:
-            on_step(observation)
+            on_step(observation, chain.chunk, committed)
         if due:
             request = loop.start_inference(observation, chain.now_s)
             answer_s = chain.now_s + latency_s
@@ -84,6 +87,7 @@ def roll_out(
             chain.advance(wait_s)
             observed = request.observation
             chain.play(actions_HC, observed.commanded_D, observed.stamp_s)
+            committed = loop.prefix_steps
             loop.on_chunk(chain.chunk, chain.now_s, chain.now_s)
             answer_s = math.inf
             chain.advance(step_s - wait_s)

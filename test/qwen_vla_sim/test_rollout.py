@@ -37,7 +37,7 @@ def test_when_a_view_has_history_expect_the_pictures_of_those_action_steps_befor
         task,
         task.sample(3),
         replan_steps=2,
-        on_step=lambda observation: at_step.append(observation.images["over_shoulder"]),
+        on_step=lambda observation, *_: at_step.append(observation.images["over_shoulder"]),
     )
     world.close()
     assert len(watcher.seen) == 4

@@ -84,8 +84,11 @@ class SceneMaker:
     # --- what was received
 
     def on_joints(self, positions: Mapping[str, float]) -> None:
-        """Measured positions by name; of all joints or of some."""
+        """Measured positions by name, of all joints or of some; a base's are its odometry's."""
+        pose_3 = None if self._base is None else self._measured_D[self._base].copy()
         _take(positions, self._names, self._measured_D)
+        if pose_3 is not None:
+            self._measured_D[self._base] = pose_3
 
     def on_base(self, pose_3: np.ndarray, stamp_s: float) -> None:
         """Odometry: x, y in m and yaw in rad."""
@@ -287,20 +290,19 @@ class SceneMaker:
         """Joints at a limit: where they are, where the chunk takes them, or by the filter."""
         words: dict[str, str] = {}
         at_D = np.where(np.isfinite(self._commanded_D), self._commanded_D, self._measured_D)
-        for d in np.flatnonzero(self._limited_D):
-            name, unit = self._names[d], self._embodiment.joints[d].unit
-            if word := self._end(d, at_D[d]):
-                words[name] = f"at its {word}"
-            elif plan is not None:
-                ahead_T = plan.positions_TD[:, d]
-                beyond = (ahead_T < self._lower_D[d]) | (ahead_T > self._upper_D[d])
-                if beyond.any():
-                    k = int(np.argmax(beyond))
-                    due_s = plan.chunk.stamp_s + plan.chunk.step_s * k - now_s
-                    words[name] = (
-                        f"the plan goes to {ahead_T[k]:.3f} {unit}, beyond its "
-                        f"{self._end(d, ahead_T[k])}, in {max(due_s, 0.0):.2f} s"
-                    )
+        near_D = self._limited_D & self._near_end(at_D, LIMIT_MARGIN)
+        for d in np.flatnonzero(near_D):
+            words[self._names[d]] = f"at its {self._end(d, at_D[d])}"
+        if plan is not None:
+            beyond_TD = self._near_end(plan.positions_TD, 0.0) & self._limited_D & ~near_D
+            for d in np.flatnonzero(beyond_TD.any(axis=0)):
+                k = int(np.argmax(beyond_TD[:, d]))
+                position = plan.positions_TD[k, d]
+                due_s = plan.chunk.stamp_s + plan.chunk.step_s * k - now_s
+                words[self._names[d]] = (
+                    f"the plan goes to {position:.3f} {self._embodiment.joints[d].unit}, beyond "
+                    f"its {self._end(d, position)}, in {max(due_s, 0.0):.2f} s"
+                )
         for name, rule in status.limited.items():
             if name in self._names:
                 words.setdefault(name, f"held back by the filter: {rule}")
@@ -315,14 +317,17 @@ class SceneMaker:
             for name, text in words.items()
         )
 
+    def _near_end(self, positions: np.ndarray, margin: float) -> np.ndarray:
+        """Which positions [..., D] are within a margin of a limit, or beyond it."""
+        low = positions <= self._lower_D + margin if margin else positions < self._lower_D
+        high = positions >= self._upper_D - margin if margin else positions > self._upper_D
+        return low | high
+
     def _end(self, d: int, position: float) -> str:
-        """Which limit of a joint a position is at or beyond, in words; empty for none."""
-        unit = self._embodiment.joints[d].unit
-        if position <= self._lower_D[d] + LIMIT_MARGIN:
-            return f"lower limit, {self._lower_D[d]:g} {unit}"
-        if position >= self._upper_D[d] - LIMIT_MARGIN:
-            return f"upper limit, {self._upper_D[d]:g} {unit}"
-        return ""
+        """The limit of a joint that a position is nearer to, in words."""
+        lower, upper = self._lower_D[d], self._upper_D[d]
+        name, limit = ("lower", lower) if position < (lower + upper) / 2.0 else ("upper", upper)
+        return f"{name} limit, {limit:g} {self._embodiment.joints[d].unit}"
 
     def _footprints(self, plan: _Plan | None, measured: bool) -> np.ndarray:
         base = self._embodiment.base

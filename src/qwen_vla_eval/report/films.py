@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qwen_vla_core.modes import Mode
+from qwen_vla_core.scene import SceneMaker, Status
 from qwen_vla_core.whole_file import write_whole
 
 from ..runner import EpisodeRunner
+from ..scene_film import SceneFilm
 from ..video import EpisodeVideo
 
 if TYPE_CHECKING:
-    from qwen_vla_core.types import Observation
+    from qwen_vla_core.types import ActionChunk, Observation
     from qwen_vla_sim.tasks.task import Scene
 
 FRAMES_HZ = 10.0
@@ -35,16 +38,16 @@ def film(path: Path, runner: EpisodeRunner, scenes: Sequence["Scene"], success: 
     Returns:
         Whether one did.
     """
+    step_s = runner.codec.embodiment.action_step_s
+    every = max(1, round(1.0 / (FRAMES_HZ * step_s)))
     for scene in scenes[:TRIES]:
-        frames, result = _record(runner, scene)
+        frames, result = _record(runner, scene, every)
         if result["success"] != success:
             continue
-        step_s = runner.codec.embodiment.action_step_s
-        every = max(1, round(1.0 / (FRAMES_HZ * step_s)))
         with EpisodeVideo(path.with_suffix(".mp4"), 1.0 / (every * step_s)) as video:
-            for i in range(0, len(frames) - 1, every):
-                video.add(frames[i], (scene.instruction, f"{i * step_s:4.1f} s"))
-            end = f"{(len(frames) - 1) * step_s:4.1f} s: {_ending(runner, scene, result)}"
+            for i, frame in enumerate(frames[:-1]):
+                video.add(frame, (scene.instruction, f"{i * every * step_s:4.1f} s"))
+            end = f"{result['steps'] * step_s:4.1f} s: {_ending(runner, scene, result)}"
             video.add(frames[-1], (scene.instruction, end), times=LAST_FRAMES)
             video.end_episode()
         video.save_strip(path.with_suffix(".png"))
@@ -52,12 +55,31 @@ def film(path: Path, runner: EpisodeRunner, scenes: Sequence["Scene"], success: 
     return False
 
 
-def _record(runner: EpisodeRunner, scene: "Scene") -> tuple[list[Images], dict[str, Any]]:
-    """What the cameras saw at every action step and at the end, and what came of it."""
-    frames: list[Images] = []
+def _record(
+    runner: EpisodeRunner, scene: "Scene", every: int
+) -> tuple[list[Images], dict[str, Any]]:
+    """What the cameras saw at every few action steps and at the end, and what came of it.
 
-    def see(observation: "Observation") -> None:
-        frames.append(observation.images)
+    What the robot was about to do is drawn over it.
+    """
+    robot, world = runner.codec.embodiment, runner.world
+    film, maker = SceneFilm(robot), SceneMaker(robot)
+    status = Status(mode=Mode.AUTONOMY.value, instruction=scene.instruction)
+    frames: list[Images] = []
+    steps, played = 0, None
+
+    def see(observation: "Observation", chunk: "ActionChunk | None", committed: int) -> None:
+        nonlocal steps, played
+        if chunk is not None and chunk is not played:
+            played = chunk
+            maker.on_chunk(chunk, observation.stamp_s, committed)
+        if steps % every == 0:
+            maker.on_joints(dict(zip(robot.joint_names, observation.positions_D, strict=True)))
+            if world.base is not None:
+                maker.on_base(world.base.pose, observation.stamp_s)
+            drawn = maker.scene(observation.stamp_s, status)
+            frames.append(film.drawn(observation.images, drawn))
+        steps += 1
 
     result = runner.run(scene, on_step=see)
     return [*frames, _look(runner)], result

@@ -1,8 +1,8 @@
 """What the end of one node means for the others.
 
-control_node is never ended because of the policy: without chunks the robot holds, and a person may
-be driving it; nor because of teleop_node, without which it holds as well. Without control_node, or
-without the simulated robot, the rest is of no use.
+control_node is never ended because of another node: without chunks, or without teleop_node, the
+robot holds, a person may be driving it, and what visualizer_node draws moves nothing. Without
+control_node, or without the simulated robot, the rest is of no use.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from qwen_vla_core.exit_status import NOT_STARTED, explain_exit
 
 GO_ON_WITHOUT = ("policy_node", "teleop_node")
 """A person must engage again after a restart of either: nothing moves by itself."""
-VIEWERS = ("page_node",)
+VIEWERS = ("page_node", "visualizer_node")
 """They only show: nothing depends on them. The page is started again with `qwen-vla view`."""
 POLICY_RESTARTS = 3
 RESTART_DELAY_S = 5.0

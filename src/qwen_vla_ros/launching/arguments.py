@@ -71,7 +71,11 @@ ARGUMENTS = {
         description="serve the robot's page to browsers on this machine; its address is printed",
         is_flag=True,
     ),
-    "use_rviz": Argument(default="true", description="watch in RViz", is_flag=True),
+    "use_rviz": Argument(
+        default="true",
+        description="run visualizer_node, and RViz where it is installed",
+        is_flag=True,
+    ),
 }
 
 

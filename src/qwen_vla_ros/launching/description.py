@@ -24,6 +24,7 @@ from qwen_vla_core.resources import PACKAGE
 from ..bringup import NodeDescription, check_policy, check_teleop, describe_bringup
 from ..discovery import discovery_settings, who_can_command
 from ..resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
+from ..view_topics import TRANSFORMS, viewed_topics
 from .after_exit import after_exit
 from .arguments import ARGUMENTS, LaunchArgumentError, read, refuse_unknown
 
@@ -79,13 +80,14 @@ def _launch(context: LaunchContext) -> list:
         namespace=namespace,
         teleop=values["teleop"],
         view=values["view"],
+        rviz=values["use_rviz"],
     )
     _check_executables(descriptions)
     settings = discovery_settings(use_sim, os.environ)
     return [
         LogInfo(msg=who_can_command(os.environ | settings)),
         *(_node(description, settings) for description in descriptions),
-        *(_viewer(robot, namespace, settings) if values["use_rviz"] else ()),
+        *(_viewer(robot, namespace, use_sim, settings) if values["use_rviz"] else ()),
     ]
 
 
@@ -139,7 +141,7 @@ def _node(description: NodeDescription, settings: Mapping[str, str], restarts: i
     )
 
 
-def _viewer(robot: Embodiment, namespace: str, settings: Mapping[str, str]) -> list:
+def _viewer(robot: Embodiment, namespace: str, use_sim: bool, settings: Mapping[str, str]) -> list:
     """RViz where it is installed; nothing depends on it."""
     try:
         get_package_prefix(VIEWER)
@@ -148,30 +150,21 @@ def _viewer(robot: Embodiment, namespace: str, settings: Mapping[str, str]) -> l
     layout = share_directory() / "rviz" / f"{robot.name}.rviz"
     if not layout.is_file():
         layout = None
+    # The layouts show topics without a namespace.
+    shown = [topic for topic in viewed_topics(robot) if namespace]
+    shown += [TRANSFORMS] if namespace and use_sim else []  # a robot's own are on /tf
     return [
         Node(
             package=VIEWER,
             executable=VIEWER,
             exec_name=VIEWER,
             arguments=["-d", str(layout)] if layout else [],
-            # The layouts show topics without a namespace.
-            remappings=[(f"/{topic}", f"/{namespace}/{topic}") for topic in _shown(robot)]
-            if namespace
-            else [],
+            remappings=[(f"/{topic}", f"/{namespace}/{topic}") for topic in shown],
             additional_env=dict(settings),
             prefix=_die_with_launch(),
             on_exit=[LogInfo(msg="RViz ended; all nodes go on.")],
         )
     ]
-
-
-def _shown(robot: Embodiment) -> list[str]:
-    """The relative topics of a robot's layout."""
-    topics = [camera.topic for camera in robot.cameras]
-    topics += [g.driver.robot_description_topic for g in robot.groups if not g.is_base]
-    if robot.base is not None:
-        topics.append(robot.base.driver.odometry_topic)
-    return list(dict.fromkeys(topic for topic in topics if not topic.startswith("/")))
 
 
 def _die_with_launch() -> list:

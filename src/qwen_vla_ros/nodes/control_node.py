@@ -90,6 +90,7 @@ class ControlNode(EmbodimentNode):
         self._robot_limits, self._intersection = {}, Intersection(limits=self._loop.limiter.limits)
         self._commanding = False
         self._counts, self._last_refusal = Counter(), ""
+        self._limited: dict[str, str] = {}  # joint -> rule, since the last report
         self._lateness_s: list[float] = []
 
         self._command = self.create_publisher(JointState, "control/command", RELIABLE)
@@ -203,6 +204,7 @@ class ControlNode(EmbodimentNode):
         if cycle.filtered.verdict is not Verdict.PASS:
             for rule, joints in cycle.filtered.acted.items():
                 self._counts[f"{rule.value}_{cycle.filtered.verdict.value}"] += len(joints)
+                self._limited |= dict.fromkeys(joints, rule.value)
 
     # --- check and report
 
@@ -280,10 +282,12 @@ class ControlNode(EmbodimentNode):
                 "lateness_p50_ms": float(np.percentile(lateness_ms, 50)),
                 "lateness_p99_ms": float(np.percentile(lateness_ms, 99)),
                 "limits_of_robot": "; ".join(self._intersection.tightened),
+                "limited_joints": ", ".join(f"{j} {rule}" for j, rule in self._limited.items()),
                 **self._counts,
             },
         )
         self._lateness_s.clear()
+        self._limited.clear()
 
 
 def main() -> None:
