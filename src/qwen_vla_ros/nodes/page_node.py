@@ -94,8 +94,7 @@ class PageNode(EmbodimentNode):
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Begin to draw."""
-        self.every(DRAW_PERIOD_S, self._draw)
-        self.every(self._embodiment.watchdogs.teleop_s / 4.0, self._watch)
+        self.every(DRAW_PERIOD_S, self._period)
         self.every(diagnostics.PERIOD_S, self._report)
         return super().on_activate(state)
 
@@ -212,6 +211,10 @@ class PageNode(EmbodimentNode):
             self._publish_keys([0.0] * 7)
             self.destroy_publisher(self._joy)
             self._joy = None
+
+    def _period(self) -> None:
+        self._watch()
+        self._draw()
 
     # --- what silence means
 
