@@ -15,6 +15,7 @@ from std_msgs.msg import String
 from qwen_vla_core.embodiment.schema import Keyboard
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.instruction import check_instruction
+from qwen_vla_core.teleop.keys import RELEASED
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
@@ -198,17 +199,20 @@ class PageNode(EmbodimentNode):
     def _on_hands(self, page: int, hands: Hands, now_s: float) -> None:
         pressed = self._presence.hands(page, hands.pressed, hands.number, now_s)
         if pressed is not None:
-            axes = hands.axes if pressed else [0.0] * len(hands.axes)
+            axes = hands.axes if pressed else RELEASED[0]
             self._publish_keys(axes, pressed, hands.drive, hands.next_arm)
 
     def _publish_keys(self, axes, pressed=False, drive=False, next_arm=False) -> None:
-        message = Joy(axes=list(axes), buttons=[int(pressed), int(drive), int(next_arm)])
+        # Stops and recordings are buttons of a terminal; a page has services for them.
+        others = RELEASED[1][3:]
+        buttons = [int(pressed), int(drive), int(next_arm), *others]
+        message = Joy(axes=list(axes), buttons=buttons)
         message.header.stamp = self.get_clock().now().to_msg()
         self._joy.publish(message)
 
     def _end_keys(self) -> None:
         if self._joy is not None:
-            self._publish_keys([0.0] * 7)
+            self._publish_keys(RELEASED[0])
             self.destroy_publisher(self._joy)
             self._joy = None
 
@@ -226,7 +230,7 @@ class PageNode(EmbodimentNode):
         if consequence.end_keys:
             self._end_keys()
         elif consequence.release and self._joy is not None:
-            self._publish_keys([0.0] * 7)
+            self._publish_keys(RELEASED[0])
         if consequence.words:
             self._journal.write("warn", consequence.words, always=True)
         if consequence.hold and self._mode() in MOVING:
