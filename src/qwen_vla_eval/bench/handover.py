@@ -107,8 +107,9 @@ class _Trials:
         self._operator.clear_commands()
         self._operator.wait(lambda: len(self._operator.commands) > 3, ANSWER_TIMEOUT_S)
         self._take_over()
-        self._move()
-        self._hand_back()
+        if self._seen.left_s("TELEOP") == np.inf:
+            self._move()
+            self._hand_back()
         self._hand.pressed, self._hand.along = False, 0.0
 
     def result(self) -> dict:
@@ -175,10 +176,11 @@ class _Trials:
         self._operator.clear_commands()
         self._operator.wait(lambda: len(self._operator.commands) > 3, ANSWER_TIMEOUT_S)
         began_s = time.monotonic()
-        granted, reason = self._operator.trigger("teleop/hand_back")
+        granted, _ = self._operator.trigger("teleop/hand_back")
         self._left_D = self._seen.target_D
-        if not granted:
-            raise QwenVlaError(f"teleop/hand_back: {reason}; {self._operator.mode}")
+        if not granted:  # something stopped the robot in the person's hands
+            self._stopped[self._operator.mode] += 1
+            return
         self._expect(lambda: self._seen.entered_s("AUTONOMY"), "the policy has it not")
         plan_s, plan = self._expect(self._seen.plan, "no plan came")
         follows_s = self._expect(lambda: self._after(plan_s), "no command came")

@@ -15,7 +15,7 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.schema import LeaderArm
 from qwen_vla_core.teleop import LeaderGoals
 
-from ..drivers.robot_info import Question, RobotInfoWatch
+from ..drivers.robot_info import ExpectedInfo, RobotInfoWatch
 from ..graph import rival_problem
 from ..qos import RELIABLE
 
@@ -42,7 +42,7 @@ class LeaderDrive:
             joints[entry.joint].model_copy(update={"hardware_name": entry.leader})
             for entry in arm.joints
         ]
-        question = Question(
+        expected = ExpectedInfo(
             cmd_type="group",
             name=section.group,
             mode="position",
@@ -50,7 +50,7 @@ class LeaderDrive:
             limited=False,
         )
         self._node, self._group = node, section.group
-        self._info = RobotInfoWatch(node, section.namespace, [question])
+        self._info = RobotInfoWatch(node, section.namespace, [expected])
         self._goals = LeaderGoals(embodiment, arm, agreement_rad)
         topic = f"{section.namespace}/commands/joint_group"
         self._publisher = node.create_publisher(JointGroupCommand, topic, RELIABLE)
