@@ -80,6 +80,7 @@ setup(
             "teleop_node = qwen_vla_cli.executables:teleop_node",
             "page_node = qwen_vla_cli.executables:page_node",
             "visualizer_node = qwen_vla_cli.executables:visualizer_node",
+            "recorder_node = qwen_vla_cli.executables:recorder_node",
             "sim_node = qwen_vla_cli.executables:sim_node",
         ],
     },

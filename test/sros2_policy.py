@@ -5,6 +5,7 @@ python test/sros2_policy.py     writes config/sros2/*.policy.xml anew
 
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -17,7 +18,14 @@ from qwen_vla_ros.estop_topic import TELEOP_ESTOP
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "config" / "sros2"
-NODES = ("control_node", "policy_node", "teleop_node", "page_node", "visualizer_node")
+NODES = (
+    "control_node",
+    "policy_node",
+    "teleop_node",
+    "page_node",
+    "visualizer_node",
+    "recorder_node",
+)
 RULES = {
     ("topics", "publish"): "get_publisher_names_and_types_by_node",
     ("topics", "subscribe"): "get_subscriber_names_and_types_by_node",
@@ -43,6 +51,7 @@ def access_of(robot: Path, domain: int) -> dict:
     from qwen_vla_ros.nodes.control_node import ControlNode
     from qwen_vla_ros.nodes.page_node import PageNode
     from qwen_vla_ros.nodes.policy_node import PolicyNode
+    from qwen_vla_ros.nodes.recorder_node import RecorderNode
     from qwen_vla_ros.nodes.teleop_node import TeleopNode
     from qwen_vla_ros.nodes.visualizer_node import VisualizerNode
 
@@ -51,11 +60,13 @@ def access_of(robot: Path, domain: int) -> dict:
     QwenVlaPolicy.load = lambda *arguments, **options: SimpleNamespace(
         warm_up=lambda: 0.1, slow_reason=""
     )
-    parameters = [f"embodiment:={robot}", "page_node:port:=0"]
+    recordings = TemporaryDirectory()
+    parameters = [f"embodiment:={robot}", "page_node:port:=0", f"folder:={recordings.name}"]
     arguments = [word for one in parameters for word in ("-p", one)]
     rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
     try:
-        nodes = [ControlNode(), PolicyNode(), TeleopNode(), PageNode(), VisualizerNode()]
+        nodes = [ControlNode(), PolicyNode(), TeleopNode()]
+        nodes += [PageNode(), VisualizerNode(), RecorderNode()]
         for node in nodes:
             assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         observer = rclpy.create_node("observer")
@@ -82,6 +93,7 @@ def access_of(robot: Path, domain: int) -> dict:
     finally:
         QwenVlaPolicy.load = load
         rclpy.try_shutdown()
+        recordings.cleanup()
 
 
 def _seen_by(observer, name):

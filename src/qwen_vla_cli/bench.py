@@ -12,6 +12,7 @@ from . import (
     bench_gpu,
     bench_handover,
     bench_model,
+    bench_record,
     bench_serve,
     bench_sim,
 )
@@ -23,6 +24,7 @@ BENCHES = {
     "handover": bench_handover,
     "model": bench_model,
     "gpu": bench_gpu,
+    "record": bench_record,
     "serve": bench_serve,
     "sim": bench_sim,
 }

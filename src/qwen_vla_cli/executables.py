@@ -32,6 +32,11 @@ def visualizer_node() -> None:
     _run("qwen_vla_ros.nodes.visualizer_node")
 
 
+def recorder_node() -> None:
+    """Run recorder_node until it receives SIGINT or SIGTERM."""
+    _run("qwen_vla_ros.nodes.recorder_node")
+
+
 def sim_node() -> None:
     """Run sim_node until it receives SIGINT or SIGTERM."""
     _run("qwen_vla_sim.node.sim_node")

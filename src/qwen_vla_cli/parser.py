@@ -5,10 +5,9 @@ import re
 import sys
 from collections.abc import Mapping
 from types import ModuleType
-from xml.etree import ElementTree
 
 from qwen_vla_core.did_you_mean import did_you_mean
-from qwen_vla_core.resources import share_directory
+from qwen_vla_core.resources import package_version
 
 EXIT_STATUSES = "Exit status: 0 done, 2 could not be done, 130 interrupted."
 
@@ -43,7 +42,7 @@ class _Version(argparse.Action):
     """Prints the version of package.xml."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
-        print("qwen-vla", ElementTree.parse(share_directory() / "package.xml").findtext("version"))
+        print("qwen-vla", package_version())
         parser.exit()
 
 

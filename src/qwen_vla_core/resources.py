@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 from .errors import QwenVlaError
 
@@ -32,6 +33,11 @@ def share_directory() -> Path:
         f"no folder share/{PACKAGE}/embodiments in AMENT_PREFIX_PATH or {sys.prefix}; "
         "source the workspace's install/setup.bash, or install the package again"
     )
+
+
+def package_version() -> str:
+    """The version in package.xml."""
+    return ElementTree.parse(share_directory() / "package.xml").findtext("version")
 
 
 def embodiments_directory() -> Path:

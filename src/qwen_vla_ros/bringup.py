@@ -119,6 +119,7 @@ def describe_bringup(
     teleop: str = "",
     view: bool = False,
     rviz: bool = False,
+    record: bool = False,
 ) -> tuple[NodeDescription, ...]:
     """The nodes for one embodiment.
 
@@ -135,6 +136,7 @@ def describe_bringup(
             teleop_node.
         view: serve the robot's page to browsers on this machine.
         rviz: publish what RViz shows (visualizer_node).
+        record: run recorder_node, which records when a person asks for it.
     """
     config = share_directory() / "config" / "nodes"
     nodes = [
@@ -180,6 +182,14 @@ def describe_bringup(
                 parameter_file=config / "visualizer_node.yaml",
             )
         )
+    if record:
+        recorder = describe_recorder(
+            embodiment=embodiment,
+            checkpoint=checkpoint or "",
+            instruction=instruction,
+            simulated=use_sim,
+        )
+        nodes.append(recorder)
     if use_sim:
         nodes.insert(
             0,
@@ -212,5 +222,37 @@ def describe_page(
         module="qwen_vla_ros.nodes.page_node",
         parameters={"embodiment": embodiment, "simulated": simulated, **parameters},
         parameter_file=share_directory() / "config" / "nodes" / "page_node.yaml",
+        namespace=namespace.strip("/"),
+    )
+
+
+def describe_recorder(
+    *,
+    embodiment: str,
+    checkpoint: str = "",
+    instruction: str = "",
+    simulated: bool = False,
+    namespace: str = "",
+    **options: Value,
+) -> NodeDescription:
+    """recorder_node, beside the others or on its own.
+
+    Args:
+        embodiment, instruction, namespace: as for ``describe_bringup``.
+        checkpoint: the policy that runs, for the recordings to name; "" for none.
+        simulated: whether a simulator stands in for the robot.
+        options: parameters of the node that differ from its file's.
+    """
+    return NodeDescription(
+        name="recorder_node",
+        module="qwen_vla_ros.nodes.recorder_node",
+        parameters={
+            "embodiment": embodiment,
+            "checkpoint": checkpoint,
+            "instruction": instruction,
+            "simulated": simulated,
+            **options,
+        },
+        parameter_file=share_directory() / "config" / "nodes" / "recorder_node.yaml",
         namespace=namespace.strip("/"),
     )

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -44,15 +45,18 @@ def subscribe_to_stream(
     callback: Callable[[Any], None],
     depth: int = 10,
     raw: bool = False,
+    group: CallbackGroup | None = None,
 ) -> Subscription:
     """Receive each message of every publisher of a stream, once, at the cost of one subscription.
 
     Args:
         depth: messages that wait while the node is busy; 1 where only the newest is of use.
-        raw: hand on the bytes, for ``bounded``.
+        raw: hand on the bytes, for ``bounded``. group: the node's own if it is None.
     """
     qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
-    return node.create_subscription(message_type, topic, callback, qos, raw=raw)
+    return node.create_subscription(
+        message_type, topic, callback, qos, raw=raw, callback_group=group
+    )
 
 
 def subscribe_to_state(
@@ -61,6 +65,7 @@ def subscribe_to_state(
     topic: str,
     callback: Callable[[Any], None],
     raw: bool = False,
+    group: CallbackGroup | None = None,
 ) -> list[Subscription]:
     """Receive a state from every publisher, and what a latched one published before.
 
@@ -76,14 +81,11 @@ def subscribe_to_state(
         reliability=ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL,
     )
+    options = {"event_callbacks": silent, "raw": raw, "callback_group": group}
     return [
-        node.create_subscription(
-            message_type, topic, once.receiver(), latched, event_callbacks=silent, raw=raw
-        ),
-        node.create_subscription(
-            message_type, topic, once.receiver(), volatile, event_callbacks=silent, raw=raw
-        ),
-        subscribe_to_stream(node, message_type, topic, once.receiver(), STATE_DEPTH, raw),
+        node.create_subscription(message_type, topic, once.receiver(), latched, **options),
+        node.create_subscription(message_type, topic, once.receiver(), volatile, **options),
+        subscribe_to_stream(node, message_type, topic, once.receiver(), STATE_DEPTH, raw, group),
     ]
 
 

@@ -1,31 +1,18 @@
 """Topics of which only the newest message counts, taken when it is wanted.
 
-An executor wakes for every message: three cameras and two arms at their own rates are some 300
-times a second, for a picture that is drawn ten times. These subscriptions wake nobody; the
-middleware keeps the newest message, and ``take`` fetches it.
+Three cameras and two arms at their own rates are some 300 messages a second, for a picture that is
+drawn ten times. The middleware keeps the newest, and ``take`` fetches it.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 
-
-class _Polled(CallbackGroup):
-    """Entities of this group are never executed, so that no executor waits for them."""
-
-    def can_execute(self, entity: object) -> bool:
-        return False
-
-    def beginning_execution(self, entity: object) -> bool:
-        return False
-
-    def ending_execution(self, entity: object) -> None:
-        pass
+from .fetched import FetchedGroup, fetch
 
 
 class Newest:
@@ -41,7 +28,7 @@ class Newest:
             largest_bytes: what is larger is dropped unseen.
         """
         self._type, self._largest = message_type, largest_bytes
-        self._group = _Polled()  # the node refers to its groups weakly
+        self._group = FetchedGroup()
         self._subscription = node.create_subscription(
             message_type, topic, _unused, qos, callback_group=self._group, raw=True
         )
@@ -69,11 +56,9 @@ class Newest:
             return None
 
     def _messages(self) -> Iterator[bytes]:
-        subscription = self._subscription
-        with subscription.handle:
-            while (taken := subscription.handle.take_message(self._type, True)) is not None:
-                if len(taken[0]) <= self._largest:
-                    yield taken[0]
+        for data, _ in fetch(self._subscription):
+            if len(data) <= self._largest:
+                yield data
 
 
 def _unused(message: bytes) -> None:

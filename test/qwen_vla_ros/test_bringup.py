@@ -115,6 +115,22 @@ def test_when_a_teleop_device_is_named_expect_its_node_and_when_none_is_expect_n
     assert "teleop_node" not in {node.name for node in plain}
 
 
+def test_when_it_is_to_be_recorded_expect_a_recorder_that_knows_policy_and_task():
+    nodes = describe_bringup(
+        embodiment="x.yaml", checkpoint=SHIPPED, instruction="fetch", use_sim=True, record=True
+    )
+    (node,) = [node for node in nodes if node.name == "recorder_node"]
+    assert node.parameters == {
+        "embodiment": "x.yaml",
+        "checkpoint": SHIPPED,
+        "instruction": "fetch",
+        "simulated": True,
+    }
+    assert node.parameter_file.is_file()
+    plain = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED)
+    assert "recorder_node" not in {node.name for node in plain}
+
+
 def test_when_a_robot_lacks_the_teleop_device_expect_refusal_with_those_that_it_has():
     base = shipped("mobile_base")
     check_teleop(base, "twist")

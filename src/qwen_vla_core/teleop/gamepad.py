@@ -37,7 +37,8 @@ BUTTONS = (
     "next_arm",
     "estop",
     "record_start",
-    "record_stop",
+    "record_success",
+    "record_failure",
     "record_discard",
 )
 RECORDINGS = BUTTONS[4:]
@@ -65,9 +66,10 @@ class Gamepad(Strict):
     estop: Index | None = None
     """Pressed to stop the robot: the stop latches until somebody resets it."""
     record_start: Index | None = None
-    record_stop: Index | None = None
+    record_success: Index | None = None
+    record_failure: Index | None = None
     record_discard: Index | None = None
-    """Pressed to start an episode, to end and keep it, and to throw it away."""
+    """Pressed to start an episode, to end it as a success or as a failure, and to discard it."""
     sticks: dict[Channel, Stick] = {}
     pairs: dict[Channel, tuple[Index, Index]] = {}
     """Two buttons, for more and for less, where there is no stick."""

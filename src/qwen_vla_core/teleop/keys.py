@@ -30,9 +30,9 @@ AXES = {
 """Key -> axis in config/teleop/keyboard.yaml and its value."""
 
 DRIVE, DEADMAN, ESTOP = "b", " ", "e"
-MOMENTARY = ("n", ESTOP, "1", "2", "3")
+MOMENTARY = ("n", ESTOP, "1", "2", "3", "4")
 """Keys that are buttons while they count: from the third on in config/teleop/keyboard.yaml."""
-RELEASED = [0.0] * 7, [0] * 7
+RELEASED = [0.0] * 7, [0] * 8
 """Axes and buttons while no key counts."""
 
 END = ("q", "\x1b", "\x03", "\x04")
@@ -44,7 +44,8 @@ w s  a d  r f   tool ahead, back; left, right; up, down  (base: w s a d)
 i k  j l  u o   tool looks up, down; turns left, right; rolls
 v c           gripper opens, closes
 b             sticks to the base, and back to the arm      n   next arm
-e             emergency stop                1, 2, 3   recording: start, keep, discard
+e             emergency stop
+1 2 3 4       recording: start; end it as a success, as a failure; discard it
 Any other key lets go. So do 5 s without a key."""
 
 
@@ -74,7 +75,7 @@ class Keys:
             self.pressed = False
 
     def state(self, now_s: float) -> tuple[list[float], list[int]]:
-        """Axes [7] and buttons [7] of config/teleop/keyboard.yaml."""
+        """Axes [7] and buttons [8] of config/teleop/keyboard.yaml."""
         if now_s - self._last_s > FORGOTTEN_S:
             self.pressed = False
         axes = list(RELEASED[0])

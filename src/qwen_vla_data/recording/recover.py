@@ -1,5 +1,6 @@
 """Recordings that were not finished: the program was killed, or the computer lost power."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -35,9 +36,12 @@ def recover(partial: Path) -> Path:
     Returns:
         The whole file, which stands beside it.
     Raises:
-        RecordingError: nothing of it can be read; a ``.part`` is then kept as ``.unreadable``.
+        RecordingError: it is missing, or nothing of it can be read: a ``.part`` is then called
+            ``.unreadable``.
         QwenVlaError: the whole file cannot be written; the unfinished one is as it was.
     """
+    if not os.access(partial, os.R_OK):
+        raise RecordingError(f"{partial}: no such file, or it may not be read")
     is_part = partial.name.endswith(UNFINISHED)
     name = partial.name.removesuffix(UNFINISHED)
     path = partial.with_name(name if is_part else f"{partial.stem}_recovered.mcap")

@@ -10,6 +10,7 @@ from qwen_vla_core.embodiment.streams import joint_streams
 COMMAND = "control/command"
 MODE = "control/mode"
 INTERVENTION = "control/intervention"
+INTERVENTION_REASON = "control/intervention_reason"
 CHUNK = "policy/chunk"
 INSTRUCTION = "policy/instruction"
 TELEOP = "teleop/command"
@@ -57,6 +58,7 @@ def recorded_topics(embodiment: Embodiment) -> tuple[RecordedTopic, ...]:
         RecordedTopic(name=COMMAND, type=JOINT_STATE),
         RecordedTopic(name=MODE, type="std_msgs/msg/String", state=True),
         RecordedTopic(name=INTERVENTION, type="std_msgs/msg/Bool", state=True),
+        RecordedTopic(name=INTERVENTION_REASON, type="std_msgs/msg/String", state=True),
         RecordedTopic(name=CHUNK, type="trajectory_msgs/msg/JointTrajectory"),
         RecordedTopic(name=INSTRUCTION, type="std_msgs/msg/String", state=True),
         RecordedTopic(name=TELEOP, type=JOINT_STATE),

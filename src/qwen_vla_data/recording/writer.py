@@ -1,7 +1,7 @@
 """Writes one recording: ``.mcap.part`` while it grows, ``.mcap`` once it is whole."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mcap.writer import Writer
@@ -44,7 +44,7 @@ class RecordingWriter:
             self._file = self._partial.open("xb")
         except OSError as error:
             raise _cannot_write(self._partial, error) from error
-        self._channels: dict[str, int] = {}
+        self._channels: dict[tuple[str, str], int] = {}
         self._schemas: dict[str, int] = {}
         self._writer = Writer(self._file, chunk_size=CHUNK_BYTES)
         with self._refusals():
@@ -74,9 +74,10 @@ class RecordingWriter:
         Raises:
             RecordingError: it cannot be written (the disk is full).
         """
-        channel = self._channels.get(topic.name)
+        key = (topic.name, topic.type)
+        channel = self._channels.get(key)
         if channel is None:
-            channel = self._channels[topic.name] = self._register(topic, wire_name or topic.name)
+            channel = self._channels[key] = self._register(topic, wire_name or topic.name)
         with self._refusals():
             self._writer.add_message(channel, received_ns, data, published_ns)
 
@@ -106,8 +107,13 @@ class RecordingWriter:
 
     def discard(self) -> None:
         """Remove the file."""
-        self._file.close()
+        self.abandon()
         self._partial.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Leave the file as it is, to be recovered."""
+        with suppress(OSError):  # the disk is full: what is in the buffer has no place
+            self._file.close()
 
     def _register(self, topic: RecordedTopic, wire_name: str) -> int:
         if topic.type not in self._schemas:

@@ -71,6 +71,12 @@ ARGUMENTS = {
         description="serve the robot's page to browsers on this machine; its address is printed",
         is_flag=True,
     ),
+    "record": Argument(
+        default="false",
+        description="run recorder_node; record/start, or follow_mode in config/nodes/"
+        "recorder_node.yaml, begins an episode",
+        is_flag=True,
+    ),
     "use_rviz": Argument(
         default="true",
         description="run visualizer_node, and RViz where it is installed",

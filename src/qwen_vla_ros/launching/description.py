@@ -81,6 +81,7 @@ def _launch(context: LaunchContext) -> list:
         teleop=values["teleop"],
         view=values["view"],
         rviz=values["use_rviz"],
+        record=values["record"],
     )
     _check_executables(descriptions)
     settings = discovery_settings(use_sim, os.environ)

@@ -136,8 +136,8 @@ def test_when_a_button_of_the_recorder_is_pressed_expect_it_once_and_not_what_wa
     read = GamepadReader(ROBOTS["widowx"], PAD)
     assert read.recordings_pressed(buttons(PAD.record_start)) == []
     assert read.recordings_pressed(buttons()) == []
-    assert read.recordings_pressed(buttons(PAD.record_stop)) == ["record_stop"]
-    assert read.recordings_pressed(buttons(PAD.record_stop)) == []
+    assert read.recordings_pressed(buttons(PAD.record_success)) == ["record_success"]
+    assert read.recordings_pressed(buttons(PAD.record_success)) == []
     assert read.recordings_pressed(buttons(PAD.record_discard)) == ["record_discard"]
 
 

@@ -20,7 +20,7 @@ def test_when_a_key_is_pressed_expect_its_axis_for_a_short_time_and_no_other(key
     axis, value = AXES[key]
     held = pressed(key)
     axes, buttons = held.state(10.0 + MOTION_S / 2)
-    assert axes == [value if i == axis else 0.0 for i in range(7)] and buttons == [1] + [0] * 6
+    assert axes == [value if i == axis else 0.0 for i in range(7)] and buttons == [1] + [0] * 7
     assert held.state(10.0 + 2 * MOTION_S)[0] == [0.0] * 7
 
 
@@ -52,15 +52,15 @@ def test_when_the_base_is_chosen_expect_its_button_until_it_is_chosen_off():
 
 def test_when_e_is_pressed_expect_the_emergency_stop_for_a_moment_and_everything_let_go():
     held = pressed("w", "e")
-    assert held.state(10.0) == ([0.0] * 7, [0, 0, 0, 1, 0, 0, 0])
+    assert held.state(10.0) == ([0.0] * 7, [0, 0, 0, 1, 0, 0, 0, 0])
     assert held.state(10.0 + 2 * MOTION_S) == RELEASED
 
 
-@pytest.mark.parametrize(("key", "button"), [("n", 2), ("1", 4), ("2", 5), ("3", 6)])
+@pytest.mark.parametrize(("key", "button"), [("n", 2), ("1", 4), ("2", 5), ("3", 6), ("4", 7)])
 def test_when_a_key_is_a_button_expect_that_button_for_a_moment(key, button):
     held = pressed(key)
-    assert held.state(10.0)[1] == [int(i in (0, button)) for i in range(7)]
-    assert held.state(10.0 + 2 * MOTION_S)[1] == [1] + [0] * 6
+    assert held.state(10.0)[1] == [int(i in (0, button)) for i in range(8)]
+    assert held.state(10.0 + 2 * MOTION_S)[1] == [1] + [0] * 7
 
 
 @given(st.text(max_size=20))

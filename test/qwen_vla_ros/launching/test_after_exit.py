@@ -7,8 +7,8 @@ import pytest
 from qwen_vla_core.exit_status import ENDED_ON_REQUEST, FAILED, NOT_STARTED
 from qwen_vla_ros.launching.after_exit import (
     GO_ON_WITHOUT,
-    POLICY_RESTARTS,
     RESTART_DELAY_S,
+    RESTARTS,
     after_exit,
 )
 
@@ -23,10 +23,10 @@ def test_when_control_or_the_robot_ends_expect_an_end_of_all_and_its_name(name, 
     assert what.message.startswith(f"{name} ended (")
 
 
-@pytest.mark.parametrize("restarts", range(POLICY_RESTARTS + 2))
+@pytest.mark.parametrize("restarts", range(RESTARTS + 2))
 @pytest.mark.parametrize("status", ANY_STATUS)
 @pytest.mark.parametrize("name", GO_ON_WITHOUT)
-def test_when_policy_or_teleop_ends_expect_control_to_go_on_and_a_bounded_number_of_restarts(
+def test_when_another_node_ends_expect_control_to_go_on_and_a_bounded_number_of_restarts(
     name, status, restarts
 ):
     what = after_exit(name, status, restarts)
@@ -34,7 +34,7 @@ def test_when_policy_or_teleop_ends_expect_control_to_go_on_and_a_bounded_number
         assert what.end_all
         return
     assert not what.end_all and "control_node goes on" in what.message
-    again = restarts < POLICY_RESTARTS
+    again = restarts < RESTARTS
     assert what.restart_after_s == (RESTART_DELAY_S if again else None)
     assert ("started again in" in what.message) == again
 

@@ -26,7 +26,7 @@ teleop:
 TEXT = arm_on_base_text() + TELEOP
 LEFT = {"follower_left": [0.1, 0.2, 0.5, 0.03]}
 DEADMAN, DRIVE = 10, 9
-ESTOP, RECORD_START, RECORD_STOP = 4, 7, 3
+ESTOP, RECORD_START = 4, 7
 
 
 @pytest.fixture

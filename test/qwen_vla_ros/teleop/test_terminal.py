@@ -57,7 +57,7 @@ def test_when_it_ends_in_any_way_expect_keys_published_before_and_the_terminal_a
     terminal, end
 ):
     terminal.until(lambda: terminal.messages, "it publishes")
-    assert list(terminal.messages[-1].buttons) == [0] * 7
+    assert list(terminal.messages[-1].buttons) == [0] * 8
     assert termios.tcgetattr(terminal.theirs)[3] != terminal.before[3]
     os.write(terminal.ours, b" ")
     terminal.until(lambda: terminal.messages[-1].buttons[0] == 1, "space presses")
