@@ -105,6 +105,7 @@ def test_when_the_robot_moves_expect_the_page_to_draw_it_and_to_hold_stop_and_re
 
 
 def test_when_keys_are_held_expect_the_tool_to_move_and_a_frozen_tab_to_stop_it(page, robot):
+    page.size(760, 420)  # drawing all of it without a GPU takes longer than keys may be silent
     page.press("#take-keys")
     page.expect("!document.getElementById('keys').hidden")
     robot.operator.wait(lambda: False, 1.5)  # teleop_node has to see the dead-man released first
