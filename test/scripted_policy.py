@@ -66,7 +66,7 @@ class BatchingPolicy(ScriptedPolicy):
 
 @contextmanager
 def serving(policy, robot, **options):
-    """A server in a thread: the server and its address."""
+    """A server in a thread: the server, whose ``end`` tells it to end, and its address."""
     served = {robot.name: Served(policy=policy, codec=EmbodimentCodec(robot))}
     server = PolicyServer("scripted", served, **{"port": 0, **options})
     ports, listening, loop = [], threading.Event(), asyncio.new_event_loop()
@@ -83,13 +83,14 @@ def serving(policy, robot, **options):
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    server.end = lambda: loop.call_soon_threadsafe(task.cancel)
     try:
         assert listening.wait(20.0)
         yield server, f"{'wss' if 'tls' in options else 'ws'}://127.0.0.1:{ports[0]}"
     finally:
         policy.may_go_on.set()
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join(10.0)
+        server.end()
+        thread.join(20.0)
 
 
 @contextmanager

@@ -4,10 +4,12 @@ Example:
   qwen-vla bench serve
   qwen-vla bench serve --robots 1,4,8 --gpu-ms 20 --json serve.json
   qwen-vla bench serve --url ws://gpu-machine:8000 --embodiment widowx
+  qwen-vla bench serve --soak-minutes 30 --robots 4      # what is lost, how memory grows
 
 Without --url a server in another process is asked over loopback, whose policy only waits for
---gpu-ms: what is measured is the wire and the queue, with images of 224 x 224. `one at a time` is
-the same server with a policy that cannot batch, as openpi's server works.
+--gpu-ms: what is measured is the wire and the queue, with images of 224 x 224. Beside it openpi's
+own protocol loop with the same policy, one request at a time. Each robot is a process that asks
+again as soon as it has an answer. How many requests a pass answers is what a robot costs of a GPU.
 """
 
 import argparse
@@ -15,6 +17,9 @@ from pathlib import Path
 
 from .arguments import embodiment_file, not_negative, positive
 from .outputs import require_writable
+
+MOST_GROWTH = 0.02
+"""Of a server's memory while it is soaked."""
 
 
 def counts(text: str) -> list[int]:
@@ -34,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gpu-ms", type=not_negative, default=20, help="pretended time of one pass (20)"
     )
-    parser.add_argument("--url", help="a server that runs, in the place of a pretended one")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--url", help="a server that runs, in the place of a pretended one")
+    how.add_argument("--soak-minutes", type=positive, help="ask for so long instead")
     parser.add_argument("--json", type=Path, help="write everything here too")
 
 
@@ -46,13 +53,31 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_writable(arguments.json)
     robot = load_embodiment(embodiment_file(arguments.embodiment))
-    wanted = arguments.robots, arguments.requests
-    if arguments.url:
+    wanted, status = (arguments.robots, arguments.requests), 0
+    if arguments.soak_minutes:
+        measured, status = _soak(robot, arguments)
+    elif arguments.url:
         measured = measure_url(arguments.url, robot, *wanted)
     else:
         measured = measure_serve(robot, *wanted, arguments.gpu_ms / 1e3)
-    show([table(measured)])
+    if "results" in measured:
+        show([table(measured), *measured["goals"]])
     if arguments.json is not None:
         write_json(arguments.json, measured)
         print(f"the same as JSON: {arguments.json}")
-    return 0
+    return status
+
+
+def _soak(robot, arguments: argparse.Namespace) -> tuple[dict, int]:
+    from qwen_vla_eval.bench.serve import soak
+
+    count, minutes = max(arguments.robots), arguments.soak_minutes
+    print(f"{count} robots ask for {minutes} minutes", flush=True)
+    measured = soak(robot, count, 60.0 * minutes, arguments.gpu_ms / 1e3)
+    growth = measured["memory_growth"]
+    print(
+        f"{measured['answers']} answers and none lost, the longest after "
+        f"{measured['longest_ms']:.0f} ms; memory {measured['memory_mib']:.0f} MiB, grown by "
+        f"{growth:.1%} (goal: at most {MOST_GROWTH:.0%})"
+    )
+    return measured, int(growth > MOST_GROWTH)

@@ -10,6 +10,7 @@ from pathlib import Path
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.errors import RemoteError
 from qwen_vla_remote.engine import Served
+from qwen_vla_remote.process import prepare_process
 from qwen_vla_remote.server import PolicyServer, check_exposure
 
 
@@ -41,6 +42,7 @@ def serve_checkpoint(
     check_exposure(host, api_key)  # before torch is loaded, which takes seconds
     context = _tls(tls)
     robots = [load_embodiment(path) for path in embodiments]
+    prepare_process()
     from qwen_vla_model.policy import QwenVlaPolicy
 
     served, policy = {}, None

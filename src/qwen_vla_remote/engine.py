@@ -1,13 +1,20 @@
 """One thread that runs the policies, and a queue in front of it that batches what waits.
 
-Nothing waits for a batch to fill: when the policy is free it takes the request with the earliest
-deadline, and with it whatever else waits and fits. What came too late is answered with that.
+When the policy is free it takes the request with the earliest deadline, and with it whatever else
+waits and fits. What came too late is answered with that, and what would come too late at once.
+
+Nothing waits for a batch to fill, with one exception. Robots that ask again as soon as they have
+an answer (more of them than the policy keeps up with) fall into two groups that wait for each
+other's passes, each at twice the time of one. So who came back at once the last time is waited
+for, for less than a pass.
 """
 
 import asyncio
 import itertools
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -23,9 +30,15 @@ from qwen_vla_core.types import Observation
 
 from .messages import Request
 from .metrics import Metrics
+from .stock_units import to_stock
 
 MOST_AT_ONCE = 8
 """Requests in a batch. With pi0 on an H200 a batch of 8 took 94 ms and a single one 25 ms."""
+PASSES = 5
+"""Of so many last passes of a robot the median is how long the next is believed to take."""
+EXPECTED_PASSES = 0.75
+"""For so much of a pass after its answer a client is waited for that came back within it before.
+Two groups that wait for each other lose a whole pass."""
 
 
 class BatchPolicy(Policy, Protocol):
@@ -41,6 +54,10 @@ class DeadlineError(RemoteError):
     """The answer would come too late to be of use."""
 
 
+class BusyError(RemoteError):
+    """So many wait already that the answer would come too late."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Served:
     """A robot that a server has a policy for."""
@@ -50,10 +67,26 @@ class Served:
 
 
 @dataclass(eq=False)
+class Client:
+    """One connection, as far as the queue is concerned.
+
+    Attributes:
+        answered_s: steady time of its last answer.
+        pause_s: how long it took from there to its next request, the last time.
+        kind: of its last request.
+    """
+
+    answered_s: float = -math.inf
+    pause_s: float = math.inf
+    kind: tuple = ()
+
+
+@dataclass(eq=False)
 class _Job:
     """A request on its way; ordered by deadline."""
 
     request: Request
+    client: Client
     arrived_s: float
     number: int
     answer: asyncio.Future = field(repr=False)
@@ -82,6 +115,9 @@ class Engine:
     def __init__(self, served: Mapping[str, Served], metrics: Metrics) -> None:
         self._served, self._metrics = served, metrics
         self._waiting: list[_Job] = []
+        self._took_s = {name: deque(maxlen=PASSES) for name in served}
+        self._expected: set[Client] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self._numbers = itertools.count()
         self._passes: SimpleQueue[tuple[list[_Job], Callable] | None] = SimpleQueue()
         self.busy_since_s: float | None = None
@@ -95,19 +131,27 @@ class Engine:
 
     def close(self) -> None:
         """End the thread after the pass in progress."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._passes.put(None)
 
-    async def ask(self, request: Request) -> np.ndarray:
-        """The answer: actions [H, C], or joint targets [H, D] in rad and m.
+    async def ask(self, request: Request, client: Client) -> np.ndarray:
+        """The answer: actions [H, C], or joint targets [H, D] in openpi's units.
 
         Cancelling it takes the request out of the queue.
 
+        Args:
+            client: whose request it is; each has one at a time.
         Raises:
+            BusyError: refused at once, because it would come too late.
             DeadlineError: there is none in time.
             QwenVlaError: the policy refuses the request, or fails.
         """
-        loop = asyncio.get_running_loop()
-        job = _Job(request, time.monotonic(), next(self._numbers), loop.create_future())
+        loop, now_s = asyncio.get_running_loop(), time.monotonic()
+        job = _Job(request, client, now_s, next(self._numbers), loop.create_future())
+        client.pause_s, client.kind = now_s - client.answered_s, job.kind
+        self._expected.discard(client)
+        self._check_capacity(job)
         self._waiting.append(job)
         self._start()
         try:
@@ -122,6 +166,33 @@ class Engine:
             if job in self._waiting:
                 self._waiting.remove(job)
 
+    def _batches(self, robot: str) -> bool:
+        return hasattr(self._served[robot].policy, "infer_batch")
+
+    def _pass_s(self, robot: str) -> float:
+        """How long a pass takes; 0 before the first."""
+        took_s = sorted(self._took_s[robot])
+        return took_s[len(took_s) // 2] if took_s else 0.0
+
+    def _check_capacity(self, job: _Job) -> None:
+        """Refuse what could only come too late. Where nothing is in front the policy is tried."""
+        if self.busy_since_s is None and not self._waiting:
+            return
+        robot, deadline_s = job.request.robot, job.request.deadline_s
+        pass_s = self._pass_s(robot)
+        at_once = MOST_AT_ONCE if self._batches(robot) else 1
+        ahead = sum(other.end_s <= job.end_s for other in self._waiting)
+        answer_s = pass_s * (ahead // at_once + 1)
+        if self.busy_since_s is not None:
+            answer_s += max(0.0, self.busy_since_s + pass_s - job.arrived_s)
+        if answer_s > deadline_s:
+            self._metrics.busy_refusals += 1
+            raise BusyError(
+                f"busy: {ahead} requests are in front and a pass takes {pass_s:.2g} s, so an "
+                f"answer would take about {answer_s:.2g} s, longer than its deadline of "
+                f"{deadline_s:g} s; ask fewer robots of this server, or less often"
+            )
+
     def _start(self) -> None:
         """Begin the next pass, if none is in progress and somebody waits."""
         if self.busy_since_s is not None:
@@ -133,10 +204,13 @@ class Engine:
         if first is None:
             return  # those whose deadline has passed are answered by their own timers
         jobs = [first]
-        if hasattr(self._served[first.request.robot].policy, "infer_batch"):
+        if self._batches(first.request.robot):
             jobs = [j for j in self._waiting if j.end_s > now_s and j.kind == first.kind]
+            if len(jobs) < MOST_AT_ONCE and self._others_come(first, now_s):
+                return
         jobs = jobs[:MOST_AT_ONCE]
         self._waiting = [job for job in self._waiting if job not in jobs]
+        self._expected.clear()
         for job in jobs:
             self._metrics.queue_age_s.add(now_s - job.arrived_s)
         self._metrics.batch_size.add(len(jobs))
@@ -146,7 +220,30 @@ class Engine:
             (jobs, lambda results: loop.call_soon_threadsafe(self._end, jobs, results))
         )
 
+    def _others_come(self, first: _Job, now_s: float) -> bool:
+        """Whether to wait for clients that will be back in a moment; if so, it is looked again."""
+        pass_s = self._pass_s(first.request.robot)
+        longest_s = EXPECTED_PASSES * pass_s
+        if self._timer is not None:
+            self._timer.cancel()
+        until_s = max(
+            (
+                client.answered_s + longest_s
+                for client in self._expected
+                if client.kind == first.kind and client.pause_s <= longest_s
+            ),
+            default=now_s,
+        )
+        until_s = min(until_s, first.end_s - 2 * pass_s)
+        if until_s <= now_s:
+            return False
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(until_s - now_s, self._start)
+        return True
+
     def _end(self, jobs: list[_Job], results: list[np.ndarray | QwenVlaError]) -> None:
+        now_s = time.monotonic()
+        self._took_s[jobs[0].request.robot].append(now_s - self.busy_since_s)
         self.busy_since_s = None
         for job, result in zip(jobs, results, strict=True):
             if job.answer.done():  # given up by its client or its deadline
@@ -156,6 +253,8 @@ class Engine:
                 job.answer.set_exception(result)
             else:
                 job.answer.set_result(result)
+                job.client.answered_s = now_s
+                self._expected.add(job.client)
         self._start()
 
     def _work(self) -> None:
@@ -195,4 +294,4 @@ def _finish(served: Served, request: Request, actions_HC: np.ndarray) -> np.ndar
         return np.asarray(actions_HC, np.float32)
     seen = request.observation
     chunk = served.codec.decode(actions_HC, seen.commanded_D, seen.stamp_s)
-    return chunk.positions_TD[1:].astype(np.float32)
+    return to_stock(served.codec.embodiment, chunk.positions_TD[1:]).astype(np.float32)

@@ -1,8 +1,9 @@
 """What the frames say: a server's description of itself, requests, answers. Checked on both sides.
 
 A stock openpi client sends ``images`` {camera: uint8 image, either layout}, ``state`` [D] and
-``prompt``, and gets ``actions`` [H, D]: joint targets in rad and m after 1 to H action steps, in
-the order of ``joint_names``. All other keys are optional, and a stock peer ignores them.
+``prompt``, and gets ``actions`` [H, D]: joint targets after 1 to H action steps, in the order of
+``joint_names`` and in ``joint_units``, which are openpi's (stock_units.py). All other keys are
+optional, and a stock peer ignores them.
 """
 
 import math
@@ -23,6 +24,8 @@ from qwen_vla_core.observation import resize_view
 from qwen_vla_core.observation.empty_scene import INSTRUCTION
 from qwen_vla_core.types import Observation
 
+from .stock_units import from_stock, stock_units
+
 PROTOCOL = 1
 """Counted up when a key changes its meaning."""
 
@@ -40,7 +43,8 @@ class Request:
         robot: name of its embodiment.
         observation, prefix: as for ``Policy.infer``.
         deadline_s: seconds after its arrival at which the answer is of no use any more.
-        normalised: answer with the policy's own actions [H, C] instead of joint targets [H, D].
+        normalised: a client of ours: it counts in rad and m, and is answered with the policy's
+            own actions [H, C] instead of joint targets [H, D].
         request_id: goes back with the answer; None for a stock client.
     """
 
@@ -58,7 +62,7 @@ def describe_server(policy: str, robots: Mapping[str, Embodiment]) -> dict[str, 
         "protocol": "qwen_vla",
         "versions": {"protocol": PROTOCOL, "qwen_vla_ros": _own_version()},
         "policy": policy,
-        "actions": "joint targets, rad and m; with units='normalised' the policy's own",
+        "actions": "joint targets in joint_units; with units='normalised' the policy's own",
         "embodiments": {name: _description(robot) for name, robot in robots.items()},
     }
 
@@ -67,6 +71,7 @@ def _description(robot: Embodiment) -> dict[str, Any]:
     return {
         "camera_names": [camera.name for camera in robot.cameras],
         "joint_names": list(robot.joint_names),
+        "joint_units": list(stock_units(robot)),
         "prompt_example": build_prompt(robot, INSTRUCTION),
         **embodiment_signature(robot),
     }
@@ -87,7 +92,10 @@ def check_server(server: object, robot: Embodiment) -> None:
         CheckpointError: it serves other robots, or this one with something different.
     """
     if not isinstance(server, dict) or server.get("protocol") != "qwen_vla":
-        raise RemoteError("it does not say that it is a qwen-vla server (qwen-vla serve)")
+        raise RemoteError(
+            "it does not say that it is a qwen-vla server (qwen-vla serve); for another's model "
+            "name what it speaks, such as backend:=openpi_aloha"
+        )
     versions, robots = server.get("versions"), server.get("embodiments")
     if not isinstance(versions, dict) or not isinstance(robots, dict):
         raise RemoteError("its metadata lacks versions or embodiments")
@@ -156,11 +164,14 @@ def read_request(value: object, robots: Mapping[str, Embodiment]) -> Request:
     images, history = value.get("images"), value.get("history", {})
     if not isinstance(images, dict) or not isinstance(history, dict):
         raise RemoteError("images is no map of camera names to images")
-    if unknown := (set(images) | set(history)) - {camera.name for camera in robot.cameras}:
-        known = ", ".join(camera.name for camera in robot.cameras)
-        raise RemoteError(f"images of {str(sorted(map(str, unknown)))[:80]}; {name} has {known}")
-    if lacking := [c.name for c in robot.cameras if not c.optional and c.name not in images]:
-        raise RemoteError(f"images lacks {', '.join(lacking)}")
+    known = {camera.name for camera in robot.cameras}
+    lacking = {c.name for c in robot.cameras if c.name not in images}
+    unknown = (set(images) | set(history)) - known
+    # More views than are looked at are fine (an ALOHA sends cam_low), but none may be a slip of
+    # the pen for one that is not there.
+    if lacking and (unknown or not all(c.optional for c in robot.cameras if c.name in lacking)):
+        also = f", and has {str(sorted(map(str, unknown)))[:80]}" if unknown else ""
+        raise RemoteError(f"images lacks {', '.join(sorted(lacking))}{also}")
     prompt = value.get("prompt")
     if not isinstance(prompt, str):
         raise RemoteError("prompt is no text")
@@ -168,10 +179,13 @@ def read_request(value: object, robots: Mapping[str, Embodiment]) -> Request:
     if request_id is not None and type(request_id) is not int:
         raise RemoteError("request_id is no whole number")
     commanded_D = _numbers(value, "commanded", (joints,)) if "commanded" in value else state_D
+    normalised = value.get("units") == "normalised"
+    if not normalised:
+        state_D, commanded_D = from_stock(robot, state_D), from_stock(robot, commanded_D)
     observation = Observation(
         stamp_s=_number(value, "stamp_s", 0.0, -math.inf, math.inf),
-        images={camera: _image(image, camera) for camera, image in images.items()},
-        history={camera: _images(many, camera) for camera, many in history.items()},
+        images={c: _image(image, c) for c, image in images.items() if c in known},
+        history={c: _images(many, c) for c, many in history.items() if c in known},
         positions_D=state_D,
         commanded_D=commanded_D,
         instruction=check_instruction(prompt),
@@ -181,7 +195,7 @@ def read_request(value: object, robots: Mapping[str, Embodiment]) -> Request:
         observation=observation,
         prefix=_prefix(value.get("prefix"), robot),
         deadline_s=_number(value, "deadline_s", USUAL_DEADLINE_S, 0.0, LONGEST_DEADLINE_S),
-        normalised=value.get("units") == "normalised",
+        normalised=normalised,
         request_id=request_id,
     )
 

@@ -38,6 +38,7 @@ class Metrics:
     refusals: int = 0
     failures: int = 0
     missed_deadlines: int = 0
+    busy_refusals: int = 0
     clients_gone: int = 0
     latency_s: Histogram = field(default_factory=lambda: Histogram(SECONDS))
     queue_age_s: Histogram = field(default_factory=lambda: Histogram(SECONDS))
@@ -72,6 +73,7 @@ _COUNTERS = {
     "refusals_total": "requests that were refused as they came in",
     "failures_total": "requests on which the policy raised an error",
     "missed_deadlines_total": "requests dropped because their deadline had passed",
+    "busy_refusals_total": "requests refused at once because the answer would have come too late",
     "clients_gone_total": "requests whose client was gone before the answer",
 }
 

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Mapping
 
 from websockets.asyncio.server import Request as HttpRequest
-from websockets.asyncio.server import Response, ServerConnection, serve
+from websockets.asyncio.server import Response, Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from qwen_vla_core.errors import QwenVlaError, RemoteError
 
-from .engine import Engine, Served
+from .engine import Client, Engine, Served
 from .messages import Request, describe_server, read_request
 from .metrics import Metrics
 from .wire import REQUEST_BYTES, pack, unpack
@@ -34,7 +34,10 @@ MOST_CONNECTIONS = 2000
 HANGING_S = 10.0
 """A pass of the policy that takes longer makes /healthz say so."""
 
-DAMAGED, INTERNAL = 1007, 1011  # RFC 6455, 7.4.1
+DRAIN_S = 10.0
+"""How long a server that ends goes on to answer what was asked before."""
+
+DAMAGED, RESTART = 1007, 1012  # RFC 6455, 7.4.1 and its registry
 
 _QUIET = logging.getLogger("qwen_vla_remote.websockets")
 _QUIET.addHandler(logging.NullHandler())
@@ -74,6 +77,7 @@ class PolicyServer:
         port: int = 8000,
         api_key: str | None = None,
         tls: ssl.SSLContext | None = None,
+        share_port: bool = False,
     ) -> None:
         """Nothing is opened yet.
 
@@ -83,20 +87,24 @@ class PolicyServer:
             port: 0 for any that is free.
             api_key: what clients have to show as ``Authorization: Api-Key ...``.
             tls: certificate and key of this machine.
+            share_port: other processes of this machine may serve the same port; the kernel gives
+                each connection to one of them.
         Raises:
             RemoteError: a network would be served without a key.
         """
         check_exposure(host, api_key)
         self._robots = {name: s.codec.embodiment for name, s in served.items()}
         self._metadata = pack(describe_server(policy, self._robots))
-        self._address, self._tls = (host, port), tls
+        self._address, self._tls, self._share_port = (host, port), tls, share_port
         self._api_key = f"Api-Key {api_key}".encode() if api_key else None
         self.metrics = Metrics()
         self._engine = Engine(served, self.metrics)
         self._open = 0
+        self._idle: set[ServerConnection] = set()
+        self._ending = False
 
     async def run(self, on_port: Callable[[int], None]) -> None:
-        """Serve until cancelled.
+        """Serve until cancelled; then answer what was asked before, and let everybody go.
 
         Args:
             on_port: called with the port as soon as clients can connect.
@@ -121,6 +129,7 @@ class PolicyServer:
                 close_timeout=1.0,
                 server_header=None,
                 backlog=1024,
+                reuse_port=self._share_port,
                 logger=_QUIET,
             )
         except OSError as error:
@@ -129,9 +138,24 @@ class PolicyServer:
             on_port(server.sockets[0].getsockname()[1])
             await asyncio.get_running_loop().create_future()
         finally:
-            server.close()
+            await self._end(server)
+
+    async def _end(self, server: Server) -> None:
+        """Nobody is let in any more, and everybody goes after the answer that they wait for.
+
+        A client of ours then finds the next server, and asks again what this one had not read.
+        """
+        self._ending = True
+        server.close(close_connections=False)
+        leaving = [asyncio.ensure_future(c.close(RESTART, "restart")) for c in self._idle]
+        try:
+            await asyncio.wait_for(server.wait_closed(), DRAIN_S)
+        except asyncio.TimeoutError:
+            for connection in server.connections:
+                connection.transport.abort()
             await server.wait_closed()
-            self._engine.close()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        self._engine.close()
 
     def _on_http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """Answer what is no websocket, and let nobody in without the key."""
@@ -158,14 +182,16 @@ class PolicyServer:
         self._open += 1
         self.metrics.connections += 1
         gone = asyncio.ensure_future(connection.wait_closed())
-        previous_s = None
+        client, previous_s = Client(), None
         try:
             await _send(connection, self._metadata)
-            while True:
+            while not self._ending:
+                self._idle.add(connection)
                 frame = await connection.recv()
+                self._idle.discard(connection)
                 begin_s = time.monotonic()
                 self.metrics.requests += 1
-                answer, close = await self._answer(frame, gone, begin_s, previous_s)
+                answer, close = await self._answer(frame, client, gone, begin_s, previous_s)
                 if answer is None:
                     self.metrics.clients_gone += 1
                     return
@@ -174,14 +200,21 @@ class PolicyServer:
                     await connection.close(close, "see the frame before")
                     return
                 previous_s = time.monotonic() - begin_s
+            await connection.close(RESTART, "restart")
         except ConnectionClosed:
             return
         finally:
+            self._idle.discard(connection)
             self._open -= 1
             gone.cancel()
 
     async def _answer(
-        self, frame: bytes | str, gone: asyncio.Future, begin_s: float, previous_s: float | None
+        self,
+        frame: bytes | str,
+        client: Client,
+        gone: asyncio.Future,
+        begin_s: float,
+        previous_s: float | None,
     ) -> tuple[bytes | str | None, int]:
         """The frame to send, and the code to close with afterwards or 0; None: nobody is there."""
         try:
@@ -194,7 +227,7 @@ class PolicyServer:
         except QwenVlaError as error:
             self.metrics.refusals += 1
             return _failure(value, f"refused: {error}"), 0
-        work = asyncio.ensure_future(self._engine.ask(request))
+        work = asyncio.ensure_future(self._engine.ask(request, client))
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             work.cancel()

@@ -1,8 +1,8 @@
 """openpi's frames: msgpack, with NumPy arrays as maps. Nothing is ever unpickled.
 
-A frame comes from the network and may hold anything. It is read value by value, and refused as
-soon as it is deeper, has more values, or claims more bytes than it has: nothing is allocated for
-a claim.
+A frame comes from the network and may hold anything. It is refused as soon as it is deeper, has
+more values, or claims more than it has; what is allocated for a claim is bounded by
+``LONGEST``. An array is made only if its type, shape and length agree.
 Format: openpi_client/msgpack_numpy.py of github.com/Physical-Intelligence/openpi.
 """
 
@@ -21,8 +21,9 @@ ANSWER_BYTES = 4 * 2**20
 
 MOST_VALUES = 10_000
 """Numbers, texts, keys and arrays in one frame. The metadata of a robot has a few hundred."""
+LONGEST = 1024
+"""Items of one list or map: as many as a robot has channels, or a server robots, and more."""
 MOST_DIMENSIONS = 8
-DEEPEST = 16
 
 NUMBERS = frozenset(
     np.dtype(kind).newbyteorder(order).str
@@ -65,52 +66,62 @@ def unpack(frame: bytes, most_bytes: int) -> object:
     """
     if len(frame) > most_bytes:
         raise RemoteError(f"a frame of {len(frame)} bytes; the limit is {most_bytes}")
-    reader = _Reader(frame)
+    reader = _Reader()
     try:
-        value = reader.read(0)
+        return reader.checked(
+            msgpack.unpackb(
+                frame,
+                object_pairs_hook=reader.on_map,
+                list_hook=reader.on_list,
+                ext_hook=_refuse,
+                max_array_len=LONGEST,
+                max_map_len=LONGEST,
+            )
+        )
     except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
         raise RemoteError(f"a damaged frame: {error or type(error).__name__}") from error
-    if reader.tell() != len(frame):
-        raise RemoteError(f"a damaged frame: {len(frame) - reader.tell()} bytes are left over")
-    return value
 
 
 class _Reader:
-    """Reads one frame."""
+    """What becomes of the lists and maps of one frame, the innermost first."""
 
-    def __init__(self, frame: bytes) -> None:
-        self._frame, self._values = frame, 0
-        self._unpacker = msgpack.Unpacker(max_buffer_size=max(len(frame), 1), ext_hook=_refuse)
-        self._unpacker.feed(frame)
-        self.tell = self._unpacker.tell
+    def __init__(self) -> None:
+        self._values = 0
 
-    def read(self, depth: int) -> object:
-        """The next value."""
-        self._values += 1
-        if self._values > MOST_VALUES or depth > DEEPEST:
-            raise ValueError(f"more than {MOST_VALUES} values, or deeper than {DEEPEST}")
-        first = self._frame[self.tell()] if self.tell() < len(self._frame) else 0xC0
-        if first & 0xF0 == 0x80 or first in (0xDE, 0xDF):
-            return self._map(depth + 1)
-        if first & 0xF0 == 0x90 or first in (0xDC, 0xDD):
-            return [self.read(depth + 1) for _ in range(self._unpacker.read_array_header())]
-        value = self._unpacker.unpack()
-        if not isinstance(value, str | bytes | float | int | None):
-            raise ValueError(f"a {type(value).__name__}")
-        return value
+    def on_list(self, values: list) -> list:
+        """Count and check the items."""
+        self._count(len(values))
+        for value in values:
+            self.checked(value)
+        return values
 
-    def _map(self, depth: int) -> object:
+    def on_map(self, pairs: list[tuple]) -> object:
+        """A map, or the array or number that it stands for."""
+        self._count(2 * len(pairs))
         values = {}
-        for _ in range(self._unpacker.read_map_header()):
-            key = self.read(depth)
-            if not isinstance(key, str | bytes) or key in values:
-                raise ValueError(f"{str(key)[:40]!r} as a key, or twice")
-            values[key] = self.read(depth)
+        for key, value in pairs:
+            if key in values:
+                raise ValueError(f"{str(key)[:40]!r} twice")
+            values[key] = self.checked(value)
         if b"__ndarray__" in values:
             return _array(values.get(b"data"), values.get(b"dtype"), values.get(b"shape"))
         if b"__npgeneric__" in values:
             return _dtype(values.get(b"dtype")).type(_number(values.get(b"data")))
         return values
+
+    def checked(self, value: object) -> object:
+        """The value, if it is of a kind that a peer sends."""
+        if not isinstance(value, _KINDS):
+            raise ValueError(f"a {type(value).__name__}")
+        return value
+
+    def _count(self, more: int) -> None:
+        self._values += more
+        if self._values > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values")
+
+
+_KINDS = (str, bytes, float, int, type(None), list, dict, np.ndarray, np.generic)
 
 
 def _array(data: object, dtype: object, shape: object) -> np.ndarray:

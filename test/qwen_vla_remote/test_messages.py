@@ -15,6 +15,7 @@ from qwen_vla_remote.messages import (
     read_request,
     write_request,
 )
+from qwen_vla_remote.stock_units import to_stock
 from qwen_vla_remote.wire import REQUEST_BYTES, pack, unpack
 from robots import WIDOWX, robot, two_arms_text
 from scripted_policy import scene
@@ -46,6 +47,45 @@ def test_when_a_request_of_ours_is_read_expect_what_was_written():
     for camera in ROBOT.cameras:
         image = read.observation.images[camera.name]
         assert image.shape == (camera.height, camera.width, 3) and (image == 100).all()
+
+
+def test_when_a_client_sends_more_views_than_are_looked_at_expect_them_to_be_ignored():
+    images = stock_request()["images"] | {"cam_low": np.zeros((3, 8, 8), np.uint8), "depth": 7}
+    read = read_request(over_the_wire(stock_request(images=images)), ROBOTS)
+    assert set(read.observation.images) == {camera.name for camera in ROBOT.cameras}
+
+
+def test_when_an_optional_view_is_missing_and_another_there_expect_a_slip_of_the_pen():
+    cameras = [c.model_copy(update={"optional": k > 0}) for k, c in enumerate(ROBOT.cameras)]
+    robots = {ROBOT.name: ROBOT.model_copy(update={"cameras": tuple(cameras)})}
+    first, second = (camera.name for camera in cameras)
+    images = {first: np.zeros((8, 8, 3), np.uint8)}
+    assert set(read_request(stock_request(images=images), robots).observation.images) == {first}
+    with pytest.raises(RemoteError, match=f"lacks {second}, and has .*wrst"):
+        read_request(stock_request(images=images | {"wrst": images[first]}), robots)
+
+
+# Of openpi's examples/aloha_real/constants.py, PUPPET_GRIPPER_POSITION_UNNORMALIZE_FN, which is
+# what the preset aloha_original has: 0, 0.25 and 1 are these finger positions, m.
+FINGERS = {0.0: 0.01844, 0.25: 0.02833, 1.0: 0.058}
+
+
+@pytest.mark.parametrize(("opening", "finger_m"), FINGERS.items())
+def test_when_a_stock_aloha_asks_expect_its_grippers_between_0_closed_and_1_open(
+    opening, finger_m
+):
+    aloha = load_embodiment(WIDOWX.with_name("aloha.yaml"))
+    images = {camera.name: np.zeros((3, 8, 8), np.uint8) for camera in aloha.cameras}
+    arm = [0.0, -0.96, 1.16, 0.0, -0.3, 0.0]
+    state = np.array([*arm, opening, *arm, 1.0], np.float32)
+    request = {"images": images, "state": state, "prompt": "x"}
+    read = read_request(over_the_wire(request), {aloha.name: aloha})
+    positions = read.observation.positions_D
+    np.testing.assert_allclose(positions, [*arm, finger_m, *arm, 0.058], atol=1e-6)
+    np.testing.assert_array_equal(read.observation.commanded_D, positions)
+    np.testing.assert_allclose(to_stock(aloha, positions), state, atol=1e-6)
+    units = describe_server("x", {aloha.name: aloha})["embodiments"]["aloha"]["joint_units"]
+    assert units == [*["rad"] * 6, "0 closed .. 1 open"] * 2
 
 
 def test_when_a_stock_client_sends_colours_first_expect_the_picture_the_right_way():

@@ -23,6 +23,7 @@ from qwen_vla_core.errors import RemoteError
 from qwen_vla_remote import server as server_module
 from qwen_vla_remote.client import API_KEY, RemotePolicy
 from qwen_vla_remote.server import check_exposure
+from qwen_vla_remote.stock_units import to_stock
 from qwen_vla_remote.wire import REQUEST_BYTES, pack, unpack
 from robots import WIDOWX
 from scripted_policy import BatchingPolicy, ScriptedPolicy, scene, server_process, serving
@@ -54,7 +55,7 @@ def stock_array(array):
 
 def stock_frame(mark=100, **extra):
     image = stock_array(np.full((224, 224, 3), mark, np.uint8))
-    state = stock_array(np.array(ROBOT.start_D, np.float32))
+    state = stock_array(to_stock(ROBOT, np.array(ROBOT.start_D)).astype(np.float32))
     images = {camera.name: image for camera in ROBOT.cameras}
     return msgpack.packb({"images": images, "state": state, "prompt": "pick it up"} | extra)
 
@@ -110,7 +111,10 @@ def test_when_the_stock_client_asks_expect_metadata_first_then_joint_targets_and
             actions = answer["actions"]
             assert actions[b"dtype"] == "<f4"
             assert actions[b"shape"] == [ROBOT.horizon, len(ROBOT.joint_names)]
-            assert np.isfinite(np.frombuffer(actions[b"data"], "<f4")).all()
+            targets = np.frombuffer(actions[b"data"], "<f4").reshape(actions[b"shape"])
+            # Half of -1 to 1 closes the gripper by half, and moves the tool by half of a step.
+            assert np.abs(targets[:, -1] - 0.75).max() < 1e-6
+            assert np.isfinite(targets).all() and np.ptp(targets[:, :-1], axis=0).max() > 0.1
             assert ("prev_total_ms" in answer["server_timing"]) == (asked > 0)
             assert answer["server_timing"]["infer_ms"] > 0
 
@@ -246,6 +250,42 @@ def test_when_inference_hangs_expect_healthz_to_say_so_and_clients_their_deadlin
     policy.may_go_on.set()
     wait_for(lambda: fetch(server.url, "/healthz")[0] == 200)
     client.close()
+
+
+def test_when_the_server_ends_expect_what_was_asked_to_be_answered_and_all_others_let_go(policy):
+    with serving(policy, ROBOT) as (server, url), stock_connect(url) as idle:
+        idle.recv()
+        policy.may_go_on.clear()
+        asking = RemotePolicy(url, ROBOT, deadline_s=20.0)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(asking.infer, scene(ROBOT, 0.5))
+            wait_for(lambda: policy.batches == [1])
+            server.end()
+            with pytest.raises(ConnectionClosed) as gone:
+                idle.recv(timeout=10)
+            assert gone.value.rcvd.code == 1012  # service restart
+            with pytest.raises(OSError):
+                raw_socket(url)
+            policy.may_go_on.set()
+            assert answer.result()[0, 0] == 0.5
+        asking.deadline_s = 0.3
+        with pytest.raises(RemoteError, match="cannot be reached"):
+            asking.infer(scene(ROBOT))
+        asking.close()
+
+
+def test_when_a_pass_hangs_while_the_server_ends_expect_it_to_end_all_the_same(
+    policy, monkeypatch
+):
+    monkeypatch.setattr(server_module, "DRAIN_S", 0.3)
+    with serving(policy, ROBOT) as (server, url), stock_connect(url) as asking:
+        asking.recv()
+        policy.may_go_on.clear()
+        asking.send(stock_frame())
+        wait_for(lambda: policy.batches == [1])
+        server.end()
+        with pytest.raises(ConnectionClosed):
+            asking.recv(timeout=10)
 
 
 # --- clients that are slow, silent, hostile or gone

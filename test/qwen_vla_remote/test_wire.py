@@ -100,12 +100,26 @@ def test_when_a_frame_is_longer_than_allowed_expect_it_to_be_refused_unread():
 
 def test_when_a_frame_is_made_of_a_million_empty_maps_expect_no_memory_for_them():
     frame = b"\xdd\x00\x0f\x42\x40" + b"\x80" * 1_000_000
+    assert peak_of_refusal(frame, "1000000 exceeds") < 3 * len(frame)
+
+
+def test_when_a_frame_is_made_of_lists_of_empty_maps_expect_refusal_at_so_many_values():
+    frame = (b"\xdc\x04\x00" + (b"\xdc\x04\x00" + b"\x80" * 1024) * 1024) * 2
+    assert peak_of_refusal(frame, f"more than {MOST_VALUES} values") < 3 * len(frame)
+
+
+def test_when_a_small_frame_claims_long_lists_at_every_depth_expect_a_bounded_price():
+    assert peak_of_refusal(b"\xdc\x04\x00" * 5000, "damaged frame") < 16 * 2**20
+
+
+def peak_of_refusal(frame, words):
+    """Bytes that were allocated until a frame was refused."""
     tracemalloc.start()
-    with pytest.raises(RemoteError, match=str(MOST_VALUES)):
+    with pytest.raises(RemoteError, match=words):
         unpack(frame, ANSWER_BYTES)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 3 * len(frame)
+    return peak
 
 
 @pytest.mark.parametrize("value", [np.array([None]), np.array([1j]), np.array(["x"]), object()])

@@ -8,12 +8,13 @@ from tqdm import tqdm
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.freed_memory import keep_freed_memory
 from qwen_vla_core.yaml_file import problems_in
 
 from .mixture import check_sources
 from .recipe import Recipe, load_recipe
 from .saves import CHECKPOINT, only_writer, refuse_overwriting, saved_progress
-from .trainer import Trainer, fraction_done, keep_freed_memory
+from .trainer import Trainer, fraction_done
 
 
 def train(

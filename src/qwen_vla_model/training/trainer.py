@@ -6,7 +6,6 @@ weights, optimiser moments, progress), ``curve.csv`` and ``curve.png``, all of o
 repeats what it would have done; bit for bit on one core, but for rounding on several.
 """
 
-import ctypes
 import math
 import time
 from collections.abc import Iterator
@@ -282,18 +281,3 @@ def _of_forecast(key: str) -> str | None:
 
 def _cosine(progress: float, floor: float) -> float:
     return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep freed memory instead of returning it to the kernel.
-
-    A training step frees and takes hundreds of megabytes; fetching them page by page each time
-    more than doubles its duration (measured: elementwise operations 2.8 -> 22 GB/s).
-    """
-    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return  # another C library; only speed is lost
-    mallopt(M_MMAP_THRESHOLD, 2**30)
-    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -1,7 +1,11 @@
 """What the bench of the policy server says."""
 
+import pytest
+
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_eval.bench.serve import measure_serve, measure_url, table
+from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_eval.bench.serve import IN_PROCESS, OURS, STOCK, measure_serve, measure_url, soak
+from qwen_vla_eval.bench.serve import table as table_of
 from qwen_vla_eval.tables import show
 from robots import WIDOWX
 from scripted_policy import ScriptedPolicy, serving
@@ -9,26 +13,36 @@ from scripted_policy import ScriptedPolicy, serving
 ROBOT = load_embodiment(WIDOWX)
 
 
-def test_when_a_server_is_measured_expect_direct_calls_batches_and_one_at_a_time(capsys):
+def test_when_a_server_is_measured_expect_direct_calls_batches_and_openpis_loop(capsys):
     measured = measure_serve(ROBOT, [1, 2], requests=3, gpu_s=0.005)
     ways = [(result["way"], result["robots"]) for result in measured["results"]]
-    assert ways == [
-        ("in the process", 1),
-        ("batches", 1),
-        ("batches", 2),
-        ("one at a time", 1),
-        ("one at a time", 2),
-    ]
+    assert ways == [(IN_PROCESS, 1), (OURS, 1), (OURS, 2), (STOCK, 1), (STOCK, 2)]
     for result in measured["results"]:
         assert 5.0 <= result["p50_ms"] <= result["p90_ms"] <= result["p99_ms"]
         assert 0 < result["chunks_per_s"] < 1000
-    show([table(measured)])
-    assert "one at a time" in capsys.readouterr().out
+        assert 1.0 <= result["batch"] <= result["robots"]
+    show([table_of(measured), *measured["goals"]])
+    printed = capsys.readouterr().out
+    assert "openpi's loop" in printed and "the wire costs" in printed
 
 
 def test_when_a_server_that_runs_is_measured_expect_its_address_in_the_table(capsys):
     with serving(ScriptedPolicy(ROBOT), ROBOT) as (server, url):
         measured = measure_url(url, ROBOT, [1], requests=3)
         assert server.metrics.answers == 6  # three are not counted
-    show([table(measured)])
+    assert measured["results"][0]["batch"] == 1.0
+    show([table_of(measured)])
     assert "127.0.0.1" in capsys.readouterr().out
+
+
+def test_when_a_server_that_is_measured_fails_expect_its_words():
+    policy = ScriptedPolicy(ROBOT)
+    policy.robot = ROBOT.model_copy(update={"horizon": 3})
+    with serving(policy, ROBOT) as (_, url), pytest.raises(QwenVlaError, match="its answer"):
+        measure_url(url, ROBOT, [1], requests=3)
+
+
+def test_when_a_server_is_soaked_expect_what_was_answered_and_how_memory_grew():
+    measured = soak(ROBOT, 2, seconds=1.0, gpu_s=0.005)
+    assert measured["answers"] > 2 and measured["longest_ms"] >= 5.0
+    assert measured["memory_mib"] > 20 and -0.5 < measured["memory_growth"] < 0.5
