@@ -133,6 +133,46 @@ def ros2_control_text(driver: str = "joint_trajectory_controller") -> str:
     return _head("ros2_arm", "single", 10) + _ROS2_CONTROL.format(driver=driver)
 
 
+def franka_text() -> str:
+    """A Franka arm as DROID has it; no driver of ours carries it. Limits: Franka's data sheet."""
+    limits = ((2.89, -2.89), (1.76, -1.76), (2.89, -2.89), (-0.07, -3.07), (2.89, -2.89))
+    limits += ((3.75, -0.01), (2.89, -2.89))
+    joints = "".join(
+        f"      - {{name: joint{k}, unit: rad, lower: {low}, upper: {high}, velocity: 2.0, "
+        "acceleration: 10.0, source: test}\n"
+        for k, (high, low) in enumerate(limits, 1)
+    )
+    quantiles = (
+        f"{{q01: {[low for _, low in limits]}, q99: {[high for high, _ in limits]}, source: test}}"
+    )
+    head = _head("franka", "single", 15).replace("horizon: 16", "horizon: 15")
+    head = head.replace("observation_s: 1.0", "observation_s: 0.9").replace("front", "exterior")
+    camera = "  - {name: wrist, topic: /wrist/image_raw, tag: cam_left_wrist, width: 32, "
+    head = head.replace("watchdogs", camera + "height: 32, max_age_s: 0.5}\nwatchdogs")
+    return f"""{head}
+  - name: arm
+    joints:
+{joints}
+    action: {{convention: joint_position}}
+    action_normalization: {quantiles}
+    state_normalization: {quantiles}
+    start: [0.0, -0.6, 0.0, -2.5, 0.0, 1.9, 0.0]
+    tracking_limit: 0.5
+    driver: {{type: interbotix_group, namespace: franka, group: arm}}
+  - name: gripper
+    joints:
+      - {{name: finger, unit: m, lower: 0.0, upper: 0.04, velocity: 0.2, acceleration: 4.0,
+         source: test}}
+    action: {{convention: gripper, closed: 0.0, open: 0.04}}
+    action_normalization: {{q01: [0.0], q99: [1.0], source: test}}
+    state_normalization: {{q01: [0.0], q99: [1.0], source: test}}
+    start: [0.04]
+    tracking_limit: null
+    driver: {{type: interbotix_pwm_gripper, namespace: franka, motor: gripper, gain_per_m: 300.0,
+             pwm_limit: 350.0}}
+"""
+
+
 def base_text(stamped: bool = False) -> str:
     """A base that follows waypoints."""
     base = _BASE.format(

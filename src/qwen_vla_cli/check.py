@@ -1,9 +1,10 @@
-"""Check an embodiment, training recipe, report plan or gamepad map, and print what it says.
+"""Check an embodiment, recipe, report plan, gamepad map or backend, and print what it says.
 
 Example:
   qwen-vla check widowx
   qwen-vla check my_robot.yaml
   qwen-vla check config/recipes/finetune_widowx.yaml
+  qwen-vla check config/backends/openpi_aloha.yaml
 """
 
 import argparse
@@ -35,6 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
             from qwen_vla_core.teleop import describe_gamepad, read_gamepad
 
             lines = describe_gamepad(read_gamepad(path), str(path))
+        case kinds.BACKEND:
+            from qwen_vla_remote.backend import describe_backend, load_backend
+
+            lines = describe_backend(load_backend(path), str(path))
         case _:
             lines = describe_embodiment(load_embodiment(path), str(path))
     print("\n".join(lines))

@@ -23,7 +23,7 @@ from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_core.types import ActionChunk, Observation
 
-from .messages import check_server, read_answer, write_request
+from .dialect import Dialect, OwnDialect
 from .wire import ANSWER_BYTES, pack, unpack
 
 API_KEY = "QWEN_VLA_API_KEY"
@@ -32,6 +32,8 @@ network, and an argument by anyone on the machine."""
 
 START_S = 10.0
 """How long the first connection is tried, s: the server may still be loading."""
+WARM_UP_S = 60.0
+"""How long the first answer may take: a server of openpi's compiles its model for it."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 """Between two attempts to connect; doubles from one to the other."""
 LATE_IN_A_ROW = 3
@@ -50,18 +52,26 @@ class RemotePolicy:
 
     slow_reason = ""
 
-    def __init__(self, url: str, embodiment: Embodiment, deadline_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        embodiment: Embodiment,
+        deadline_s: float = 1.0,
+        dialect: Dialect | None = None,
+    ) -> None:
         """Connect, and compare what is served with the robot.
 
         Args:
             url: ``ws://host:port``, ``wss://...``, with or without a path.
             deadline_s: an answer that takes longer is given up, s.
+            dialect: of the server; None for one of ours.
         Raises:
             RemoteError: no such server can be reached, or it refuses us.
             CheckpointError: it serves another robot, or this one with other numbers.
         """
         self.url, self.deadline_s, self._robot = url, deadline_s, embodiment
         self._codec = EmbodimentCodec(embodiment)
+        self._dialect = dialect or OwnDialect(embodiment)
         self._pause_s, self._number, self._late_in_a_row = FIRST_PAUSE_S, 0, 0
         self._connections = self._late = 0
         self._server_ms = self._round_trip_ms = float("nan")
@@ -79,7 +89,7 @@ class RemotePolicy:
     def warm_up(self) -> float:
         """How long one inference takes now, with the way there and back, s."""
         scene = empty_scene(self._robot)
-        self.infer(scene)
+        self._wait_for(self._ask(scene, None, max(WARM_UP_S, self.deadline_s)))
         begin_s = time.monotonic()
         self.infer(scene)
         return time.monotonic() - begin_s
@@ -92,7 +102,7 @@ class RemotePolicy:
                 the reason are in the message.
             CheckpointError: a server that came back serves something else.
         """
-        return self._wait_for(self._ask(observation, prefix))
+        return self._wait_for(self._ask(observation, prefix, self.deadline_s))
 
     def plan(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
         """Ask the server: joint targets, in rad and m.
@@ -122,56 +132,58 @@ class RemotePolicy:
 
     # --- all below runs in the connection's thread
 
-    async def _ask(self, observation: Observation, prefix: Prefix | None) -> np.ndarray:
+    async def _ask(
+        self, observation: Observation, prefix: Prefix | None, deadline_s: float
+    ) -> np.ndarray:
         begin_s = time.monotonic()
-        end_s = begin_s + self.deadline_s
+        end_s = begin_s + deadline_s
         self._number += 1
         while True:
             await self._connected(end_s)
             try:
                 left_s = end_s - time.monotonic()
-                request = write_request(self._robot, observation, prefix, self._number, left_s)
+                request = self._dialect.write(observation, prefix, self._number, left_s)
                 answer = await asyncio.wait_for(self._exchange(pack(request)), left_s)
+                break
             except asyncio.TimeoutError:
                 self._late += 1
                 self._late_in_a_row += 1
-                if self._late_in_a_row >= LATE_IN_A_ROW:
+                if not self._dialect.numbered or self._late_in_a_row >= LATE_IN_A_ROW:
                     self._drop()
-                raise RemoteError(f"{self.url}: no answer within {self.deadline_s:g} s") from None
+                raise RemoteError(f"{self.url}: no answer within {deadline_s:g} s") from None
             except (ConnectionClosed, OSError) as error:
                 self._drop()
                 if _we_refused(error):
                     raise RemoteError(f"{self.url}: its answer was refused: {error}") from error
-                continue
             except RemoteError as error:
                 self._drop()
                 raise RemoteError(f"{self.url}: its answer was refused: {error}") from error
-            self._late_in_a_row = 0
-            if "error" in answer:
-                raise RemoteError(f"{self.url}: {str(answer['error'])[:500]}")
-            try:
-                actions_HC = read_answer(answer, self._robot)
-            except RemoteError as error:
-                self._drop()
-                raise RemoteError(f"{self.url}: its answer was refused: {error}") from error
-            self._round_trip_ms = (time.monotonic() - begin_s) * 1e3
-            timing = answer.get("server_timing")
-            took_ms = timing.get("infer_ms") if isinstance(timing, dict) else None
-            self._server_ms = float(took_ms) if isinstance(took_ms, float) else float("nan")
-            return actions_HC
+        self._late_in_a_row = 0
+        if error := self._dialect.error(answer):
+            raise RemoteError(f"{self.url}: {error[:500]}")
+        try:
+            actions_HC = self._dialect.read(answer, observation)
+        except RemoteError as error:
+            self._drop()
+            raise RemoteError(f"{self.url}: its answer was refused: {error}") from error
+        self._round_trip_ms = (time.monotonic() - begin_s) * 1e3
+        timing = answer.get("server_timing") if isinstance(answer, dict) else None
+        took_ms = timing.get("infer_ms") if isinstance(timing, dict) else None
+        self._server_ms = float(took_ms) if isinstance(took_ms, float) else float("nan")
+        return actions_HC
 
-    async def _exchange(self, frame: bytes) -> dict:
+    async def _exchange(self, frame: bytes) -> object:
         """The answer to the present request; those to earlier ones are late and dropped."""
         (link,) = self._links
         await link.send(frame)
         while True:
             frame = await link.recv()
             if isinstance(frame, str):
-                return {"error": frame}
+                return frame
             answer = unpack(frame, ANSWER_BYTES)
-            if not isinstance(answer, dict):
-                raise RemoteError("an answer that is no map")
-            number = answer.get("request_id")
+            if not self._dialect.numbered:
+                return answer
+            number = answer.get("request_id") if isinstance(answer, dict) else None
             if number == self._number:
                 return answer
             if type(number) is not int or number > self._number:
@@ -197,6 +209,8 @@ class RemotePolicy:
 
     async def _connect(self) -> ClientConnection:
         key = os.environ.get(API_KEY)
+        # Openpi's server reads no ping while it infers, and its first inference takes a minute.
+        ping_s = PING_S if self._dialect.numbered else None
         try:
             connection = await connect(
                 self.url,
@@ -204,8 +218,8 @@ class RemotePolicy:
                 compression=None,
                 max_size=ANSWER_BYTES,
                 max_queue=4,
-                ping_interval=PING_S,
-                ping_timeout=PING_S,
+                ping_interval=ping_s,
+                ping_timeout=ping_s,
                 close_timeout=0.5,
                 proxy=None,
             )
@@ -222,7 +236,7 @@ class RemotePolicy:
             metadata = await connection.recv()
             if isinstance(metadata, str):
                 raise RemoteError(metadata[:500])
-            check_server(unpack(metadata, ANSWER_BYTES), self._robot)
+            self._dialect.check(unpack(metadata, ANSWER_BYTES))
         except QwenVlaError as error:
             connection.transport.abort()
             kind = CheckpointError if isinstance(error, CheckpointError) else RemoteError

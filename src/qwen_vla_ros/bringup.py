@@ -111,6 +111,7 @@ def describe_bringup(
     *,
     embodiment: str,
     checkpoint: str | None,
+    backend: str = "",
     weights: str | None = None,
     instruction: str = "",
     use_sim: bool = False,
@@ -127,6 +128,7 @@ def describe_bringup(
         embodiment: path of its YAML file.
         checkpoint: folder of the policy's weights; None for the simulator's scripted expert in
             the place of policy_node.
+        backend: how another's server is asked, as for ``load_policy``; empty for a policy of ours.
         weights: their data type; None for what the parameter file says.
         instruction: the task in words; may come later on policy/instruction.
         use_sim: run the simulated hardware instead of the robot's drivers.
@@ -155,6 +157,7 @@ def describe_bringup(
                 parameters={
                     "embodiment": embodiment,
                     "checkpoint": checkpoint,
+                    "backend": backend,
                     "instruction": instruction,
                     "simulated": use_sim,
                     **({"weights": weights} if weights else {}),

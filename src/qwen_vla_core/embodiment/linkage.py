@@ -5,7 +5,7 @@ of the robot model that it was started with, so that both together tell which mo
 """
 
 from dataclasses import dataclass
-from math import cos, sin, sqrt
+from math import asin, cos, sin, sqrt
 
 REPORT_TOLERANCE_M = 2e-4
 """The driver computes in float32; two models are farther apart than this at nearly every angle."""
@@ -26,6 +26,11 @@ class Linkage:
         """Distance of a finger from the middle, m (xs_sdk, convert_angular_position_to_linear)."""
         across_m = self.horn_m * cos(motor_rad)
         return self.horn_m * sin(motor_rad) + sqrt(self.rod_m**2 - across_m**2)
+
+    def motor_rad(self, finger_m: float) -> float:
+        """The inverse, for a finger above 0; beyond its reach the motor's end there."""
+        sine = (self.horn_m**2 + finger_m**2 - self.rod_m**2) / (2 * self.horn_m * finger_m)
+        return asin(min(max(sine, -1.0), 1.0))
 
 
 LINKAGES = {

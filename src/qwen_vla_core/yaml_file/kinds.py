@@ -6,12 +6,14 @@ EMBODIMENT = "an embodiment"
 RECIPE = "a training recipe"
 PLAN = "a report plan"
 GAMEPAD = "a map of a gamepad"
+BACKEND = "a backend"
 
 KINDS = {
     EMBODIMENT: ("prompt_words", "action_hz", "cameras", "groups", "watchdogs"),
     RECIPE: ("mixture", "max_steps", "observations", "tau", "learning_rates"),
     PLAN: ("checkpoints", "robots", "sections", "bars"),
     GAMEPAD: ("deadman", "sticks", "pairs"),
+    BACKEND: ("images", "states", "actions", "prompt", "constants"),
     "a file of node parameters": ("/**",),
     "a file of Interbotix motor modes": ("port", "groups", "singles"),
 }

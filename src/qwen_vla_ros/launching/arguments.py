@@ -45,6 +45,11 @@ ARGUMENTS = {
         "a recorded episode to replay; empty for the shipped one; 'expert' for the simulator's "
         "scripted expert",
     ),
+    "backend": Argument(
+        default="",
+        description="how another's server is asked (pi0, for example): a name in "
+        "config/backends/, or a YAML file; empty for a policy of ours",
+    ),
     "instruction": Argument(
         default="", description="the task in words; may come later on policy/instruction"
     ),

@@ -23,6 +23,7 @@ from qwen_vla_core.resources import PACKAGE
 
 from ..bringup import NodeDescription, check_policy, check_teleop, describe_bringup
 from ..discovery import discovery_settings, who_can_command
+from ..load_policy import check_backend
 from ..resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
 from ..view_topics import TRANSFORMS, viewed_topics
 from .after_exit import after_exit
@@ -68,12 +69,14 @@ def _launch(context: LaunchContext) -> list:
     checkpoint = values["checkpoint"] or str(SHIPPED_CHECKPOINT)
     checkpoint = None if checkpoint == EXPERT else checkpoint
     check_policy(robot, checkpoint, use_sim)
+    check_backend(robot, checkpoint, values["backend"])
     check_teleop(robot, values["teleop"])
     if values["instruction"]:
         check_instruction(values["instruction"])
     descriptions = describe_bringup(
         embodiment=str(path),
         checkpoint=checkpoint,
+        backend=values["backend"],
         instruction=values["instruction"],
         use_sim=use_sim,
         dry_run=values["dry_run"],

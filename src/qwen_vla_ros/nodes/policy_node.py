@@ -62,6 +62,7 @@ class PolicyNode(EmbodimentNode):
         self._policy = load_policy(
             self.text("checkpoint"),
             embodiment,
+            backend=self.text("backend"),
             device=self.text("device"),
             weights=self.text("weights") or None,
             threads=self.get_parameter("torch_threads").value,

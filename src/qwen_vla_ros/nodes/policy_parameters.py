@@ -22,6 +22,12 @@ def declare_policy_parameters(node: Node) -> None:
             "the policy: a folder, owner/model on the hub, ws://host:port of a server, or a "
             "recorded episode to replay",
         ),
+        (
+            "backend",
+            "",
+            "how another's server is asked: a name in config/backends/, or a YAML file; empty for "
+            "a server of ours",
+        ),
         ("device", "cpu", "torch device: cpu or cuda"),
         (
             "weights",

@@ -6,7 +6,15 @@ import pytest
 
 from qwen_vla_core.errors import YamlFileError
 from qwen_vla_core.yaml_file import Strict, parse_yaml, read_yaml
-from qwen_vla_core.yaml_file.kinds import EMBODIMENT, GAMEPAD, KINDS, PLAN, RECIPE, kind_of
+from qwen_vla_core.yaml_file.kinds import (
+    BACKEND,
+    EMBODIMENT,
+    GAMEPAD,
+    KINDS,
+    PLAN,
+    RECIPE,
+    kind_of,
+)
 
 ROOT = Path(__file__).parents[3]
 KINDS_OF_FOLDERS = {
@@ -14,6 +22,7 @@ KINDS_OF_FOLDERS = {
     "config/recipes": RECIPE,
     "config/reports": PLAN,
     "config/teleop": GAMEPAD,
+    "config/backends": BACKEND,
     "config/nodes": "a file of node parameters",
     "config/interbotix_modes": "a file of Interbotix motor modes",
 }

@@ -4,14 +4,17 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
 
 from child_processes import wait_for
-from policy_streams import Robot, policy_at_work
+from openpi_server import openpi_server
+from policy_streams import READY, Robot, policy_at_work
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution.policy_loop import FAILURES_IN_A_ROW
 from qwen_vla_ros import diagnostics
@@ -30,8 +33,9 @@ NO_TORCH = (
 def at_work(ros_domain, monkeypatch):
     """Starts an active policy_node whose policy is a server's, beside a robot."""
 
-    def start(url):
+    def start(url, **more):
         parameters = {"checkpoint": url, "instruction": "'go'", "inference_deadline_s": "0.5"}
+        parameters |= more
         return policy_at_work(ros_domain, monkeypatch, None, **parameters)
 
     return start
@@ -93,6 +97,43 @@ def test_when_the_server_stalls_expect_each_question_given_up_at_its_deadline(at
         work.until(lambda: len(work.robot.chunks) > before)
         stamps = work.robot.chunks
         assert stamps == sorted(set(stamps))  # nothing late came through
+
+
+def test_when_the_policy_is_another_models_expect_chunks_in_joint_space_of_this_robot(at_work):
+    prompts = []
+
+    def infer(observation):
+        (example,) = observation["examples"]
+        prompts.append(example["lang"])
+        assert example["image"][0].shape == (224, 224, 3)
+        values = np.zeros((1, 16, 7), np.float32)  # stay, and open the gripper half
+        values[..., 6] = 0.5
+        return {"status": "ok", "data": {"actions": values}}
+
+    with openpi_server(infer, {"action_chunk_size": 16}) as (url, _):
+        with at_work(url, backend="starvla_bridge", inference_deadline_s="5.0") as work:
+            plans = []
+            work.robot.create_subscription(JointTrajectory, "policy/chunk", plans.append, 10)
+            work.until(lambda: len(plans) > 1)
+            work.until_reported("running", level=diagnostics.OK)
+    assert prompts[-1] == "go" and len(plans[-1].points) == 17
+    assert np.allclose(plans[-1].points[0].positions, READY, atol=1e-6)
+    assert np.allclose(plans[-1].points[-1].positions, [*READY[:6], 0.026], atol=2e-3)
+
+
+def test_when_a_backend_does_not_fit_the_robot_expect_the_node_not_to_be_configured(
+    ros_domain, capfd
+):
+    arguments = ["-p", "embodiment:=widowx", "-p", "checkpoint:=ws://127.0.0.1:9"]
+    arguments += ["-p", "backend:=openpi_aloha"]
+    rclpy.init(args=["--ros-args", *arguments], domain_id=ros_domain)
+    try:
+        node = PolicyNode()
+        node.trigger_configure()
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    assert "backend openpi_aloha does not fit widowx: it shows cam_high" in capfd.readouterr().err
 
 
 def test_when_the_server_serves_another_robot_expect_the_node_not_to_be_configured(
