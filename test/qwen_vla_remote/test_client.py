@@ -306,8 +306,8 @@ def test_when_another_server_comes_back_expect_its_metadata_compared_again():
 
 def test_when_a_policy_is_given_away_expect_its_thread_to_end():
     with serving(ScriptedPolicy(ROBOT), ROBOT) as (server, url):
-        before = threading.active_count()
+        before = set(threading.enumerate())
         policy = RemotePolicy(url, ROBOT)
-        assert threading.active_count() > before
+        (thread,) = [t for t in set(threading.enumerate()) - before if t.name == "remote"]
         del policy
-        wait_for(lambda: not any(t.name == "remote" for t in threading.enumerate()))
+        wait_for(lambda: not thread.is_alive())
