@@ -10,6 +10,7 @@ SLEEPS = {
     "browser/chromium.py": "polls another program, a browser",
     "killed_trainings.py": "polls a child's files a thousand times a second",
     "qwen_vla_remote/test_client.py": "stands for a link that takes a while",
+    "qwen_vla_remote/test_engine.py": "stands for a robot that asks now and then",
     "scripted_policy.py": "stands for a policy whose inference takes a while",
 }
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""

@@ -88,7 +88,7 @@ def test_when_the_server_stalls_expect_each_question_given_up_at_its_deadline(at
     with serving(policy, policy.robot) as (_, url), at_work(url) as work:
         work.until(lambda: len(work.robot.chunks) > 2)
         policy.may_go_on.clear()
-        work.until_reported("gave up", "no answer within 0.5 s")
+        work.until_reported("gave up", "no answer within")  # whichever side says it first
         before = len(work.robot.chunks)
         policy.may_go_on.set()
         publisher = work.robot.create_publisher(String, "policy/instruction", 1)
