@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError, EmbodimentError
 from qwen_vla_core.types import Observation
 from qwen_vla_model import load_policy
 from qwen_vla_sim.registry import find_tasks, make_world
+from robot_checks import check_normalisation, check_prompt, check_scripted_policy, check_start
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -116,3 +118,16 @@ def test_when_the_five_lines_of_the_readme_run_expect_joint_targets():
     names = {"rgb": np.zeros((480, 640, 3), np.uint8), "q": np.array([0, 0, 0.3, 0, 1, 0, 0.03])}
     exec("\n".join(lines), names)
     assert names["targets_TD"].shape == (17, 7) and np.isfinite(names["targets_TD"]).all()
+
+
+@pytest.mark.parametrize("driver", ["joint_trajectory_controller", "forward_command"])
+def test_when_the_example_of_an_arm_under_ros2_control_is_used_expect_it_kept_within_limits(
+    tmp_path, driver
+):
+    text = (EXAMPLES / "ur5e.yaml").read_text()
+    path = tmp_path / "ur5e.yaml"
+    path.write_text(text.replace("type: joint_trajectory_controller", f"type: {driver}"))
+    robot = load_embodiment(path)
+    assert robot.groups[0].driver.type == driver
+    for check in (check_prompt, check_normalisation, check_start, check_scripted_policy):
+        check(robot)

@@ -85,6 +85,11 @@ def test_when_a_task_is_unknown_expect_the_known_ones_named():
         ),
         ("waist", "torso", "no joint 'torso'; there are waist"),
         ("namespace: wx250s\n      motor", "namespace: other\n      motor", "namespace 'other'"),
+        (
+            "type: interbotix_group, namespace: wx250s, group: arm",
+            "type: forward_command, controller: arm_controller",
+            "the simulator has no driver 'forward_command'; set simulated_world to null",
+        ),
     ],
 )
 def test_when_a_robot_does_not_fit_its_world_expect_what_is_missing(tmp_path, old, new, words):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment, parse_embodiment
 from qwen_vla_core.errors import EmbodimentError, YamlFileError
 from qwen_vla_core.yaml_file import MAX_FILE_BYTES
-from robots import base_text, two_arms_text
+from robots import base_text, ros2_control_text, two_arms_text
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
 TEXT = (EMBODIMENTS / "widowx.yaml").read_text()
@@ -122,6 +122,24 @@ def test_when_one_key_is_wrong_expect_file_line_and_key_in_the_error(old, new, k
             "type: interbotix_pwm_gripper, namespace: follower_left, motor: arm, gain_per_m: 1.0, "
             "pwm_limit: 1.0",
             "interbotix_pwm_gripper cannot carry joint_position",
+        ),
+        (
+            ros2_control_text(),
+            "controller: gripper_controller",
+            "controller: arm_controller",
+            "controller arm_controller of group gripper and controller",
+        ),
+        (
+            ros2_control_text(),
+            "unit: m, lower: 0.0",
+            "hardware_name: joint_1, unit: m, lower: 0.0",
+            "joint finger and",
+        ),
+        (
+            ros2_control_text(),
+            "action_hz: 10\ncommand_hz: 50",
+            "action_hz: 5\ncommand_hz: 6",
+            "its trajectories of 0.208333 s would outlive watchdogs.joint_states_s",
         ),
         (base_text(), "action_hz: 5\ncommand_hz: 50", "action_hz: 2\ncommand_hz: 4", "time out"),
         (base_text(), "name: base_y", "name: base_z", "base_z"),

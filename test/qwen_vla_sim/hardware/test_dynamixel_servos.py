@@ -145,3 +145,34 @@ def test_when_the_driver_starts_again_without_modes_expect_interbotix_s_defaults
     info = driver.robot_info("group", "arm")
     assert (info.mode, info.profile_type) == ("position", "time")
     assert driver.robot_info("single", "gripper").mode == "pwm" == arm.gripper.mode
+
+
+def test_when_a_motor_has_an_overload_expect_it_off_until_it_is_rebooted(driver):
+    def read(register):
+        return driver.read_registers("group", "arm", register)
+
+    assert (read("Torque_Enable"), read("Hardware_Error_Status")) == ([1] * 6, [0] * 6)
+    driver.overload("elbow")
+    assert read("Torque_Enable") == [1, 1, 0, 1, 1, 1]
+    assert read("Hardware_Error_Status") == [0, 0, 32, 0, 0, 0]
+    driver.enable_torque("group", "arm", True)
+    assert read("Torque_Enable")[2] == 0  # its error keeps it off
+    driver.reboot_motors("group", "arm", enable=True, smart_reboot=True)
+    assert (read("Torque_Enable"), read("Hardware_Error_Status")) == ([1] * 6, [0] * 6)
+    driver.reboot_motors("single", "elbow", enable=False, smart_reboot=False)
+    assert read("Torque_Enable") == [1, 1, 0, 1, 1, 1]
+    driver.write_registers("group", "arm", "Torque_Enable", 1)
+    assert read("Torque_Enable") == [1] * 6
+
+
+def test_when_a_profile_is_written_expect_it_read_and_moved_by(world, arm, driver):
+    driver.set_operating_modes("group", "arm", Modes(profile_type="time", profile_velocity=2000))
+    assert driver.read_registers("single", "waist", "Profile_Velocity") == [2000]
+    driver.write_registers("group", "arm", "Profile_Velocity", 500)
+    assert driver.read_registers("group", "arm", "Profile_Velocity") == [500] * 6
+    driver.command_single("waist", 0.5)
+    assert play(world, arm, 0.2)[-1, WAIST] < 0.3 and play(world, arm, 0.5)[-1, WAIST] > 0.48
+    driver.write_registers("single", "gripper", "Current_Limit", 300)
+    assert driver.read_registers("single", "gripper", "Current_Limit") == [300]
+    with pytest.raises(XsError, match="'Goal_Colour' is not simulated"):
+        driver.read_registers("single", "waist", "Goal_Colour")

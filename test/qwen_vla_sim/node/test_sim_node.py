@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
-from interbotix_xs_msgs.srv import OperatingModes, RobotInfo, TorqueEnable
+from interbotix_xs_msgs.srv import (
+    OperatingModes,
+    Reboot,
+    RegisterValues,
+    RobotInfo,
+    TorqueEnable,
+)
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
@@ -179,6 +185,36 @@ def test_when_its_drivers_are_mute_expect_no_answer_and_everything_else(start):
     assert robot.call(SetBool, "sim_node/mute_drivers", data=False).success
     answered = client.call_async(question)
     assert robot.wait(answered.done)
+
+
+def test_when_elbows_are_overloaded_or_hot_expect_registers_that_say_so_until_a_reboot(start):
+    robot = start()
+
+    def read(register):
+        registers = "wx250s/get_motor_registers"
+        return list(
+            robot.call(
+                RegisterValues, registers, cmd_type="group", name="arm", reg=register
+            ).values
+        )
+
+    assert robot.call(Trigger, "sim_node/overload_elbows").success
+    assert read("Hardware_Error_Status") == [0, 0, 32, 0, 0, 0]
+    assert robot.call(SetBool, "sim_node/warm_elbows", data=True).success
+    assert read("Present_Temperature") == [35, 35, 70, 35, 35, 35]
+    robot.call(
+        Reboot,
+        "wx250s/reboot_motors",
+        cmd_type="group",
+        name="arm",
+        enable=True,
+        smart_reboot=True,
+    )
+    assert read("Torque_Enable") == [1] * 6
+    profile = {"cmd_type": "group", "name": "arm", "reg": "Profile_Velocity"}
+    robot.call(RegisterValues, "wx250s/set_motor_registers", **profile, value=25)
+    assert read("Profile_Velocity") == [25] * 6
+    assert read("Nonsense") == []  # the real driver logs that, and answers with nothing
 
 
 def test_when_cameras_run_expect_rgb_pictures_stamped_together(start):
