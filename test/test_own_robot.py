@@ -26,13 +26,17 @@ def changes_to(name):
 
 
 def change(old, new):
-    """What the guide says in the place of what the copy says; items of lists go by name."""
+    """What the guide says in the place of what the copy says.
+
+    Items of lists go by name, those without one by their place.
+    """
     if isinstance(new, dict):
         return {**old, **{key: change(old.get(key), value) for key, value in new.items()}}
     if isinstance(new, list) and isinstance(new[0], dict):
-        by_name = {item["name"]: item for item in new}
-        assert by_name.keys() <= {item["name"] for item in old}
-        return [change(item, by_name.get(item["name"], {})) for item in old]
+        by_name = {item.get("name", place): item for place, item in enumerate(new)}
+        names = [item.get("name", place) for place, item in enumerate(old)]
+        assert by_name.keys() <= set(names)
+        return [change(o, by_name.get(name, {})) for name, o in zip(names, old, strict=True)]
     return new
 
 

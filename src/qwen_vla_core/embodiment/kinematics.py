@@ -77,6 +77,17 @@ class ArmKinematics:
         pin.framesForwardKinematics(self._model, self._data, np.asarray(positions_D, dtype=float))
         return self._data.oMf[self._tool].homogeneous.copy()
 
+    def links(self, positions_D: np.ndarray) -> np.ndarray:
+        """Poses [1 + D, 4, 4] in base_link: its own, and those of the links that joints move.
+
+        Raises:
+            NonFiniteError: a position is NaN or infinite.
+        """
+        if not np.isfinite(positions_D).all():
+            raise NonFiniteError(f"joint positions {positions_D} are not finite")
+        pin.forwardKinematics(self._model, self._data, np.asarray(positions_D, dtype=float))
+        return np.array([placement.homogeneous for placement in self._data.oMi])
+
     def jacobian(self, positions_D: np.ndarray) -> np.ndarray:
         """How the tool moves with the joints, [6, D].
 

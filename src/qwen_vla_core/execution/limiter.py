@@ -14,7 +14,9 @@ from ..safety import (
     RobotLimits,
     Rule,
     Verdict,
+    clearance_of,
     intersect,
+    keep_clear,
     limit_positions,
     limit_velocities,
 )
@@ -45,6 +47,7 @@ class Limiter:
     def __init__(self, embodiment: Embodiment) -> None:
         self.max_speed_scale = 1.0
         self._joints, self._jump = embodiment.joints, embodiment.jump_limit
+        self._clearance = clearance_of(embodiment)
         base_D = np.array(embodiment.base_D)
         self._period_s = 1.0 / embodiment.command_hz
         self._twice_D = 2.0 * np.array([joint.acceleration for joint in embodiment.joints])
@@ -95,14 +98,11 @@ class Limiter:
         Raises:
             NonFiniteError: ``last`` is NaN or infinite. ValueError: ``dt_s`` <= 0.
         """
-        times = {"dt_s": dt_s, "period_s": self._period_s}
         motion = held = Motion.at_rest(last.command_D)
         acted: dict[Rule, tuple[str, ...]] = {}
         verdicts = []
         if len(self._arms):
-            part = last.rows(self._arms)
-            limits = self._scaled(self._arm_limits, part, self._arm_limits.velocity_D, dt_s)
-            arms = limit_positions(positions_D[self._arms], part, limits, **times)
+            arms = self._move_arms(positions_D, last, self._arm_limits, dt_s)
             motion = motion.with_rows(self._arms, arms.motion)
             acted, verdicts = arms.acted, [arms.verdict]
         if len(self._base):
@@ -110,7 +110,7 @@ class Limiter:
             wanted = np.array([ahead, 0.0 if np.isfinite(left) else left, turn])
             part = last.rows(self._base)
             limits = self._scaled(self._base_limits, part, self._base_limits.velocity_D, dt_s)
-            base = limit_velocities(wanted, part, limits, **times)
+            base = limit_velocities(wanted, part, limits, dt_s=dt_s, period_s=self._period_s)
             motion = motion.with_rows(self._base, base.motion)
             verdicts.append(base.verdict)
             acted = {
@@ -154,17 +154,37 @@ class Limiter:
         still = Motion.at_rest(last.command_D)
         if not len(self._arms):
             return Filtered(verdict=Verdict.PASS, motion=still, acted={})
-        part = last.rows(self._arms)
         limits = self._slow_limits if slow else self._unplanned_limits
-        arms = limit_positions(
-            positions_D[self._arms],
-            part,
-            self._scaled(limits, part, self._unplanned_limits.velocity_D, dt_s),
-            dt_s=dt_s,
-            period_s=self._period_s,
-        )
+        arms = self._move_arms(positions_D, last, limits, dt_s, faces=not slow)
         motion = still.with_rows(self._arms, arms.motion)
         return Filtered(verdict=arms.verdict, motion=motion, acted=arms.acted)
+
+    def _move_arms(
+        self,
+        positions_D: np.ndarray,
+        last: Motion,
+        limits: JointLimits,
+        dt_s: float,
+        *,
+        faces: bool = True,
+    ) -> Filtered:
+        """Of the arms' joints only: within their limits, and clear of what is around them."""
+        part, period_s = last.rows(self._arms), self._period_s
+        limits = self._scaled(limits, part, self._arm_limits.velocity_D, dt_s)
+        arms = limit_positions(positions_D[self._arms], part, limits, dt_s=dt_s, period_s=period_s)
+        if self._clearance is None or arms.verdict is Verdict.REJECTED:
+            return arms
+        motion, near = keep_clear(
+            part,
+            arms.motion,
+            limits,
+            self._clearance,
+            dt_s=min(dt_s, period_s),
+            faces=faces,
+        )
+        acted = arms.acted | near
+        verdict = Verdict.LIMITED if acted else Verdict.PASS
+        return Filtered(verdict=verdict, motion=motion, acted=acted)
 
     def _scaled(
         self, limits: JointLimits, last: Motion, full_D: np.ndarray, dt_s: float

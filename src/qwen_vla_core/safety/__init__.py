@@ -1,5 +1,6 @@
 """What stands between any command and the hardware."""
 
+from .clearance import Clearance, clearance_of
 from .filter import (
     OUTSIDE_SPEED,
     Filtered,
@@ -9,6 +10,7 @@ from .filter import (
     limit_positions,
     limit_velocities,
 )
+from .keep_clear import keep_clear
 from .limits import JointLimits
 from .measured_pose import MeasuredPose
 from .robot_limits import Intersection, RobotLimits, intersect
@@ -17,6 +19,7 @@ from .watchdog import Expired, Watchdog
 
 __all__ = [
     "OUTSIDE_SPEED",
+    "Clearance",
     "Expired",
     "Filtered",
     "Intersection",
@@ -30,7 +33,9 @@ __all__ = [
     "TrackingReport",
     "Verdict",
     "Watchdog",
+    "clearance_of",
     "intersect",
+    "keep_clear",
     "limit_positions",
     "limit_velocities",
 ]

@@ -38,6 +38,8 @@ class Rule(Enum):
     VELOCITY = "velocity"
     ACCELERATION = "acceleration"
     SIDEWAYS = "sideways"  # what wheels cannot do; see execution/limiter.py
+    COLLISION = "collision"  # see keep_clear.py
+    WORKSPACE = "workspace"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,7 +92,8 @@ class Filtered:
     Attributes:
         verdict: passed, limited or rejected.
         motion: the motion to send, and to give back at the next call.
-        acted: rule -> the joints on which it acted, in joint order; empty when all passed.
+        acted: rule -> the joints on which it acted, in joint order; empty when all passed. Of
+            ``COLLISION`` and ``WORKSPACE``, in words, what is near what instead of joints.
     """
 
     verdict: Verdict

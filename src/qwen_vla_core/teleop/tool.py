@@ -36,7 +36,7 @@ class ToolMotion:
         self._speed_D = np.array([joint.velocity for joint in group.joints])
         box = group.action.kinematics
         self._box = None
-        if hasattr(box, "workspace_lower_m"):
+        if box.workspace_lower_m is not None:
             self._box = np.array([box.workspace_lower_m, box.workspace_upper_m])
 
     def pose(self, positions_D: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger as TriggerService
 from qwen_vla_core.execution import ControlLoop, Cycle
 from qwen_vla_core.execution.limiter import SPEED_SCALES
 from qwen_vla_core.modes import Answer, Mode, Trigger
-from qwen_vla_core.safety import Intersection, Verdict
+from qwen_vla_core.safety import Intersection, Rule, Verdict
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
@@ -35,6 +35,9 @@ VERIFY_PERIOD_S = 0.2
 DISCOVERY_S = 1.0
 """Engaging waits for this long after the node became active, s: until then an e-stop that was
 pressed before may not have been discovered."""
+
+NEAR = (Rule.COLLISION, Rule.WORKSPACE)
+"""Rules that say in words what is in the way."""
 
 SERVICES = {
     "engage_policy": Trigger.ENGAGE_POLICY,
@@ -204,7 +207,12 @@ class ControlNode(EmbodimentNode):
         if cycle.filtered.verdict is not Verdict.PASS:
             for rule, joints in cycle.filtered.acted.items():
                 self._counts[f"{rule.value}_{cycle.filtered.verdict.value}"] += len(joints)
-                self._limited |= dict.fromkeys(joints, rule.value)
+                if rule not in NEAR:
+                    self._limited |= dict.fromkeys(joints, rule.value)
+            near = [words for rule in NEAR for words in cycle.filtered.acted.get(rule, ())]
+            if near:
+                self._last_refusal = f"stopped: {'; '.join(near)}"
+                self.get_logger().warning(self._last_refusal, throttle_duration_sec=1.0)
 
     # --- check and report
 

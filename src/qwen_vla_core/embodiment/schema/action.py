@@ -29,27 +29,32 @@ class Chain(Strict):
     tool_origin_m: Vector3
     """Tool frame in the frame of the last joint."""
     mount_m: Vector3 = (0.0, 0.0, 0.0)
-    """Where base_link stands: on the base that carries it, or in the world. Only what draws the
-    robot uses it."""
+    """Where base_link stands: on the base that carries it, or in the world. For what draws the
+    robot, and what keeps its arms apart and off the table."""
     mount_rpy_rad: Vector3 = (0.0, 0.0, 0.0)
+    workspace_lower_m: Vector3 | None = None
+    workspace_upper_m: Vector3 | None = None
+    """The box in base_link that the tool may not leave, whatever commands it; null for none."""
     source: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Chain":
+        lower_m, upper_m = self.workspace_lower_m, self.workspace_upper_m
+        if (lower_m is None) != (upper_m is None):
+            missing = "lower" if lower_m is None else "upper"
+            raise WrongKey(f"workspace_{missing}_m", "is missing: the other corner of the box")
+        if lower_m is not None and any(a >= b for a, b in zip(lower_m, upper_m, strict=True)):
+            raise WrongKey("workspace_lower_m", "is not below workspace_upper_m")
+        return self
 
 
 class Kinematics(Chain):
-    """A chain whose tool is sent to poses, and the box it may be sent to."""
+    """A chain whose tool is sent to poses, which lie in a box."""
 
     zero_rotation: Rotation
     """Rotation of the tool that counts as roll = pitch = yaw = 0."""
     workspace_lower_m: Vector3
     workspace_upper_m: Vector3
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Kinematics":
-        if any(
-            a >= b for a, b in zip(self.workspace_lower_m, self.workspace_upper_m, strict=True)
-        ):
-            raise WrongKey("workspace_lower_m", "is not below workspace_upper_m")
-        return self
 
 
 class CameraFrame(Strict):

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from ...yaml_file import Strict, WrongKey
 from .action import EeDelta
 from .camera import LONGEST_HISTORY_S, Camera
+from .collision import BASE_LINK, Collision
 from .group import Group
 from .joint import Joint
 from .teleop import Teleop
@@ -43,6 +44,7 @@ class Embodiment(Strict):
         horizon: action steps per chunk (H).
         jump_limit: largest distance between the current command and a chunk's first reachable
             target, joint units; beyond it the chunk is refused whole.
+        collision: what its arms are kept off; None where only their workspaces are watched.
         teleop: with what a person may move it; None where teleop/command comes from elsewhere.
     """
 
@@ -56,6 +58,7 @@ class Embodiment(Strict):
     cameras: Annotated[tuple[Camera, ...], Field(min_length=1)]
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
     watchdogs: Watchdogs
+    collision: Collision | None = None
     teleop: Teleop | None = None
 
     @model_validator(mode="after")
@@ -115,6 +118,28 @@ class Embodiment(Strict):
         if self.teleop is not None:
             kinds = {group.name: group.teleop_kind for group in self.groups}
             self.teleop.check_fit(self.joint_names, kinds)
+        return self
+
+    @model_validator(mode="after")
+    def _collision_fits(self) -> "Embodiment":
+        groups = {group.name: group for group in self.groups}
+        shapes = () if self.collision is None else self.collision.arms
+        named: list[str] = []
+        for index, shape in enumerate(shapes):
+            location = ("collision", "arms", index)
+            for name in shape.groups:
+                chain = getattr(getattr(groups.get(name), "action", None), "kinematics", None)
+                if chain is None or name in named:
+                    what = "named twice" if chain else "no group with kinematics"
+                    raise WrongKey((*location, "groups"), f"{name} is {what}")
+                named.append(name)
+                links = (BASE_LINK, *(joint.driver_name for joint in groups[name].joints))
+                for number, capsule in enumerate(shape.capsules):
+                    if capsule.link not in links:
+                        raise WrongKey(
+                            (*location, "capsules", number, "link"),
+                            f"{name} has no link {capsule.link}; there are {', '.join(links)}",
+                        )
         return self
 
     @model_validator(mode="after")
