@@ -47,11 +47,16 @@ class TurningPolicy:
     def diagnostics(self):
         return {}
 
-    def infer(self, observation, prefix=None):
+    def on_mode(self, mode):
+        pass
+
+    def plan(self, observation, prefix=None):
         turn_D = np.zeros(len(self.robot.joints))
         turn_D[0] = 0.06
         steps = range(1, self.robot.horizon + 1)
-        return np.array([self.codec.still(observation.commanded_D + k * turn_D) for k in steps])
+        commanded_D = observation.commanded_D
+        actions_HC = np.array([self.codec.still(commanded_D + k * turn_D) for k in steps])
+        return self.codec.decode(actions_HC, commanded_D, observation.stamp_s)
 
 
 @pytest.fixture
