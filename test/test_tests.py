@@ -9,8 +9,9 @@ TEST = Path(__file__).parent
 SLEEPS = {
     "browser/chromium.py": "polls another program, a browser",
     "killed_trainings.py": "polls a child's files a thousand times a second",
-    "qwen_vla_remote/test_client.py": "stands for a link that takes a while",
+    "links.py": "stands for a link that takes a while",
     "qwen_vla_remote/test_engine.py": "stands for a robot that asks now and then",
+    "qwen_vla_remote/test_robot_behind_a_link.py": "stands for a robot's control periods",
     "scripted_policy.py": "stands for a policy whose inference takes a while",
 }
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""

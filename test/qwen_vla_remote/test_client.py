@@ -1,7 +1,6 @@
 """A remote policy whose server or link is bad: real sockets, real processes."""
 
 import logging
-import random
 import signal
 import socket
 import threading
@@ -13,6 +12,7 @@ import pytest
 from websockets.sync.server import serve
 
 from child_processes import wait_for
+from links import link_to
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError, RemoteError
 from qwen_vla_core.execution import Prefix
@@ -45,45 +45,6 @@ def bad_server(behave, metadata=METADATA):
         yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
         server.shutdown()
         thread.join(10)
-
-
-@contextmanager
-def link_to(url, longest_s=0.0):
-    """A link that can be told to lose everything: the address on this side, and the switch.
-
-    What goes through takes up to ``longest_s``, each way and each time another, in its order.
-    """
-    target = ("127.0.0.1", int(url.rpartition(":")[2]))
-    works, listener = threading.Event(), socket.create_server(("127.0.0.1", 0))
-    works.set()
-
-    def pump(source, sink):
-        while data := source.recv(2**16):
-            time.sleep(random.uniform(0.0, longest_s))
-            if works.is_set():
-                sink.sendall(data)
-        sink.close()
-
-    def accept():
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(target)
-            for ends in ((near, far), (far, near)):
-                threading.Thread(target=_until_closed, args=(pump, *ends), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    yield f"ws://127.0.0.1:{listener.getsockname()[1]}", works
-    listener.close()
-
-
-def _until_closed(pump, source, sink):
-    try:
-        pump(source, sink)
-    except OSError:
-        pass
 
 
 def good(request, mark=0.25):
