@@ -275,7 +275,7 @@ def test_when_a_moving_person_hands_back_and_no_plan_comes_expect_the_arm_to_bra
     person.hands = Hands(pressed=False, wish=Wish(**positions(START_D)))
     person.period()
     for period in range(60):
-        person.wish(**positions(START_D + 0.015 * period)).period()
+        person.wish(**positions(START_D + 0.015 * period * np.eye(7)[0])).period()
     offer(person, 0.0)
     assert abs(person.robot.velocities[-1][0]) > 0.5
     assert person.session.hand_back()
