@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover test-page web test-pythons distribution lock reference docs generalist bench-gpu lint clean
+.PHONY: help setup demo test mutants handover test-page web test-pythons test-lerobot distribution lock reference docs generalist bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-page  the robot's page in a real browser (needs chromium); pictures in out/page"
 	@echo "make web        build the page from web/ into resource/web (needs node and npm)"
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and try each for a minute"
+	@echo "make test-lerobot  load exported datasets with LeRobot itself, where Python 3.12 is found"
 	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
 	@echo "make reference  write docs/commands.md anew from the code"
@@ -56,6 +57,10 @@ web:
 # In environments of their own: .venv-3.10 and .venv-3.12.
 test-pythons:
 	@bash scripts/test_pythons.sh 3.10 3.12
+
+# In .venv-lerobot, with Python 3.12.
+test-lerobot: setup
+	@bash scripts/test_lerobot.sh
 
 # Then build with colcon, see README.md.
 distribution:

@@ -3,6 +3,7 @@
 # runs a quick selection of the tests with it. Fails if one of them fails.
 set -Euo pipefail
 cd "$(dirname "$0")/.." || exit
+. scripts/find_python.sh
 
 # Numbers on the way to a motor, nodes over real DDS, network and training: about a minute.
 QUICK=(
@@ -11,19 +12,6 @@ QUICK=(
 )
 
 say() { echo "test-pythons: $*"; }
-
-# Prints the interpreter of a version: on PATH, or one of pyenv's that is not switched on.
-find_python() {
-    local candidate
-    for candidate in "python$1" "${PYENV_ROOT:-${HOME:-}/.pyenv}/versions/$1".*/bin/python; do
-        if "$candidate" -c "import sys; assert '%d.%d' % sys.version_info[:2] == '$1'" \
-            2>/dev/null; then
-            echo "$candidate"
-            return
-        fi
-    done
-    return 1
-}
 
 failed=0
 for version in "$@"; do
