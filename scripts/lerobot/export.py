@@ -1,4 +1,4 @@
-"""export.py FOLDER: exports episodes of each robot, and writes what LeRobot has to find in them."""
+"""export.py FOLDER: exports episodes of each robot, and says what LeRobot has to find in them."""
 
 import json
 import subprocess

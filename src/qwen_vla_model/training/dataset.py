@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -16,6 +15,7 @@ from qwen_vla_core.observation import resize_view
 from qwen_vla_data.episode import Episode
 from qwen_vla_data.pictures import decode_picture
 from qwen_vla_data.plans import with_plans
+from qwen_vla_data.sources import EpisodeSource
 
 from ..action_space import ActionSpace
 from ..model import Inputs
@@ -27,7 +27,8 @@ FOLLOWED = 0
 _ONE_AT_A_TIME = Lock()
 """Held to read a file: numpy parses the header of each array as Python, in which two threads can
 disturb each other ("SystemError: AST constructor recursion depth mismatch", CPython issue 106905,
-met once with 3.11.7). Decoding the pictures, which takes the time, goes on beside it."""
+met once with 3.11.7); and kinematics keep what they computed last in one place. Decoding the
+pictures, which takes the time, goes on beside it."""
 LEFT_OUT = 0.2
 """How often an optional view is left out, so that the robot can do without it."""
 
@@ -61,7 +62,7 @@ class EpisodeDataset:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        sources: Sequence[EpisodeSource],
         processor: Processor,
         space: ActionSpace | None = None,
         images: bool = True,
@@ -70,7 +71,7 @@ class EpisodeDataset:
         self._question = copy(processor)
         self._question.prompt_embodiment = None
         with ThreadPoolExecutor(2) as pool:
-            episodes = list(pool.map(lambda path: self._load(path), paths))
+            episodes = list(pool.map(self._load, sources))
         if not episodes:
             raise QwenVlaError("no episodes to learn from")
         self.steps = [
@@ -111,26 +112,27 @@ class EpisodeDataset:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def _load(self, path: Path) -> tuple[Episode, list[np.ndarray]]:
+    def _load(self, source: EpisodeSource) -> tuple[Episode, list[np.ndarray]]:
         """An episode without its encoded images, and for each camera uint8 [T, h, w, 3]."""
+        robot, codec = self.processor.embodiment, self.processor.codec
         with _ONE_AT_A_TIME:
-            episode, robot = Episode.load(path), self.processor.embodiment
-        try:
-            episode = with_plans(episode, self.processor.codec)
-        except QwenVlaError as error:
-            raise QwenVlaError(f"{path}: {error}") from error
+            episode = source.load(codec)
+            try:
+                episode = with_plans(episode, codec)
+            except QwenVlaError as error:
+                raise QwenVlaError(f"{source}: {error}") from error
         views = []
         for camera in robot.cameras if self._images else ():
             if camera.name not in episode.images:
-                raise QwenVlaError(f"{path}: no images of camera {camera.name}")
+                raise QwenVlaError(f"{source}: no images of camera {camera.name}")
             if any(back % episode.stride for back in camera.history_steps):
                 raise QwenVlaError(
-                    f"{path}: every {episode.stride}th action step is recorded, so the "
+                    f"{source}: every {episode.stride}th action step is recorded, so the "
                     f"history_steps {list(camera.history_steps)} of camera {camera.name} are not"
                 )
             frames = []
             for data in episode.images[camera.name]:
-                image = decode_picture(data, f"{path}: an image of camera {camera.name}")
+                image = decode_picture(data, f"{source}: an image of camera {camera.name}")
                 frames.append(resize_view(image, camera))
             views.append(np.stack(frames))
         object.__setattr__(episode, "images", {})  # decoded above; the rest stays small

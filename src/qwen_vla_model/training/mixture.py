@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.signature import embodiment_signature
 from qwen_vla_core.errors import CheckpointError, QwenVlaError
+from qwen_vla_data.sources import EpisodeSource, find_episodes
 
 from ..checkpoint import load_action_space
 from ..config import QwenVlaConfig
@@ -18,13 +19,17 @@ from .dataset import EpisodeDataset, shuffled
 from .recipe import Recipe, Source
 
 
-def episodes_of(source: Source) -> list[Path]:
-    """The files of a source, in the order of their names."""
-    return sorted(source.episodes.glob("*.npz"))
+def episodes_of(source: Source) -> list[EpisodeSource]:
+    """The episodes of a source, in the order of their names or numbers.
+
+    Raises:
+        QwenVlaError: there are none.
+    """
+    return find_episodes(source.episodes)
 
 
 def check_sources(recipe: Recipe) -> None:
-    """See that there are episodes to learn from; opens none.
+    """See that there are episodes to learn from; opens no episode.
 
     Raises:
         QwenVlaError: a folder of the mixture is missing, or has too few episodes.
@@ -78,12 +83,12 @@ class Mixture:
         if recipe.start_from:
             with suppress(CheckpointError):
                 space = load_action_space(recipe.start_from, robot)
-        paths, held_out = episodes_of(source), recipe.validation_episodes
+        found, held_out = episodes_of(source), recipe.validation_episodes
         processor = Processor(config, tokenizer, robot)
-        learned = EpisodeDataset(paths[:-held_out], processor, space, recipe.images)
+        learned = EpisodeDataset(found[:-held_out], processor, space, recipe.images)
         self.learned[name] = learned
         self.held_out[name] = EpisodeDataset(
-            paths[-held_out:], processor, learned.space, recipe.images
+            found[-held_out:], processor, learned.space, recipe.images
         )
 
     def batches(self, start: int) -> Iterator[tuple[str, list[int]]]:

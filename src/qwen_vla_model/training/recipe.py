@@ -13,8 +13,10 @@ from pydantic import (
 )
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.yaml_file import Strict, WrongKey, read_yaml
 from qwen_vla_core.yaml_file.kinds import RECIPE
+from qwen_vla_data.sources import find_episodes
 
 from ..channel_layout import ChannelLayout
 from ..config import PUBLISHED_EXPERT, ExpertConfig
@@ -30,7 +32,10 @@ class LearningRates(Strict):
 
 
 class Source(Strict):
-    """A part of the mixture: a robot's description, and a folder of its ``*.npz`` episodes."""
+    """A part of the mixture: a robot's description, and a folder of its episodes.
+
+    Episode files, or a LeRobot dataset: what the folder holds decides.
+    """
 
     embodiment: Path
     episodes: Path
@@ -176,7 +181,10 @@ def describe_recipe(recipe: Recipe, origin: str) -> list[str]:
     lines = [f"{origin}: a valid training recipe", ""]
     for source in recipe.mixture:
         robot = load_embodiment(source.embodiment)
-        count = len(list(source.episodes.glob("*.npz")))
+        try:
+            count = len(find_episodes(source.episodes))
+        except QwenVlaError:  # they may be recorded later
+            count = 0
         lines.append(
             f"learns   {robot.name:<14} {source.episodes}, {count} episodes there, "
             f"weight {source.weight:g}"

@@ -9,9 +9,13 @@ from micro_processor import micro_processor
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_data.episode import Episode
+from qwen_vla_data.lerobot.staging import stage
+from qwen_vla_data.lerobot.writer import assemble
+from qwen_vla_data.sources import find_episodes
 from qwen_vla_model.flow_matching import SigmoidNormal
 from qwen_vla_model.training.dataset import EpisodeDataset
 from robots import robot, two_arms_text
+from waved_episodes import codec_of, planned, teleoperated
 
 CANONICAL = {"channels": 80, "channel_layout": "canonical"}
 ARMS = robot(two_arms_text())
@@ -67,7 +71,7 @@ def levels(patches):
 
 def test_when_a_view_has_history_expect_the_pictures_of_those_action_steps(path):
     looks_back = with_camera("history_steps: [2, 6]")  # one and three recorded steps
-    data = EpisodeDataset([path], micro_processor(looks_back)[1])
+    data = EpisodeDataset(find_episodes(path), micro_processor(looks_back)[1])
     inputs = batch_of(data, [0, 2, 7]).inputs
     assert [levels(view) for view in inputs.patches] == [[0, 0, 40], [0, 10, 60], [0, 20, 70]]
 
@@ -76,7 +80,7 @@ def test_when_sentences_were_typed_by_people_expect_them_in_the_form_of_the_prom
     episode = Episode.load(path)
     object.__setattr__(episode, "instructions", ("Wave up.", "wave  DOWN"))
     episode.save(path)
-    data = EpisodeDataset([path], micro_processor(ARMS)[1])
+    data = EpisodeDataset(find_episodes(path), micro_processor(ARMS)[1])
     assert data.instructions == {"wave up", "wave down"}
 
 
@@ -85,7 +89,7 @@ def test_when_history_falls_between_recorded_steps_expect_refusal(path):
     with pytest.raises(
         QwenVlaError, match=r"1\.npz: every 2th action step.*\[3\] of camera front"
     ):
-        EpisodeDataset([path], micro_processor(looks_back)[1])
+        EpisodeDataset(find_episodes(path), micro_processor(looks_back)[1])
 
 
 def test_when_a_view_is_optional_expect_batches_with_and_without_it(path):
@@ -99,7 +103,7 @@ def test_when_a_view_is_optional_expect_batches_with_and_without_it(path):
     object.__setattr__(episode, "images", images)
     object.__setattr__(episode, "boxes_NTV4", np.full((2, STEPS, 2, 4), np.nan))
     episode.save(path)
-    data = EpisodeDataset([path], micro_processor(robot(text))[1])
+    data = EpisodeDataset(find_episodes(path), micro_processor(robot(text))[1])
     rng = np.random.default_rng(0)
     views = [len(data.batch([0], rng, 1).inputs.patches) for _ in range(40)]
     assert set(views) == {1, 2} and np.mean(views) > 1.6
@@ -109,9 +113,9 @@ def test_when_a_part_of_a_chunk_is_invalid_expect_it_neither_learned_nor_in_the_
     episode = Episode.load(path)
     episode.valid_NTH[:, :, 10:] = False
     episode.actions_NTHC[:, :, 10:] = np.nan
-    whole = EpisodeDataset([path], micro_processor(ARMS)[1])
+    whole = EpisodeDataset(find_episodes(path), micro_processor(ARMS)[1])
     episode.save(path)
-    data = EpisodeDataset([path], whole.processor, whole.space)
+    data = EpisodeDataset(find_episodes(path), whole.processor, whole.space)
     cut, all_of_it = batch_of(data, [3]), batch_of(whole, [3])
     assert torch.isfinite(cut.actions_PHK).all()
     assert not cut.mask_PHK[:, 10:].any() and not cut.actions_PHK[:, 10:].any()
@@ -121,7 +125,10 @@ def test_when_a_part_of_a_chunk_is_invalid_expect_it_neither_learned_nor_in_the_
 def test_when_fewer_sentences_are_used_expect_the_followed_one_among_them_but_not_in_a_question(
     path,
 ):
-    data, rng = EpisodeDataset([path], micro_processor(ARMS)[1]), np.random.default_rng(0)
+    data, rng = (
+        EpisodeDataset(find_episodes(path), micro_processor(ARMS)[1]),
+        np.random.default_rng(0),
+    )
     acted = {data.batch([t], rng, 1).instructions for t in range(STEPS)}
     asked = {
         data.batch([t], rng, 1, question=True).instructions for t in range(STEPS) for _ in "ab"
@@ -142,7 +149,7 @@ def test_when_a_person_teleoperated_expect_what_was_commanded_next_and_no_more_t
         states_TS=np.stack([codec.state(start_D) for start_D in commanded_TD]),
         commanded_TD=commanded_TD,
     ).save(path)
-    data = EpisodeDataset([path], micro_processor(ARMS)[1])
+    data = EpisodeDataset(find_episodes(path), micro_processor(ARMS)[1])
     assert len(data) == 19  # nothing was commanded after the last step
     batch = batch_of(data, [0, 18])
     assert batch.instructions == ("wave up", "wave up")
@@ -158,12 +165,12 @@ def test_when_no_episode_is_as_long_as_a_chunk_expect_that_in_words(path):
     episode.valid_NTH[:, :, 10:] = False
     episode.save(path)
     with pytest.raises(QwenVlaError, match="shorter than one chunk, 16 action steps"):
-        EpisodeDataset([path], micro_processor(ARMS)[1])
+        EpisodeDataset(find_episodes(path), micro_processor(ARMS)[1])
 
 
 def test_when_a_network_learns_canonical_channels_expect_the_motion_of_its_instruction(path):
     model, processor = micro_processor(ARMS, **CANONICAL)
-    data = EpisodeDataset([path], processor)
+    data = EpisodeDataset(find_episodes(path), processor)
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     tau = SigmoidNormal(kind="sigmoid_normal", mean=1.5, std=1.0)
@@ -188,3 +195,31 @@ def test_when_a_network_learns_canonical_channels_expect_the_motion_of_its_instr
     joints = [0, 1, 3, 4]
     assert np.abs(asked[:, -1, joints]).min() > 0.03
     assert np.abs(told - asked)[..., joints].mean() < 0.3 * np.abs(asked)[..., joints].mean()
+
+
+@pytest.mark.parametrize("planned_by", ["a person", "an expert"])
+def test_when_a_lerobot_folder_is_learned_from_expect_the_samples_of_its_episodes(
+    tmp_path, planned_by
+):
+    widowx = codec_of("widowx")
+    for number in range(2):
+        episode = teleoperated(widowx, 24) if planned_by == "a person" else planned(widowx, 24, 1)
+        episode.save(tmp_path / f"{number}.npz")
+    sources = find_episodes(tmp_path)
+    folder = tmp_path / "dataset"
+    staged = [stage(s.load(widowx), widowx, folder, s.name, exact=True) for s in sources]
+    assemble(folder, staged, "widowx")
+    processor = micro_processor(widowx.embodiment)[1]
+    files = EpisodeDataset(sources, processor)
+    dataset = EpisodeDataset(find_episodes(folder), processor)
+    assert len(files) == len(dataset) and files.space == dataset.space
+    one, other = (
+        data.batch([0, 3, 30], np.random.default_rng(0), per_image=1) for data in (files, dataset)
+    )
+    assert one.instructions == other.instructions
+    for name in ("actions_PHK", "mask_PHK"):
+        assert torch.equal(getattr(one, name), getattr(other, name))
+    np.testing.assert_array_equal(one.still_PC, other.still_PC)
+    for (_, seen, t), (_, seen_too, t_too) in zip(files.steps, dataset.steps, strict=True):
+        assert t == t_too
+        np.testing.assert_array_equal(np.stack(seen), np.stack(seen_too))
