@@ -3,15 +3,21 @@ demo, or a robot."""
 
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 
 from quick_selection import pytest_ignore_collect  # noqa: F401  pytest finds its hook here
+from qwen_vla_core.errors import QwenVlaError
 from ros_domains import reserved_domain
 
 # Threads of one small product wait for each other: with two of them, as soon as anything else runs
 # on a core, the tests of the model take up to ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Before any test imports mujoco, which reads then how to render.
+with suppress(QwenVlaError):  # said by the tests that need it
+    import qwen_vla_sim  # noqa: F401
 
 # What a script runs in the background begins with SIGINT ignored, and so would all it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
