@@ -2,7 +2,10 @@
 
 import itertools
 import resource
+import shutil
 import signal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -189,6 +192,16 @@ def test_when_the_disk_has_too_little_space_expect_a_whole_recording_and_the_lim
     assert made.ask(Request.START).granted and not made.session.problem
 
 
+def said_in(path):
+    return [message.decode().data for message in open_recording(path).messages([BLOCK.name])]
+
+
+def recovered_copy(partial):
+    """What would be recovered of a file now."""
+    with TemporaryDirectory() as folder:
+        return said_in(recover(Path(shutil.copy(partial, folder))))
+
+
 def test_when_the_disk_is_full_expect_the_recording_to_end_and_what_is_there_recovered(
     rig, monkeypatch
 ):
@@ -202,7 +215,7 @@ def test_when_the_disk_is_full_expect_the_recording_to_end_and_what_is_there_rec
         made.say(BLOCK, "kept")
         made.writer.drain(10.0)
         monkeypatch.setattr("qwen_vla_data.recording.background.FLUSH_S", 0.0)
-        wait_for(lambda: "kept" in (made.folder / "0.mcap.part").read_text("latin-1"))
+        wait_for(lambda: "kept" in recovered_copy(made.folder / "0.mcap.part"))
         noise = np.random.default_rng(0).integers(33, 123, 300_000, np.uint8).tobytes().decode()
         for _ in range(5):
             made.say(BLOCK, noise)
@@ -213,7 +226,7 @@ def test_when_the_disk_is_full_expect_the_recording_to_end_and_what_is_there_rec
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     (partial,) = unfinished_in(made.folder)
-    assert "kept" in [m.decode().data for m in open_recording(recover(partial)).messages()]
+    assert "kept" in said_in(recover(partial))
     assert made.ask(Request.START).granted and not made.session.problem
 
 
