@@ -82,6 +82,7 @@ class Robot(SimNodeProcess):
         super().close()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_when_control_node_is_ended_while_the_gripper_closes_expect_the_finger_to_stay(
     ros, tmp_path, number
