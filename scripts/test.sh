@@ -3,9 +3,9 @@
 # Arguments are pytest's, e.g. test/test_layering.py or -k layering.
 set -uo pipefail
 
-# Most tests wait for nodes and not for a core, so four workers use two cores; a file stays whole,
-# so that what its fixtures load is loaded once.
-"$VENV/bin/python" -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" "$@"
+# Two workers for two cores: with four, tests of nodes in real time met late timers. A file stays
+# whole, so that what its fixtures load is loaded once.
+"$VENV/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" "$@"
 beside=$?
 [ $beside -eq 0 ] || [ $beside -eq 5 ] || exit $beside
 "$VENV/bin/python" -m pytest -m alone "$@"

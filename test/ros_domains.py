@@ -8,8 +8,8 @@ import pytest
 from domain_coordinator import domain_id
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-# Workers walk a quarter of a circle apart, so that none takes a domain another has just left.
-_DOMAINS = itertools.count(25 * _WORKER + os.getpid())
+# Workers walk half a circle apart, so that none takes a domain another has just left.
+_DOMAINS = itertools.count(50 * _WORKER + os.getpid())
 
 
 @contextmanager
