@@ -45,7 +45,7 @@ def _moments(
         world,
         task,
         scene,
-        on_step=lambda observation: seen.append(list(observation.images.values())),
+        on_step=lambda observation, *_: seen.append(list(observation.images.values())),
     )
     return [seen[0], seen[len(seen) // 2], seen[-1]]
 

@@ -103,7 +103,7 @@ def test_when_a_block_is_held_expect_only_sentences_about_it_to_be_feasible(code
     scene = task.sample(6)
     expert, held = task.expert(world, scene), []
 
-    def remember(observation):
+    def remember(observation, *_):
         if expert.grasped(expert.situation(observation.positions_D), "block_1"):
             held.append([expert.feasible(instruction) for instruction in scene.instructions])
 
