@@ -255,6 +255,7 @@ def test_when_an_arm_loses_its_torque_while_held_expect_it_not_to_spring_back(st
     wait(system, 0.8)
     left.torque = False
     system.expect(lambda: "left_elbow" in system.operator.mode, "the fall is noticed")
+    wait(system, 0.1)  # what was sent before may be on its way still
     count = len(left.group)
     wait(system, 0.3)
     fallen = left.positions["elbow"]
