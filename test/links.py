@@ -1,4 +1,4 @@
-"""A network link that can be told to be bad: slow, jittering, losing, or dead."""
+"""A network link that is made bad on purpose: slow, jittering, losing, or dead."""
 
 import random
 import socket
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def link_to(url, longest_s=0.0, shortest_s=0.0, lost=0.0, again_s=0.4):
-    """A link that can be told to lose everything: the address on this side, and the switch.
+    """A link that can be switched to lose everything: the address on this side, and the switch.
 
     What goes through takes ``shortest_s`` to ``longest_s``, each way and each time another, in its
     order. A share ``lost`` of it is sent again by TCP and takes ``again_s`` longer.

@@ -18,7 +18,7 @@ from .qos import LATCHED, RELIABLE
 
 
 class HandoverWatch:
-    """What was heard since the last ``clear``.
+    """What was received since the last ``clear``.
 
     Attributes:
         target_D: the person's last target, [D], rad or m; None before the first.
@@ -42,13 +42,13 @@ class HandoverWatch:
         self._modes, self._plans = [], []
 
     def entered_s(self, mode: str) -> float | None:
-        """When a mode was first heard of, steady time, s."""
-        return next((at_s for at_s, heard in self._modes if heard == mode), None)
+        """When a mode was first received, steady time, s."""
+        return next((at_s for at_s, received in self._modes if received == mode), None)
 
     def left_s(self, mode: str) -> float:
-        """When another mode was heard of after it, steady time, s; inf for never."""
+        """When another mode was received after it, steady time, s; inf for never."""
         entered_s = self.entered_s(mode)
-        later = (at_s for at_s, heard in self._modes if at_s > entered_s and heard != mode)
+        later = (at_s for at_s, received in self._modes if at_s > entered_s and received != mode)
         return next(later, np.inf)
 
     def plan(self) -> tuple[float, ActionChunk] | None:

@@ -208,7 +208,7 @@ class SceneMaker:
         return places
 
     def _pose_at(self, stamp_s: float) -> np.ndarray:
-        """Where the base was then, or nearest to then; its origin if it was never heard."""
+        """Where the base was then, or nearest to then; its origin where odometry never came."""
         if not self._poses:
             return np.zeros(3)
         return min(self._poses, key=lambda entry: abs(entry[0] - stamp_s))[1]

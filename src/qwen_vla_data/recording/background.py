@@ -17,8 +17,9 @@ from .writer import RecordingWriter
 PERIOD_S = 0.05
 """How often what was received is taken on, s."""
 
-FLUSH_S = 1.0
-"""What a killed recorder may lose, s."""
+FLUSH_S = 0.8
+"""From one flush to the next, s: with what waits to be fetched and written (0.15 s), a recorder
+that is killed loses at most the last second."""
 
 QUEUE_BYTES = 256 * 2**20
 """Waits in memory at most while the disk does not keep up: three raw cameras for 3 s."""

@@ -1,4 +1,4 @@
-"""recorder_node: what a robot measures, is commanded and is told becomes MCAP files.
+"""recorder_node writes what a robot measures, its commands and its instructions to MCAP files.
 
 Its own process. It receives every publisher of every topic, as bytes that nobody decodes. When a
 recording begins and ends is ``Session``'s; a thread of its own writes. This file receives, answers

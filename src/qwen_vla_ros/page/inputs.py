@@ -87,7 +87,7 @@ class PageInputs:
         self.command_D = self.measured_D.copy()
         self.chunk: ActionChunk | None = None
         self.images: dict[int, bytes] = {}
-        self._told = ""
+        self._instruction = ""
         base = embodiment.base
         self._base = slice(0) if base is None else embodiment.group_slice(base.name)
         self._streams = Streams(node, refuse)
@@ -106,11 +106,11 @@ class PageInputs:
     def instruction(self) -> str:
         """What the policy follows; without a policy_node, what was said last."""
         report = self.nodes.get("policy_node")
-        return report.values.get("instruction", "") if report else self._told
+        return report.values.get("instruction", "") if report else self._instruction
 
     @property
     def control_silent_s(self) -> float:
-        """How long nothing was heard of control_node, s."""
+        """How long nothing was received from control_node, s."""
         report = self.nodes.get("control_node")
         reported_s = time.monotonic() - report.received_s if report else np.inf
         return min(reported_s, self._streams.age_s(COMMAND, 0.0))
@@ -200,7 +200,7 @@ class PageInputs:
         return int(text) if text.isdigit() else 0
 
     def _on_instruction(self, message: String) -> None:
-        self._told = message.data[:MAX_INSTRUCTION_CHARS]
+        self._instruction = message.data[:MAX_INSTRUCTION_CHARS]
 
     def _on_mode_message(self, message: String) -> None:
         self.mode = message.data

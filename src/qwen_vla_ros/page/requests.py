@@ -32,7 +32,7 @@ NODES = {
 """Who offers what begins with a word."""
 
 ANSWER_S = 2.0
-"""A node answers within milliseconds; after so long a person is told that it does not, s."""
+"""A node answers within milliseconds; after so long the page says that it does not, s."""
 
 Answer = Callable[[bool, str], None]
 

@@ -17,7 +17,7 @@ SPEED, GAIN = 1.57 * PERIOD_S, 5.0 * PERIOD_S
 
 
 class Operator:
-    """One that heard these positions of the waist, one every period."""
+    """One that received these positions of the waist, one every period."""
 
     def __init__(self, waist):
         self.commands = [(PERIOD_S * k, np.eye(7)[0] * x) for k, x in enumerate(waist)]

@@ -208,6 +208,7 @@ def test_when_episodes_follow_the_mode_expect_a_file_for_each(start):
     assert recording.end.outcome is Outcome.FAILURE and recording.end.reason == "mode HOLD: hold"
 
 
+@pytest.mark.alone
 def test_when_a_recorder_is_killed_expect_the_next_one_to_recover_all_but_the_last_second(
     start, tmp_path, ros_domain
 ):
@@ -246,7 +247,7 @@ def test_when_a_recorder_is_killed_expect_the_next_one_to_recover_all_but_the_la
     series = read_streams(recording).joints[STATES]
     numbers = np.round(series.values_TN[:, 0] / 0.001).astype(int)
     assert (np.diff(numbers) == 1).all(), "none in between is lost"
-    assert killed_s - series.received_s_T[-1] < 2.0, "a flush each second, and a busy machine"
+    assert killed_s - series.received_s_T[-1] < 1.0
 
 
 def test_when_another_recorder_has_the_folder_expect_one_line_and_it_undisturbed(start, tmp_path):
