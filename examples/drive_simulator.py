@@ -29,7 +29,7 @@ rollout = roll_out(
     make_world(embodiment),
     task,
     scene,
-    on_step=lambda observation: steps.append(observation.positions_D),
+    on_step=lambda observation, *_: steps.append(observation.positions_D),
 )
 print(f"the joints went from {steps[0].round(2)} to {steps[-1].round(2)}")
 print(f"success: {bool(rollout.outcome.success)}, after {rollout.steps} action steps")
