@@ -4,8 +4,10 @@
 set -uo pipefail
 
 # Two workers for two cores: with four, tests of nodes in real time met late timers. A file stays
-# whole, so that what its fixtures load is loaded once.
-"$VENV/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" "$@"
+# whole, so that what its fixtures load is loaded once. A worker that crashes ends the run with its
+# test's name: pytest-xdist 3.8 waits for ever for a worker that takes over for a crashed one.
+"$VENV/bin/python" -m pytest -n 2 --max-worker-restart 0 --dist loadfile \
+    --no-loadscope-reorder -m "not alone" "$@"
 beside=$?
 [ $beside -eq 0 ] || [ $beside -eq 5 ] || exit $beside
 "$VENV/bin/python" -m pytest -m alone "$@"

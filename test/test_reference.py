@@ -31,8 +31,9 @@ def test_when_the_reference_is_written_from_the_code_expect_the_file_that_is_the
 
 
 @pytest.fixture
-def start(ros):
+def start(ros, monkeypatch, tmp_path):
     """Starts a node of its file's name for a robot, configured and not active."""
+    monkeypatch.chdir(tmp_path)  # the recorder makes its folder where it is started
     nodes = []
 
     def start(name, robot):

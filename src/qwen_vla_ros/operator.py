@@ -29,6 +29,9 @@ from .qos import IMAGES, LATCHED, RELIABLE
 
 ANSWER_TIMEOUT_S = 20.0
 """Services answer within milliseconds; on a machine that starts everything at once, in seconds."""
+ASK_AGAIN_S = 3.0
+"""A server that has not yet discovered where a client listens drops its answer after 0.1 s
+(rmw_fastrtps: "client will not receive response"): asked again, it answers."""
 
 
 class OperatorError(QwenVlaError):
@@ -100,7 +103,16 @@ class Operator(Node):
         Raises:
             OperatorError: no answer.
         """
-        return self.trigger(f"control/{name}")
+        self.wait(lambda: bool(self.mode), ASK_AGAIN_S)
+        before = self.mode
+        # Not after a change of mode: what a person stopped meanwhile is not engaged again.
+        answer = self._call(
+            Trigger,
+            f"control/{name}",
+            Trigger.Request(),
+            again=lambda: bool(before) and self.mode == before,
+        )
+        return answer.success, answer.message
 
     def trigger(self, service: str) -> tuple[bool, str]:
         """Call a std_srvs/Trigger service; whether it was granted, and the reason.
@@ -162,7 +174,7 @@ class Operator(Node):
         for result in self._call(SetParameters, "sim_node/set_parameters", request).results:
             if not result.successful:
                 raise OperatorError(f"sim_node refused {wanted}: {result.reason}")
-        answer = self._call(Trigger, "sim_node/reset", Trigger.Request())
+        answer = self._call(Trigger, "sim_node/reset", Trigger.Request(), again=lambda: True)
         if not answer.success:
             raise OperatorError(f"sim_node did not lay out a scene: {answer.message}")
         if not self.wait(lambda: self.task_status.get("seed") == seed, 5.0):
@@ -184,16 +196,19 @@ class Operator(Node):
         """Start a new record of commands."""
         self.commands, self.velocities, self.received_s = [], [], []
 
-    def _call(self, service_type: type, name: str, request: object):
+    def _call(self, service_type: type, name: str, request: object, again=lambda: False):
         if name not in self._service_clients:  # finding a service again each time takes long
             self._service_clients[name] = self.create_client(service_type, name)
         client = self._service_clients[name]
         if not self.wait(client.service_is_ready, ANSWER_TIMEOUT_S):
             raise OperatorError(f"{client.srv_name}: no such service for {ANSWER_TIMEOUT_S:g} s")
-        future = client.call_async(request)
-        if not self.wait(future.done, ANSWER_TIMEOUT_S):
-            raise OperatorError(f"{client.srv_name}: no answer for {ANSWER_TIMEOUT_S:g} s")
-        return future.result()
+        futures, deadline_s = [client.call_async(request)], time.monotonic() + ANSWER_TIMEOUT_S
+        while not self.wait(lambda: any(future.done() for future in futures), ASK_AGAIN_S):
+            if time.monotonic() > deadline_s:
+                raise OperatorError(f"{client.srv_name}: no answer for {ANSWER_TIMEOUT_S:g} s")
+            if again():
+                futures.append(client.call_async(request))
+        return next(future for future in futures if future.done()).result()
 
     def _on_mode(self, message: String) -> None:
         self.mode = message.data

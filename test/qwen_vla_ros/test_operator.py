@@ -1,0 +1,86 @@
+"""The person of demo, benchmarks and tests: requests whose answer is lost on the way."""
+
+import threading
+from contextlib import suppress
+
+import pytest
+from rclpy.executors import SingleThreadedExecutor
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from qwen_vla_ros import operator as module
+from qwen_vla_ros.operator import Operator, OperatorError
+from qwen_vla_ros.qos import LATCHED
+from robots import base_text, robot
+
+
+class LostError(Exception):
+    """Instead of an answer."""
+
+
+class Control:
+    """In the place of control_node: its mode, and a service that loses its first answer."""
+
+    def __init__(self, ros, mode_after):
+        self.asked = []
+        self._mode_after = mode_after
+        self._node = ros.create_node("control_node")
+        self._mode = self._node.create_publisher(String, "control/mode", LATCHED)
+        self._mode.publish(String(data="HOLD: started"))
+        self._node.create_service(Trigger, "control/engage_teleop", self._answer)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._spin)
+        self._thread.start()
+
+    def _answer(self, request, response):
+        self.asked.append(request)
+        if len(self.asked) == 1:
+            self._mode.publish(String(data=self._mode_after))
+            raise LostError
+        response.success, response.message = True, "granted"
+        return response
+
+    def _spin(self):
+        while not self._ended.is_set():
+            with suppress(LostError):
+                self._executor.spin_once(timeout_sec=0.05)
+
+    def end(self):
+        self._ended.set()
+        self._thread.join()
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+
+@pytest.fixture
+def meet(ros, monkeypatch):
+    monkeypatch.setattr(module, "ASK_AGAIN_S", 0.3)
+    monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 1.5)
+    made = []
+
+    def meet(mode_after):
+        made.append(Control(ros, mode_after))
+        operator = Operator(robot(base_text()))
+        made.append(operator)
+        operator.end = operator.destroy_node
+        assert operator.wait(lambda: bool(operator.mode), 10.0)
+        return made[0], operator
+
+    yield meet
+    for each in made:
+        each.end()
+
+
+def test_when_an_answer_is_lost_expect_the_request_again(meet):
+    control, operator = meet("HOLD: started")
+    assert operator.request("engage_teleop") == (True, "granted")
+    assert len(control.asked) == 2
+
+
+def test_when_the_mode_changed_after_a_lost_answer_expect_no_second_engaging(meet):
+    control, operator = meet("HOLD: a person pressed hold")
+    with pytest.raises(OperatorError, match="no answer"):
+        operator.request("engage_teleop")
+    assert len(control.asked) == 1
