@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
@@ -19,6 +17,7 @@ from qwen_vla_ros.nodes.control_node import ControlNode
 from qwen_vla_ros.operator import Operator
 from qwen_vla_ros.qos import LATCHED
 from robots import robot, two_arms_text
+from spinning import SpinningThread
 
 WAIT_S = 15.0
 LEFT, RIGHT = [0.1, 0.2, 0.5, 0.03], [-0.1, -0.2, 0.6, 0.04]  # waist, elbow, motor, finger
@@ -69,11 +68,8 @@ class System:
         self._teleop = self.operator.create_publisher(JointState, "teleop/command", 10)
         self.robot = FakeRobot(arms or {}, base, stamped)
         self.base = self.robot.base
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.robot)
         self.control = self.process = None
-        self._thread = threading.Thread(target=self._executor.spin)
-        self._thread.start()
+        self.spinning = SpinningThread(self.robot)
         if process:
             module = "qwen_vla_ros.nodes.control_node"
             self.process = subprocess.Popen([sys.executable, "-m", module, *parameters])
@@ -85,14 +81,13 @@ class System:
         self.control = ControlNode()
         self.control.trigger_configure()
         self.control.trigger_activate()
-        self._executor.add_node(self.control)
+        self.spinning.executor.add_node(self.control)
 
     def close(self):
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-        self._executor.shutdown()
-        self._thread.join()
+        self.spinning.end()
         for node in (self.operator, self.robot, self.control):
             if node is not None:
                 node.destroy_node()

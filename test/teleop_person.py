@@ -19,7 +19,7 @@ class Person:
         self.teleop = TeleopNode()
         assert self.teleop.trigger_configure() == TransitionCallbackReturn.SUCCESS
         self.teleop.trigger_activate()
-        system._executor.add_node(self.teleop)
+        system.spinning.executor.add_node(self.teleop)
 
     def _say(self):
         if self.message is not None:
@@ -39,6 +39,5 @@ class Person:
         return self.operator.trigger(f"teleop/{name}")
 
     def close(self):
-        self.system._executor.shutdown()
-        self.system._thread.join()
+        self.system.spinning.end()
         self.teleop.destroy_node()

@@ -1,10 +1,6 @@
 """The person of demo, benchmarks and tests: requests whose answer is lost on the way."""
 
-import threading
-from contextlib import suppress
-
 import pytest
-from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -12,6 +8,7 @@ from qwen_vla_ros import operator as module
 from qwen_vla_ros.operator import Operator, OperatorError
 from qwen_vla_ros.qos import LATCHED
 from robots import base_text, robot
+from spinning import SpinningThread
 
 
 class LostError(Exception):
@@ -28,11 +25,7 @@ class Control:
         self._mode = self._node.create_publisher(String, "control/mode", LATCHED)
         self._mode.publish(String(data="HOLD: started"))
         self._node.create_service(Trigger, "control/engage_teleop", self._answer)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._spin)
-        self._thread.start()
+        self._spinning = SpinningThread(self._node, expected=(LostError,))
 
     def _answer(self, request, response):
         self.asked.append(request)
@@ -42,15 +35,8 @@ class Control:
         response.success, response.message = True, "granted"
         return response
 
-    def _spin(self):
-        while not self._ended.is_set():
-            with suppress(LostError):
-                self._executor.spin_once(timeout_sec=0.05)
-
     def end(self):
-        self._ended.set()
-        self._thread.join()
-        self._executor.shutdown()
+        self._spinning.end()
         self._node.destroy_node()
 
 

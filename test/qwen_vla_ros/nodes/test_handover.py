@@ -81,11 +81,11 @@ def person(start_person, monkeypatch):
     robot.create_timer(FRAME_S, show)
     node = PolicyNode()
     node.trigger_configure(), node.trigger_activate()
-    one.system._executor.add_node(node)
+    one.system.spinning.executor.add_node(node)
     one.device(JointState, "leader/joint_states")
     yield one
     one.message = None
-    one.system._executor.remove_node(node)
+    one.system.spinning.end()
     node.stop(), node.trigger_cleanup(), node.destroy_node()
 
 

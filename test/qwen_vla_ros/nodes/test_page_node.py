@@ -40,7 +40,7 @@ class Lab:
         for node in self.nodes:
             assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
             node.trigger_activate()
-            self.system._executor.add_node(node)
+            self.system.spinning.executor.add_node(node)
         self.operator.create_timer(0.03, self._repeat)
 
     def _repeat(self):
@@ -67,8 +67,7 @@ class Lab:
     def close(self):
         for page in list(self.pages):
             page.close()
-        self.system._executor.shutdown()
-        self.system._thread.join()
+        self.system.spinning.end()
         for node in self.nodes:
             node.trigger_cleanup() if not node.active else node.trigger_shutdown()
             node.destroy_node()

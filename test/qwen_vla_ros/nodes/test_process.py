@@ -8,13 +8,11 @@ import pty
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 
@@ -23,6 +21,7 @@ from qwen_vla_core.exit_status import ENDED_ON_REQUEST, FAILED, NOT_STARTED
 from qwen_vla_core.interrupts import ENDING_SIGNALS
 from qwen_vla_ros.operator import Operator
 from robots import arm_on_base_text, robot
+from spinning import SpinningThread
 
 FAULTS = Path(__file__).parents[2] / "faults"
 AHEAD_M_S = 0.3
@@ -46,10 +45,7 @@ class DrivenRobot:
         self.operator = Operator(self.embodiment)
         self._teleop = self.operator.create_publisher(JointState, "teleop/command", 10)
         self.robot = FakeRobot({"follower_left": ARM}, True)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.robot)
-        self._thread = threading.Thread(target=self._executor.spin)
-        self._thread.start()
+        self._spinning = SpinningThread(self.robot)
         command = [sys.executable, *program, "--ros-args", "-p", f"embodiment:={path}"]
         self.process = subprocess.Popen(command, **popen)
 
@@ -57,8 +53,7 @@ class DrivenRobot:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self._executor.shutdown()
-        self._thread.join()
+        self._spinning.end()
         self.operator.destroy_node()
         self.robot.destroy_node()
         rclpy.try_shutdown()
