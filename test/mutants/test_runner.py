@@ -87,8 +87,9 @@ def test_when_a_test_fails_without_a_mutant_expect_that_said_and_nothing_judged(
         runner.main([], tree)
 
 
-def test_when_the_mutants_of_this_tree_are_read_expect_every_one_to_say_what_it_means():
+def test_when_the_mutants_of_this_tree_are_read_expect_each_to_fit_and_say_what_it_means():
     mutants = runner.load(runner.ROOT / "test" / "mutants")
+    assert not [why for m in mutants if (why := runner.out_of_date(m, runner.ROOT))]
     assert len(mutants) >= 40
     assert len({(m.file, m.old, m.new) for m in mutants}) == len(mutants)
     assert all(m.means and m.tests and m.old != m.new for m in mutants)
