@@ -26,8 +26,8 @@ def scalar(node: yaml.ScalarNode) -> Scalar:
         ValueError: it is ambiguous or not finite; the message says what to write.
     """
     text = node.value
-    if node.style is not None:  # in quotes, or a block of text
-        return _text(text)
+    if node.style:  # in quotes, or a block of text
+        return text
     match node.tag.rpartition(":")[2]:
         case "null":
             return None
@@ -55,7 +55,7 @@ def scalar(node: yaml.ScalarNode) -> Scalar:
         raise ValueError(
             f'{text} may be a number or a text; write {number}, or "{text}" in quotes'
         )
-    return _text(text)
+    return text
 
 
 def _ambiguous(node: yaml.ScalarNode) -> ValueError:
@@ -79,9 +79,3 @@ def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
         raise ValueError(f"{text} is too large for a number here")
     return value
-
-
-def _text(text: str) -> str:
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ValueError("holds half of a UTF-16 surrogate pair; write the character itself")
-    return text

@@ -95,7 +95,7 @@ def test_when_nothing_is_wrong_expect_the_model():
             "radius_m: null",
             "5: parts.front.foot.radius_m: needs a number, not null",
         ),
-        ("radius_m: 0.1", "radius_m:", "5: parts.front.foot.radius_m: needs a number, not null"),
+        ("radius_m: 0.1", "radius_m: ", "5: parts.front.foot.radius_m: needs a number, not null"),
         (
             "radius_m: 0.1",
             "radius_m: -1",

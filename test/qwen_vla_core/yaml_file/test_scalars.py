@@ -37,7 +37,6 @@ def value(text):
         ("1.0e+999", "too large"),
         ("9" * 5000, "too large"),
         ("2026-11-27", 'write "2026-11-27" in quotes'),
-        ('"\\ud800"', "surrogate"),
     ],
 )
 def test_when_a_value_is_ambiguous_expect_file_line_key_and_what_to_write(text, advice):
@@ -104,3 +103,9 @@ def test_when_several_values_are_ambiguous_expect_all_of_them():
         ["file.yaml:3", "c.d.waist.v"],
         ["file.yaml:4", "b"],
     ]
+
+
+@pytest.mark.parametrize("text", ["key: \ud800", 'key: "\\ud800"'])
+def test_when_a_text_holds_half_of_a_surrogate_pair_expect_file_and_line(text):
+    with pytest.raises(YamlFileError, match="^file.yaml:1: not usable YAML: "):
+        value(text)
