@@ -1,17 +1,35 @@
 #!/usr/bin/env bash
-# All tests: first those that may run beside others, then one by one those marked "alone".
-# Arguments are pytest's, e.g. test/test_layering.py or -k layering.
+# All tests, in three rounds: those that compute, with a worker a core; those of nodes, which wait
+# most of their time, with one more; and one by one those that measure time or need both cores
+# (marked "alone").
+# Arguments are pytest's; with tests named, e.g. test/test_layering.py, only these run.
 set -uo pipefail
 
-# Two workers for two cores: with four, tests of nodes in real time met late timers. A file stays
-# whole, so that what its fixtures load is loaded once. A worker that crashes ends the run with its
-# test's name: pytest-xdist 3.8 waits for ever for a worker that takes over for a crashed one.
-"$VENV/bin/python" -m pytest -n 2 --max-worker-restart 0 --dist loadfile \
-    --no-loadscope-reorder -m "not alone" "$@"
-beside=$?
-[ $beside -eq 0 ] || [ $beside -eq 5 ] || exit $beside
-"$VENV/bin/python" -m pytest -m alone "$@"
-alone=$?
-NONE=5  # pytest found no test: right for one of the two runs, if there are tests in the other
-if [ $alone -eq $NONE ]; then exit $beside; fi
-exit $alone
+NODES="test/qwen_vla_ros test/qwen_vla_sim/node test/qwen_vla_remote"
+NONE=5  # pytest's exit status where it found no test, which is right for all rounds but one
+status=$NONE
+
+# A file stays whole, so that what its fixtures load is loaded once. A worker that crashes ends the
+# round with its test's name: pytest-xdist 3.8 waits for ever for one that takes over for another.
+beside() {
+    round -m "not alone" --dist loadfile --no-loadscope-reorder --max-worker-restart 0 "$@"
+}
+
+round() {
+    "$VENV/bin/python" -m pytest "$@"
+    local ended=$?
+    [ $ended -eq $NONE ] || status=$ended
+    [ $ended -eq $NONE ] || [ $ended -eq 0 ] || exit $ended
+}
+
+if [[ " $*" == *" test/"* ]]; then
+    beside -n 2 "$@"
+    round -m alone "$@"
+else
+    # shellcheck disable=SC2086  # several words
+    beside -n 2 ${NODES//test/--ignore=test} "$@"
+    beside -n 3 $NODES "$@"
+    # Only files with such tests: to import all others takes longer than some of the tests.
+    round -m alone $(grep -rl --include="test_*.py" "mark\.alone" test) "$@"
+fi
+exit $status

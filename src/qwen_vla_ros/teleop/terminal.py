@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Joy
 from std_msgs.msg import String
@@ -22,6 +23,9 @@ from ..qos import LATCHED, RELIABLE
 
 PERIOD_S = 0.04
 """Keys are published at 25 Hz: five messages within a watchdog of 0.2 s."""
+
+ACKNOWLEDGED_S = 0.3
+"""Longest wait for the receipt of the last message: a publisher that is gone sends it no more."""
 
 TOPIC = "teleop/keyboard"
 
@@ -83,6 +87,7 @@ def _publish_keys(descriptor: int, namespace: str, request: EndRequest) -> None:
             shown = buttons[0]
             _show("pressed: the keys move the robot" if shown else "let go: space takes the robot")
     _publish(node, publisher, *RELEASED)
+    publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGED_S))
     node.destroy_node()
 
 

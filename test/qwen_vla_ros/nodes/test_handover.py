@@ -89,6 +89,7 @@ def person(start_person, monkeypatch):
     node.stop(), node.trigger_cleanup(), node.destroy_node()
 
 
+@pytest.mark.alone
 def test_when_a_moving_person_hands_back_expect_the_policys_plan_from_one_of_the_next_frames(
     person,
 ):
