@@ -7,8 +7,10 @@ Example:
 
 The scripted expert controls the robot, under disturbances. With --checkpoint a policy does, and
 the expert labels every step with its own action (DAgger): the way out of the policy's mistakes.
+With --diverse tables, light, colours, their words and cameras vary, but never into what
+`qwen-vla evaluate --shift` shows.
 What the folder has already is not recorded again, so an interrupted command is simply repeated; a
-folder with episodes of another robot, task or checkpoint is refused.
+folder with episodes of another robot, task, checkpoint or look is refused.
 """
 
 import argparse
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first-seed", type=positive, help="of the scenes (the first that training may have)"
     )
+    parser.add_argument("--diverse", action="store_true", help="vary how scenes look")
     add_checkpoint(parser, "the scripted expert controls the robot")
     add_workers(parser)
 
@@ -59,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.task,
             driver,
             driver_name,
+            arguments.diverse,
         )
     print(
         f"{recorded} episodes recorded, {_count(arguments.out)} are in {arguments.out}; a recipe "

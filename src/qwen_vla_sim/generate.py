@@ -24,6 +24,7 @@ from .progress import progress_bar
 from .registry import find_tasks, make_world
 from .robot_chain import RobotChain
 from .rollout import make_histories, observe
+from .tasks.diversity import diversify
 from .tasks.shifts import FIRST_TRAINING_SEED
 from .tasks.task import Task
 from .worlds.world import World
@@ -40,7 +41,12 @@ Driver = Callable[[int], Policy]
 
 
 def record_episode(
-    codec: EmbodimentCodec, world: World, task: Task, seed: int, driver: Driver | None = None
+    codec: EmbodimentCodec,
+    world: World,
+    task: Task,
+    seed: int,
+    driver: Driver | None = None,
+    diverse: bool = False,
 ) -> Episode:
     """Someone carries out the scene of ``seed``, and the expert says what it would have done.
 
@@ -50,10 +56,13 @@ def record_episode(
     Args:
         driver: a policy, so that its own mistakes are met, and the way out of them is learned
             (DAgger); None for the expert under disturbances.
+        diverse: with other grounds, light, colours and cameras, see ``diversity.py``.
     """
     robot = codec.embodiment
     disturbance = Disturbance(seed, robot)
     scene = disturbance.start(task, task.sample(seed))
+    if diverse:
+        scene = diversify(scene, task.colours, [camera.name for camera in robot.cameras])
     scene.lay_out(world)
     expert, chain = task.expert(world, scene), RobotChain(codec, world)
     targets = [task.target(scene, instruction) for instruction in scene.instructions]
@@ -120,6 +129,7 @@ def generate(
     task: str | None = None,
     driver: Driver | None = None,
     driver_name: str = "expert",
+    diverse: bool = False,
 ) -> int:
     """Record the episodes that ``out`` lacks, one file each; may be interrupted and repeated.
 
@@ -132,6 +142,7 @@ def generate(
         task: its name; None for all that the robot can do, seed by seed in turn.
         driver: see ``record_episode``; it has to be picklable.
         driver_name: tells it from any other.
+        diverse: see ``record_episode``.
     Returns:
         How many were recorded now.
     Raises:
@@ -144,10 +155,8 @@ def generate(
         raise QwenVlaError(
             f"seeds below {FIRST_TRAINING_SEED} are for evaluation; got {first_seed}"
         )
-    _claim(
-        out,
-        {"embodiment": robot.model_dump(mode="json"), "task": task, "driver": driver_name},
-    )
+    origin = {"embodiment": robot.model_dump(mode="json"), "task": task, "driver": driver_name}
+    _claim(out, origin | ({"look": "diverse"} if diverse else {}))
     seeds = range(first_seed, first_seed + episodes)
     missing = [seed for seed in seeds if not _file(out, seed).exists()]
     with (
@@ -155,7 +164,7 @@ def generate(
         WorkerPool(workers) as pool,
         progress_bar(episodes, "episode", initial=episodes - len(missing)) as progress,
     ):
-        record = partial(_record, embodiment, task, driver, out)
+        record = partial(_record, embodiment, task, driver, diverse, out)
         for _ in pool.map(record, missing):
             progress.update()
     return len(missing)
@@ -171,7 +180,8 @@ def _claim(out: Path, origin: dict[str, Any]) -> None:
             f"{path}: {error}; whose episodes these are is not known, so choose another folder"
         ) from error
     if before or any(out.glob("*.npz")):
-        if differs := [key for key in origin if key not in before or before[key] != origin[key]]:
+        keys = dict.fromkeys((*origin, *before))
+        if differs := [key for key in keys if before.get(key, ...) != origin.get(key, ...)]:
             raise QwenVlaError(
                 f"{out} has episodes of another {' and '.join(differs)} (see {ORIGIN} there); "
                 "choose another folder, or remove this one"
@@ -203,7 +213,13 @@ def _workplace(
 
 
 def _record(
-    embodiment: Path, task: str | None, driver: Driver | None, out: Path, seed: int
+    embodiment: Path,
+    task: str | None,
+    driver: Driver | None,
+    diverse: bool,
+    out: Path,
+    seed: int,
 ) -> None:
     codec, world, tasks = _workplace(embodiment, task)
-    record_episode(codec, world, tasks[seed % len(tasks)], seed, driver).save(_file(out, seed))
+    task_here = tasks[seed % len(tasks)]
+    record_episode(codec, world, task_here, seed, driver, diverse).save(_file(out, seed))

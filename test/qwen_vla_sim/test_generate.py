@@ -87,7 +87,21 @@ def test_when_the_folder_is_of_another_robot_task_or_driver_expect_refusal_and_n
         generate(another_robot, task="pick_up", **again)
     with pytest.raises(QwenVlaError, match="of another task and driver"):
         generate(WIDOWX, task=None, driver_name="checkpoint 1", **again)
+    with pytest.raises(QwenVlaError, match="of another look"):
+        generate(WIDOWX, task="pick_up", diverse=True, **again)
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+def test_when_diverse_episodes_are_requested_expect_the_same_motion_under_another_look(
+    tmp_path, episode
+):
+    generate(WIDOWX, tmp_path, SEED, episodes=1, workers=1, diverse=True)
+    diverse = Episode.load(tmp_path / f"{SEED}.npz")
+    assert diverse.instructions != episode.instructions
+    assert diverse.images["wrist"][0] != episode.images["wrist"][0]
+    np.testing.assert_array_equal(diverse.positions_TD[0], episode.positions_TD[0])
+    with pytest.raises(QwenVlaError, match="of another task and look"):
+        generate(WIDOWX, tmp_path, SEED, episodes=2, workers=1, task="pick_up")
 
 
 def test_when_episodes_are_there_and_nothing_says_of_what_expect_refusal(tmp_path, episode):

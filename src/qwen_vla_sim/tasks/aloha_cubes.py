@@ -53,6 +53,7 @@ class _Cubes:
     name: str
     time_limit_s: float
     wording: Wording
+    colours = COLOURS
     handed: bool
 
     def __init__(self, embodiment: Embodiment) -> None:

@@ -66,6 +66,7 @@ class _Going:
     called: str
     """What a sentence calls the thing, with the slots of the wording."""
     time_limit_s = 20.0
+    colours = COLOURS
 
     def __init__(self, embodiment: Embodiment) -> None:
         self._joints = len(embodiment.joint_names)

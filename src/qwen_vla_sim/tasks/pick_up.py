@@ -39,6 +39,7 @@ class PickUp:
     """Scenes of blocks; success is the named one in the air, between both fingers."""
 
     name = "pick_up"
+    colours = RGB
     time_limit_s = 12.0
     wording = Wording(
         trained=(

@@ -41,6 +41,7 @@ class PutOnPlate:
     """Success is the named block on the named plate, let go of."""
 
     name = "put_on_plate"
+    colours = RGB
     time_limit_s = 16.0
     wording = Wording(
         trained=(

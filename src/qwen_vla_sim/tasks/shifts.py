@@ -32,12 +32,12 @@ class Shift(str, Enum):
     """Another wording, of words that training uses elsewhere."""
 
 
-_UNSEEN_GROUNDS: tuple[Colour, ...] = (
+UNSEEN_GROUNDS: tuple[Colour, ...] = (
     (0.36, 0.26, 0.18, 1.0),  # dark wood
     (0.42, 0.50, 0.46, 1.0),  # a cutting mat
     (0.92, 0.92, 0.94, 1.0),  # a white sheet
 )
-_UNSEEN_LIGHT = (0.75, 1.25)
+UNSEEN_LIGHT = (0.75, 1.25)
 """Dusk and noon, as parts of the usual light."""
 
 
@@ -72,5 +72,5 @@ def background(seed: int, shift: Shift) -> tuple[dict[str, Colour], float]:
     if shift is not Shift.BACKGROUND:
         return {}, 1.0
     rng = np.random.default_rng([seed, 3])
-    ground = _UNSEEN_GROUNDS[rng.integers(len(_UNSEEN_GROUNDS))]
-    return {"ground": ground}, float(rng.choice(_UNSEEN_LIGHT))
+    ground = UNSEEN_GROUNDS[rng.integers(len(UNSEEN_GROUNDS))]
+    return {"ground": ground}, float(rng.choice(UNSEEN_LIGHT))

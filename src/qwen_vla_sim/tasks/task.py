@@ -12,7 +12,7 @@ import numpy as np
 
 from qwen_vla_core.errors import InstructionError
 
-from ..worlds.world import Colour, Placement, World
+from ..worlds.world import CameraError, Colour, Placement, World
 from .shifts import Shift
 from .wording import Wording
 
@@ -24,7 +24,7 @@ class Scene:
     Attributes:
         instructions: all that fit this scene, each one sentence; the first is the episode's.
         names: body -> what a sentence calls it, for every object that a sentence can name.
-        positions_D, objects, colours, light, base_pose: what ``World.reset`` takes.
+        positions_D, objects, colours, light, base_pose, cameras: what ``World.reset`` takes.
     """
 
     seed: int
@@ -36,6 +36,7 @@ class Scene:
     colours: Mapping[str, Colour] = field(default_factory=dict)
     light: float = 1.0
     base_pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    cameras: Mapping[str, CameraError] = field(default_factory=dict)
 
     @property
     def instruction(self) -> str:
@@ -61,6 +62,7 @@ class Scene:
             colours=self.colours,
             light=self.light,
             base_pose=self.base_pose,
+            cameras=self.cameras,
         )
 
 
@@ -98,11 +100,16 @@ class Expert(Protocol):
 
 
 class Task(Protocol):
-    """A family of scenes and sentences for one kind of robot."""
+    """A family of scenes and sentences for one kind of robot.
+
+    Attributes:
+        colours: all that its things have, whatever is shifted, by their words.
+    """
 
     name: str
     time_limit_s: float
     wording: Wording
+    colours: Mapping[str, Colour]
 
     def sample(self, seed: int, shift: Shift = Shift.NONE) -> Scene:
         """The scene of a seed. Needs no world; the same seed gives the same scene.

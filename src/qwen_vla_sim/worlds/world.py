@@ -2,6 +2,7 @@
 
 import atexit
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -19,6 +20,20 @@ Placement = tuple[float, float, float, float]
 """Where an object stands: x, y, z m of its centre, yaw rad."""
 Colour = tuple[float, float, float, float]
 """Red, green, blue, alpha, each 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraError:
+    """How far a camera is from where it should be.
+
+    Attributes:
+        offset_m: along the axes of the body that carries it.
+        turn_rad: about its own x, y and z, one after the other.
+    """
+
+    offset_m: tuple[float, float, float]
+    turn_rad: tuple[float, float, float]
+
 
 _MIN_SHARE = 0.0013
 """Part of a picture: less than about a tenth of a block does not tell where it is."""
@@ -89,6 +104,8 @@ class World:
                 self.model.body_pos,
                 self.model.body_quat,
                 self.model.geom_rgba,
+                self.model.cam_pos,
+                self.model.cam_quat,
                 *self._lights,
             )
         ]
@@ -103,6 +120,7 @@ class World:
         colours: Mapping[str, Colour] | None = None,
         light: float = 1.0,
         base_pose: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        cameras: Mapping[str, CameraError] | None = None,
     ) -> None:
         """Put the robot at rest and everything else where it belongs.
 
@@ -112,6 +130,7 @@ class World:
             colours: body -> colour of all its shapes, in place of the MJCF's.
             light: how bright it is, 1 as in the MJCF.
             base_pose: of the base in the world: x m, y m, yaw rad.
+            cameras: those that do not stand quite where the MJCF has them.
         """
         mujoco.mj_resetData(self.model, self.data)
         for part, described in self._as_described:
@@ -133,6 +152,11 @@ class World:
             self.model.geom_rgba[self.model.geom_bodyid == self.model.body(name).id] = colour
         for part in self._lights:
             part *= light
+        for name, error in (cameras or {}).items():
+            camera, turn = self.model.camera(name), np.empty(4)
+            camera.pos += error.offset_m
+            mujoco.mju_euler2Quat(turn, error.turn_rad, "xyz")
+            mujoco.mju_mulQuat(camera.quat, camera.quat.copy(), turn)
         mujoco.mj_forward(self.model, self.data)
 
     def step(self, duration_s: float) -> None:
