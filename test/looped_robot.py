@@ -58,8 +58,8 @@ class LoopedRobot:
         if self.base is not None and self.base.driver.odometry_topic not in self.silent:
             self.loop.inputs.on_odometry(self.now_s)
 
-    def ask(self, trigger, problems=()):
-        return self.loop.request(trigger, self.ros_s, self.now_s, problems)
+    def ask(self, event, problems=()):
+        return self.loop.request(event, self.ros_s, self.now_s, problems)
 
     def teleop(self, positions_D, velocities_D=None):
         velocities_D = np.zeros(len(positions_D)) if velocities_D is None else velocities_D

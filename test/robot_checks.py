@@ -6,7 +6,7 @@ from command_observer import BaseObserver, CommandObserver
 from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import EmbodimentCodec, build_prompt
 from qwen_vla_core.execution import ChunkVerdict
-from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.modes import Answer, Mode, ModeEvent
 
 CHUNKS = 6
 
@@ -50,7 +50,7 @@ def engaged(codec, start_D):
     robot = LoopedRobot(codec.embodiment, start_D).run(0.1)
     still = codec.decode(scripted(codec, robot.measured_D, 0), robot.measured_D, robot.ros_s)
     assert robot.loop.on_chunk(still, robot.ros_s, robot.now_s).verdict is ChunkVerdict.BEFORE_MODE
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     return robot.run(0.1)
 
 
@@ -78,7 +78,7 @@ def check_scripted_policy(embodiment):
         assert offer.verdict is ChunkVerdict.ACCEPTED, offer
         robot.run(min(chunk_s / 2.0, embodiment.watchdogs.observation_s))
     assert robot.loop.state.mode is Mode.AUTONOMY
-    robot.ask(Trigger.HOLD)
+    robot.ask(ModeEvent.HOLD)
     robot.run(0.2)
 
     base_D = np.array(embodiment.base_D)

@@ -4,13 +4,13 @@ import numpy as np
 
 from looped_robot import LoopedRobot
 from qwen_vla_core.execution import Sample
-from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.modes import Answer, Mode, ModeEvent
 from qwen_vla_core.teleop import Ask, Hands, Mover, Session, Wish
 
 TRIGGERS = {
-    Ask.ENGAGE: Trigger.ENGAGE_TELEOP,
-    Ask.HOLD: Trigger.HOLD,
-    Ask.HAND_BACK: Trigger.ENGAGE_POLICY,
+    Ask.ENGAGE: ModeEvent.ENGAGE_TELEOP,
+    Ask.HOLD: ModeEvent.HOLD,
+    Ask.HAND_BACK: ModeEvent.ENGAGE_POLICY,
 }
 
 

@@ -16,7 +16,7 @@ from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment, parse_emb
 from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import ObservationError, YamlFileError
 from qwen_vla_core.execution import ChunkVerdict
-from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.modes import Answer, Mode, ModeEvent
 from qwen_vla_core.observation import Fault, Instant, Refusal, match_joints
 from qwen_vla_core.observation.of_embodiment import assembler_of
 from qwen_vla_core.teleop import Hands, Wish
@@ -36,7 +36,7 @@ def engaged():
     """A WidowX that follows a policy."""
     robot = LoopedRobot(WIDOWX, START_D).run(0.2)
     robot.give(START_D + np.zeros((2, 7)))
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     return robot.run(PERIOD_S)
 
 
@@ -139,7 +139,7 @@ def test_when_a_person_takes_over_from_a_moving_policy_and_back_expect_no_jump()
     robot = person.robot
     person.period()
     robot.give(START_D + np.zeros((2, 7)))
-    robot.ask(Trigger.ENGAGE_POLICY)
+    robot.ask(ModeEvent.ENGAGE_POLICY)
     person.run(PERIOD_S)
     turning(robot, 0.5)
     person.run(0.6)

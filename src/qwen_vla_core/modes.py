@@ -19,7 +19,7 @@ class Mode(Enum):
     ESTOP = "ESTOP"
 
 
-class Trigger(Enum):
+class ModeEvent(Enum):
     """What can change the mode."""
 
     # Requests: a person or a program asks, and is answered.
@@ -29,7 +29,7 @@ class Trigger(Enum):
     HOLD = "hold"
     ESTOP = "emergency stop"
     RESET = "reset"
-    # Events: they happened.
+    # What happened without a request.
     TELEOP_ACTIVE = "teleop active"  # a valid teleop command arrived
     TELEOP_LOST = "teleop lost"  # teleop fell silent, or its deadman was released
     POLICY_FAULT = "policy fault"
@@ -40,7 +40,7 @@ class Trigger(Enum):
 
 
 class Answer(Enum):
-    """What became of a trigger."""
+    """The answer to an event."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -63,7 +63,7 @@ class ModeState:
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
-    """The answer to a trigger, the reason for it, and the state from now on."""
+    """The answer, the reason for it, and the state from now on."""
 
     answer: Answer
     reason: str
@@ -71,85 +71,85 @@ class Transition:
 
 
 _TABLE = {
-    (Mode.HOLD, Trigger.ENGAGE_POLICY): Mode.AUTONOMY,
-    (Mode.HOLD, Trigger.ENGAGE_TELEOP): Mode.TELEOP,
-    (Mode.HOLD, Trigger.GO_TO_START): Mode.START,
-    (Mode.HOLD, Trigger.HOLD): Mode.HOLD,
-    (Mode.HOLD, Trigger.ESTOP): Mode.ESTOP,
-    (Mode.HOLD, Trigger.RESET): Mode.HOLD,
-    (Mode.HOLD, Trigger.TRACKING_FAULT): Mode.HOLD,
-    (Mode.HOLD, Trigger.HARDWARE_FAULT): Mode.HOLD,
-    (Mode.START, Trigger.GO_TO_START): Mode.START,
-    (Mode.START, Trigger.HOLD): Mode.HOLD,
-    (Mode.START, Trigger.ESTOP): Mode.ESTOP,
-    (Mode.START, Trigger.RESET): Mode.START,
-    (Mode.START, Trigger.ARRIVED): Mode.HOLD,
-    (Mode.START, Trigger.STREAM_LOST): Mode.HOLD,
-    (Mode.START, Trigger.TRACKING_FAULT): Mode.HOLD,
-    (Mode.START, Trigger.HARDWARE_FAULT): Mode.HOLD,
-    (Mode.TELEOP, Trigger.ENGAGE_POLICY): Mode.AUTONOMY,
-    (Mode.TELEOP, Trigger.ENGAGE_TELEOP): Mode.TELEOP,
-    (Mode.TELEOP, Trigger.HOLD): Mode.HOLD,
-    (Mode.TELEOP, Trigger.ESTOP): Mode.ESTOP,
-    (Mode.TELEOP, Trigger.RESET): Mode.TELEOP,
-    (Mode.TELEOP, Trigger.TELEOP_LOST): Mode.HOLD,
-    (Mode.TELEOP, Trigger.STREAM_LOST): Mode.HOLD,
-    (Mode.TELEOP, Trigger.TRACKING_FAULT): Mode.HOLD,
-    (Mode.TELEOP, Trigger.HARDWARE_FAULT): Mode.HOLD,
-    (Mode.AUTONOMY, Trigger.ENGAGE_POLICY): Mode.AUTONOMY,
-    (Mode.AUTONOMY, Trigger.ENGAGE_TELEOP): Mode.TELEOP,
-    (Mode.AUTONOMY, Trigger.HOLD): Mode.HOLD,
-    (Mode.AUTONOMY, Trigger.ESTOP): Mode.ESTOP,
-    (Mode.AUTONOMY, Trigger.RESET): Mode.AUTONOMY,
-    (Mode.AUTONOMY, Trigger.TELEOP_ACTIVE): Mode.TELEOP,
-    (Mode.AUTONOMY, Trigger.POLICY_FAULT): Mode.HOLD,
-    (Mode.AUTONOMY, Trigger.STREAM_LOST): Mode.HOLD,
-    (Mode.AUTONOMY, Trigger.TRACKING_FAULT): Mode.HOLD,
-    (Mode.AUTONOMY, Trigger.HARDWARE_FAULT): Mode.HOLD,
-    (Mode.ESTOP, Trigger.ESTOP): Mode.ESTOP,
-    (Mode.ESTOP, Trigger.RESET): Mode.HOLD,
-    (Mode.ESTOP, Trigger.TRACKING_FAULT): Mode.ESTOP,
-    (Mode.ESTOP, Trigger.HARDWARE_FAULT): Mode.ESTOP,
+    (Mode.HOLD, ModeEvent.ENGAGE_POLICY): Mode.AUTONOMY,
+    (Mode.HOLD, ModeEvent.ENGAGE_TELEOP): Mode.TELEOP,
+    (Mode.HOLD, ModeEvent.GO_TO_START): Mode.START,
+    (Mode.HOLD, ModeEvent.HOLD): Mode.HOLD,
+    (Mode.HOLD, ModeEvent.ESTOP): Mode.ESTOP,
+    (Mode.HOLD, ModeEvent.RESET): Mode.HOLD,
+    (Mode.HOLD, ModeEvent.TRACKING_FAULT): Mode.HOLD,
+    (Mode.HOLD, ModeEvent.HARDWARE_FAULT): Mode.HOLD,
+    (Mode.START, ModeEvent.GO_TO_START): Mode.START,
+    (Mode.START, ModeEvent.HOLD): Mode.HOLD,
+    (Mode.START, ModeEvent.ESTOP): Mode.ESTOP,
+    (Mode.START, ModeEvent.RESET): Mode.START,
+    (Mode.START, ModeEvent.ARRIVED): Mode.HOLD,
+    (Mode.START, ModeEvent.STREAM_LOST): Mode.HOLD,
+    (Mode.START, ModeEvent.TRACKING_FAULT): Mode.HOLD,
+    (Mode.START, ModeEvent.HARDWARE_FAULT): Mode.HOLD,
+    (Mode.TELEOP, ModeEvent.ENGAGE_POLICY): Mode.AUTONOMY,
+    (Mode.TELEOP, ModeEvent.ENGAGE_TELEOP): Mode.TELEOP,
+    (Mode.TELEOP, ModeEvent.HOLD): Mode.HOLD,
+    (Mode.TELEOP, ModeEvent.ESTOP): Mode.ESTOP,
+    (Mode.TELEOP, ModeEvent.RESET): Mode.TELEOP,
+    (Mode.TELEOP, ModeEvent.TELEOP_LOST): Mode.HOLD,
+    (Mode.TELEOP, ModeEvent.STREAM_LOST): Mode.HOLD,
+    (Mode.TELEOP, ModeEvent.TRACKING_FAULT): Mode.HOLD,
+    (Mode.TELEOP, ModeEvent.HARDWARE_FAULT): Mode.HOLD,
+    (Mode.AUTONOMY, ModeEvent.ENGAGE_POLICY): Mode.AUTONOMY,
+    (Mode.AUTONOMY, ModeEvent.ENGAGE_TELEOP): Mode.TELEOP,
+    (Mode.AUTONOMY, ModeEvent.HOLD): Mode.HOLD,
+    (Mode.AUTONOMY, ModeEvent.ESTOP): Mode.ESTOP,
+    (Mode.AUTONOMY, ModeEvent.RESET): Mode.AUTONOMY,
+    (Mode.AUTONOMY, ModeEvent.TELEOP_ACTIVE): Mode.TELEOP,
+    (Mode.AUTONOMY, ModeEvent.POLICY_FAULT): Mode.HOLD,
+    (Mode.AUTONOMY, ModeEvent.STREAM_LOST): Mode.HOLD,
+    (Mode.AUTONOMY, ModeEvent.TRACKING_FAULT): Mode.HOLD,
+    (Mode.AUTONOMY, ModeEvent.HARDWARE_FAULT): Mode.HOLD,
+    (Mode.ESTOP, ModeEvent.ESTOP): Mode.ESTOP,
+    (Mode.ESTOP, ModeEvent.RESET): Mode.HOLD,
+    (Mode.ESTOP, ModeEvent.TRACKING_FAULT): Mode.ESTOP,
+    (Mode.ESTOP, ModeEvent.HARDWARE_FAULT): Mode.ESTOP,
 }
-"""(mode, trigger) -> next mode. What is not listed is refused and changes nothing."""
+"""(mode, event) -> next mode. What is not listed is refused and changes nothing."""
 
-ENGAGES = (Trigger.ENGAGE_POLICY, Trigger.ENGAGE_TELEOP, Trigger.GO_TO_START)
+ENGAGES = (ModeEvent.ENGAGE_POLICY, ModeEvent.ENGAGE_TELEOP, ModeEvent.GO_TO_START)
 """Requests after which the robot may move."""
 
-_LATCHES = (Trigger.TRACKING_FAULT, Trigger.HARDWARE_FAULT)
+_LATCHES = (ModeEvent.TRACKING_FAULT, ModeEvent.HARDWARE_FAULT)
 
 
 def step(
-    state: ModeState, trigger: Trigger, detail: str = "", *, blockers: Sequence[str] = ()
+    state: ModeState, event: ModeEvent, detail: str = "", *, blockers: Sequence[str] = ()
 ) -> Transition:
-    """Answer one trigger.
+    """Answer one event.
 
     Args:
         state: the state so far.
-        trigger: the request or the event.
+        event: the request or the event.
         detail: the circumstances in words ("button on the base", "waist is 0.3 rad off").
         blockers: what stands in the way, in words: for an engage the reasons why the robot is not
             ready, for a reset the causes of the latch that are still present. Stopping is never
             blocked, so ``hold`` and ``estop`` ignore them.
     Returns:
-        The answer with its reason. A refused trigger leaves the state as it was.
+        The answer with its reason. A refused event leaves the state as it was.
     """
-    wanted = _TABLE.get((state.mode, trigger))
+    wanted = _TABLE.get((state.mode, event))
     if wanted is None:
-        return _refused(state, _why_not(state, trigger))
-    if trigger in ENGAGES and state.fault:
+        return _refused(state, _why_not(state, event))
+    if event in ENGAGES and state.fault:
         return _refused(state, f"a fault is latched ({state.fault}): reset first")
     latched = state.fault or state.mode is Mode.ESTOP
-    if trigger is Trigger.RESET and not latched:
+    if event is ModeEvent.RESET and not latched:
         return Transition(answer=Answer.ACCEPTED, reason="nothing was latched", state=state)
-    if blockers and trigger in (*ENGAGES, Trigger.RESET):
-        return _refused(state, f"{trigger.value} refused: {'; '.join(blockers)}")
+    if blockers and event in (*ENGAGES, ModeEvent.RESET):
+        return _refused(state, f"{event.value} refused: {'; '.join(blockers)}")
 
-    reason = f"{trigger.value}: {detail}" if detail else trigger.value
+    reason = f"{event.value}: {detail}" if detail else event.value
     fault = state.fault
-    if trigger in _LATCHES:
+    if event in _LATCHES:
         fault = fault or reason
-    elif trigger is Trigger.RESET:
+    elif event is ModeEvent.RESET:
         fault = ""
     changed = wanted is not state.mode or fault != state.fault
     # A repeated stop keeps the first reason: that is the one worth reading.
@@ -157,13 +157,13 @@ def step(
     return Transition(answer=Answer.ACCEPTED, reason=reason, state=after)
 
 
-def _why_not(state: ModeState, trigger: Trigger) -> str:
-    """Say why a trigger that the table does not list has no effect."""
+def _why_not(state: ModeState, event: ModeEvent) -> str:
+    """Say why an event that the table does not list has no effect."""
     if state.mode is Mode.ESTOP:
         return f"the emergency stop is latched ({state.reason}): reset first"
-    if trigger in ENGAGES:
-        return f"{trigger.value} is refused in {state.mode.value}: hold first"
-    return f"{trigger.value} changes nothing while in {state.mode.value}"
+    if event in ENGAGES:
+        return f"{event.value} is refused in {state.mode.value}: hold first"
+    return f"{event.value} changes nothing while in {state.mode.value}"
 
 
 def _refused(state: ModeState, reason: str) -> Transition:

@@ -10,9 +10,9 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.errors import EmbodimentError, QwenVlaError
+from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_core.scene import Scene
 from qwen_vla_ros.bringup import describe_bringup
-from qwen_vla_ros.resources import embodiments_directory
 
 from .command_picture import CommandPicture
 from .demo_episodes import DemoEpisode, asking_for, each_task, usual_scenes

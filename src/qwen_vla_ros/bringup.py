@@ -13,9 +13,9 @@ from pathlib import Path
 from qwen_vla_core.did_you_mean import did_you_mean
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.resources import share_directory
 
 from .load_policy import is_replay
-from .resources import share_directory
 
 Value = bool | int | float | str
 

@@ -11,7 +11,7 @@ import numpy as np
 from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from qwen_vla_core.errors import ChunkError
 from qwen_vla_core.execution import ChunkVerdict, ControlLoop
-from qwen_vla_core.modes import Trigger
+from qwen_vla_core.modes import ModeEvent
 from qwen_vla_core.types import ActionChunk
 
 from .hardware.group_drivers import GROUP_DRIVERS
@@ -40,7 +40,7 @@ class RobotChain:
         self._periods = 0
         self.chunk: ActionChunk | None = None
         self._loop.inputs.on_joints(world.positions_D, self.now_s)
-        self._loop.trigger(Trigger.ENGAGE_POLICY, "rollout", self.now_s)
+        self._loop.trigger(ModeEvent.ENGAGE_POLICY, "rollout", self.now_s)
         self.commanded_D = self._loop.update(self.now_s, self.now_s).filtered.motion.command_D
 
     @property

@@ -7,8 +7,8 @@ import pytest
 
 from qwen_vla_cli import generate
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 from qwen_vla_data.episode import Episode
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT
 
 SEED = 20_000
 

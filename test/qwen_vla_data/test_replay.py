@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from looped_robot import LoopedRobot
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution import PolicyLoop
-from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.modes import Answer, Mode, ModeEvent
 from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_data.replay import APPROACH_SPEED, ReplayPolicy
 from waved_episodes import ROBOTS, codec_of, planned, teleoperated
@@ -34,7 +34,7 @@ class ReplayedRobot(LoopedRobot):
 
     def engage(self):
         self.play(2.0 * self.embodiment.action_step_s)  # a policy that is silent is refused
-        assert self.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+        assert self.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
         self.tell(Mode.AUTONOMY)
         return self
 
@@ -114,7 +114,7 @@ def test_when_engaged_again_expect_it_from_the_beginning():
     episode = teleoperated(codec, STEPS)
     replayed = ReplayedRobot(codec, episode, episode.commanded_TD[0]).engage().play(3.0)
     assert replayed.policy.diagnostics()["replayed_s"] > 2.0
-    replayed.ask(Trigger.HOLD)
+    replayed.ask(ModeEvent.HOLD)
     replayed.tell(Mode.HOLD)
     held_D = replayed.play(1.0).commands[-1]
     replayed.engage().play(0.4)

@@ -7,9 +7,9 @@ orders, signs and timing are right where an expert succeeds.
 import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_eval.episodes import directly, through_ros
 from qwen_vla_eval.runner import EvaluationCase
-from qwen_vla_ros.resources import embodiments_directory
 from qwen_vla_sim.registry import find_tasks
 
 ROBOTS = [

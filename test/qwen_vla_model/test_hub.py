@@ -12,10 +12,10 @@ from huggingface_hub import constants
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_model.checkpoint import load_action_space, load_instructions
 from qwen_vla_model.hub import find_checkpoint
 from qwen_vla_model.policy import QwenVlaPolicy
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 NAME, COMMIT = "lab/widowx", "0123456789abcdef0123456789abcdef01234567"
 WIDOWX = load_embodiment(embodiments_directory() / "widowx.yaml")

@@ -10,6 +10,7 @@ from micro_qwen_vla import micro_config, micro_inputs, micro_model
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError
 from qwen_vla_core.execution import Prefix
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_core.types import Observation
 from qwen_vla_model import precision
 from qwen_vla_model.checkpoint import build_empty, from_pretrained
@@ -25,7 +26,6 @@ from qwen_vla_model.precision import (
 )
 from qwen_vla_model.runtime import Runtime
 from qwen_vla_model.weights import load_weights, save_weights
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 CPU = torch.device("cpu")
 SMALLER = [weights for weights in WEIGHTS if weights != "float32"]

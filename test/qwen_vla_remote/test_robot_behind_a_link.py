@@ -17,7 +17,7 @@ from links import link_to
 from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.execution import PolicyLoop
-from qwen_vla_core.modes import Mode, Trigger
+from qwen_vla_core.modes import Mode, ModeEvent
 from qwen_vla_remote.client import RemotePolicy
 from robots import pwm_arm_text, robot
 from scripted_policy import ScriptedPolicy, scene, serving
@@ -108,7 +108,7 @@ class Driven:
                 self.plan.reset()
             if robot.loop.state.mode is Mode.AUTONOMY:
                 return self.moved_since(sent)
-            robot.ask(Trigger.ENGAGE_POLICY)
+            robot.ask(ModeEvent.ENGAGE_POLICY)
             return False
 
         self.until(moved)

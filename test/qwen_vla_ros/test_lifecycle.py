@@ -4,9 +4,9 @@ import pytest
 import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_ros.nodes.control_node import ControlNode
 from qwen_vla_ros.nodes.policy_node import PolicyNode
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..embodiment import Embodiment
-from ..modes import ENGAGES, Mode, ModeState, Transition, Trigger, step
+from ..modes import ENGAGES, Mode, ModeEvent, ModeState, Transition, step
 from ..safety import Filtered, Motion, Verdict
 from ..types import ActionChunk
 from .following import Following
@@ -31,10 +31,16 @@ SHORTEST_S = 1e-6
 ARRIVED = 1e-3
 """The command is at the start pose, rad or m: an encoder's step is 1.5e-3 rad."""
 
-_SOURCE = {Trigger.ENGAGE_POLICY: POLICY, Trigger.ENGAGE_TELEOP: TELEOP}
+_SOURCE = {ModeEvent.ENGAGE_POLICY: POLICY, ModeEvent.ENGAGE_TELEOP: TELEOP}
 """Beside what the robot measures, what must not be silent when a person makes this request."""
 
-_STOPS = (Trigger.HOLD, Trigger.ESTOP, Trigger.RESET, Trigger.STREAM_LOST, Trigger.HARDWARE_FAULT)
+_STOPS = (
+    ModeEvent.HOLD,
+    ModeEvent.ESTOP,
+    ModeEvent.RESET,
+    ModeEvent.STREAM_LOST,
+    ModeEvent.HARDWARE_FAULT,
+)
 """What ends a relief."""
 
 
@@ -106,7 +112,7 @@ class ControlLoop:
         """
         self.inputs.on_teleop(target, steady_s)
         if self.state.mode is Mode.AUTONOMY:
-            self.trigger(Trigger.TELEOP_ACTIVE, "teleop moved", ros_s)
+            self.trigger(ModeEvent.TELEOP_ACTIVE, "teleop moved", ros_s)
 
     def on_estop(self, pressed: bool, ros_s: float, source: str) -> None:
         """An emergency-stop signal of one source, in words; it latches.
@@ -117,38 +123,38 @@ class ControlLoop:
             self.inputs.pressed.discard(source)
             return
         self.inputs.pressed.add(source)
-        self.trigger(Trigger.ESTOP, source, ros_s)
+        self.trigger(ModeEvent.ESTOP, source, ros_s)
 
     def on_hardware_fault(self, problem: str, ros_s: float) -> None:
         """A driver or a second commander made it unsafe to go on; latches while commanding."""
         if self._motion is not None:
-            self.trigger(Trigger.HARDWARE_FAULT, problem, ros_s)
+            self.trigger(ModeEvent.HARDWARE_FAULT, problem, ros_s)
 
     def request(
-        self, trigger: Trigger, ros_s: float, steady_s: float, problems: Sequence[str] = ()
+        self, event: ModeEvent, ros_s: float, steady_s: float, problems: Sequence[str] = ()
     ) -> Transition:
         """Answer a person's request; ``problems`` are those of drivers and topics, in words."""
-        blockers = [*self.inputs.silent(steady_s, _SOURCE.get(trigger))]
-        if trigger is Trigger.RESET:
+        blockers = [*self.inputs.silent(steady_s, _SOURCE.get(event))]
+        if event is ModeEvent.RESET:
             blockers += sorted(self.inputs.pressed)
         else:
             blockers += [*problems, *filter(None, [self.inputs.clock_problem])]
-            if trigger is Trigger.GO_TO_START:
+            if event is ModeEvent.GO_TO_START:
                 blockers += self._start_outside()
-            if trigger in ENGAGES and self._motion is None and not blockers:
+            if event in ENGAGES and self._motion is None and not blockers:
                 blockers += filter(None, [self.inputs.pose.unsteady(steady_s)])
         before = self.state.mode
-        transition = self.trigger(trigger, "", ros_s, blockers)
+        transition = self.trigger(event, "", ros_s, blockers)
         if self.state.mode is not before:
             self._policy_wait_from_s = steady_s
         return transition
 
     def trigger(
-        self, trigger: Trigger, detail: str, ros_s: float, blockers: Sequence[str] = ()
+        self, event: ModeEvent, detail: str, ros_s: float, blockers: Sequence[str] = ()
     ) -> Transition:
         """Apply a request or event; a new mode starts without what was planned before it."""
         before = self.state
-        transition = step(before, trigger, detail, blockers=blockers)
+        transition = step(before, event, detail, blockers=blockers)
         self.state = transition.state
         if self.state.mode is not before.mode:
             self.inputs.forget_plan(ros_s)
@@ -156,9 +162,9 @@ class ControlLoop:
         if self.state.mode not in (Mode.HOLD, Mode.ESTOP):
             if self._motion is None:
                 self._motion = Motion.at_rest(self.inputs.measured_D)
-        elif self._following.relief is not None and trigger in _STOPS:
+        elif self._following.relief is not None and event in _STOPS:
             self._end_commanding()
-        elif self.state.fault and not before.fault and trigger is not Trigger.TRACKING_FAULT:
+        elif self.state.fault and not before.fault and event is not ModeEvent.TRACKING_FAULT:
             self._end_commanding()
         return transition
 
@@ -194,7 +200,7 @@ class ControlLoop:
 
     def pause(self, ros_s: float) -> None:
         """Pause: stop commanding until a person engages again. Latches are kept."""
-        self.trigger(Trigger.HOLD, "control_node was deactivated", ros_s)
+        self.trigger(ModeEvent.HOLD, "control_node was deactivated", ros_s)
         self.inputs.forget_plan(ros_s)
         self._end_commanding()
         self.inputs.clear()
@@ -218,15 +224,15 @@ class ControlLoop:
         """Everything that ends a motion by itself."""
         expired = self.inputs.expired(steady_s)
         for topic in filter(expired.get, self.inputs.measured_topics):
-            self.trigger(Trigger.STREAM_LOST, expired[topic], ros_s)
+            self.trigger(ModeEvent.STREAM_LOST, expired[topic], ros_s)
         if TELEOP in expired:
-            self.trigger(Trigger.TELEOP_LOST, expired[TELEOP], ros_s)
+            self.trigger(ModeEvent.TELEOP_LOST, expired[TELEOP], ros_s)
         for topic in self.inputs.heartbeats:
             self.on_estop(topic in expired, ros_s, f"the heartbeat of the {topic} topic is lost")
         clock_problem = self.inputs.check_clocks(ros_s, steady_s)
         if clock_problem:
             self.inputs.forget_plan(ros_s)
-            self.trigger(Trigger.STREAM_LOST, clock_problem, ros_s)
+            self.trigger(ModeEvent.STREAM_LOST, clock_problem, ros_s)
         stale = not self.inputs.fresh(slice(None), steady_s)  # says nothing about where it is
         if self._motion is None or stale:
             return
@@ -236,7 +242,7 @@ class ControlLoop:
             # A held arm that moves has lost its torque, or a person has it: no relief.
             moved = self.state.mode not in (Mode.HOLD, Mode.ESTOP)
             moved = moved and not self._following.settled(steady_s)
-            self.trigger(Trigger.TRACKING_FAULT, strays, ros_s)
+            self.trigger(ModeEvent.TRACKING_FAULT, strays, ros_s)
             if moved:
                 self._following.relieve(command_D, measured_D, steady_s)
             else:
@@ -272,7 +278,7 @@ class ControlLoop:
         if self.state.mode is Mode.START:
             off_D = np.abs(self._motion.command_D - self._start_D)[self._following.tracked_D]
             if (off_D <= ARRIVED).all():
-                self.trigger(Trigger.ARRIVED, "the robot is at its start pose", ros_s)
+                self.trigger(ModeEvent.ARRIVED, "the robot is at its start pose", ros_s)
         if self.state.mode is Mode.TELEOP:
             return self.inputs.teleop
         if self.state.mode is not Mode.AUTONOMY:
@@ -283,7 +289,7 @@ class ControlLoop:
             return sample
         if steady_s - self._policy_wait_from_s > self._policy_s:
             self.trigger(
-                Trigger.POLICY_FAULT, f"no chunk to follow for {self._policy_s:g} s", ros_s
+                ModeEvent.POLICY_FAULT, f"no chunk to follow for {self._policy_s:g} s", ros_s
             )
         return None
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_model.origin import code_version
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 from ..runner import EvaluationCase
 from ..tables import write_json

@@ -19,12 +19,16 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
 from qwen_vla_core.instruction import check_instruction
-from qwen_vla_core.resources import PACKAGE
+from qwen_vla_core.resources import (
+    PACKAGE,
+    SHIPPED_CHECKPOINT,
+    embodiments_directory,
+    share_directory,
+)
 
 from ..bringup import NodeDescription, check_policy, check_teleop, describe_bringup
 from ..discovery import discovery_settings, who_can_command
 from ..load_policy import check_backend
-from ..resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
 from ..view_topics import TRANSFORMS, viewed_topics
 from .after_exit import after_exit
 from .arguments import ARGUMENTS, LaunchArgumentError, read, refuse_unknown

@@ -10,11 +10,11 @@ from collections import Counter
 import numpy as np
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import JointState
-from std_srvs.srv import Trigger as TriggerService
+from std_srvs.srv import Trigger
 
 from qwen_vla_core.execution import ControlLoop, Cycle
 from qwen_vla_core.execution.limiter import SPEED_SCALES
-from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.modes import Answer, Mode, ModeEvent
 from qwen_vla_core.safety import Intersection, Rule, Verdict
 
 from .. import diagnostics
@@ -40,12 +40,12 @@ NEAR = (Rule.COLLISION, Rule.WORKSPACE)
 """Rules that say in words what is in the way."""
 
 SERVICES = {
-    "engage_policy": Trigger.ENGAGE_POLICY,
-    "engage_teleop": Trigger.ENGAGE_TELEOP,
-    "go_to_start": Trigger.GO_TO_START,
-    "hold": Trigger.HOLD,
-    "estop": Trigger.ESTOP,
-    "reset": Trigger.RESET,
+    "engage_policy": ModeEvent.ENGAGE_POLICY,
+    "engage_teleop": ModeEvent.ENGAGE_TELEOP,
+    "go_to_start": ModeEvent.GO_TO_START,
+    "hold": ModeEvent.HOLD,
+    "estop": ModeEvent.ESTOP,
+    "reset": ModeEvent.RESET,
 }
 
 
@@ -108,8 +108,8 @@ class ControlNode(EmbodimentNode):
             react=self._react,
             refuse=self._refuse,
         )
-        for name, trigger in SERVICES.items():
-            self.create_service(TriggerService, f"control/{name}", self._answer(trigger))
+        for name, event in SERVICES.items():
+            self.create_service(Trigger, f"control/{name}", self._answer(event))
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Start the loop in HOLD, commanding nothing; a latched stop stays latched."""
@@ -131,18 +131,18 @@ class ControlNode(EmbodimentNode):
         self._mode_topics.publish(self._loop.state, self.now_s())
         return result
 
-    def _answer(self, trigger: Trigger):
+    def _answer(self, event: ModeEvent):
         def answer(request, response):
             if not self.active:
                 response.success, response.message = False, "control_node is not active"
                 return response
             transition = self._loop.request(
-                trigger, self.now_s(), time.monotonic(), self._blockers(trigger)
+                event, self.now_s(), time.monotonic(), self._blockers(event)
             )
             response.success = transition.answer is Answer.ACCEPTED
             response.message = transition.reason
             self.get_logger().info(
-                f"{trigger.value}: {transition.answer.value} ({transition.reason})"
+                f"{event.value}: {transition.answer.value} ({transition.reason})"
             )
             self._react()
             return response
@@ -170,7 +170,7 @@ class ControlNode(EmbodimentNode):
             self._loop.on_hardware_fault("; ".join(problems), ros_s)
         if self._inputs.policy_problems and self._loop.state.mode is Mode.AUTONOMY:
             self._loop.trigger(
-                Trigger.POLICY_FAULT, "; ".join(self._inputs.policy_problems), ros_s
+                ModeEvent.POLICY_FAULT, "; ".join(self._inputs.policy_problems), ros_s
             )
         self._loop.limiter.max_speed_scale = float(self.get_parameter("max_speed_scale").value)
         cycle = self._loop.update(ros_s, time.monotonic())
@@ -221,10 +221,10 @@ class ControlNode(EmbodimentNode):
         # Two groups may miss the same driver.
         return [*dict.fromkeys(problems), *self._intersection.empty]
 
-    def _blockers(self, trigger: Trigger) -> list[str]:
+    def _blockers(self, event: ModeEvent) -> list[str]:
         """Why a request cannot be granted now, beside the reasons that the loop finds itself."""
         blockers = [*self._driver_problems(), *self._inputs.problems]
-        if trigger is Trigger.ENGAGE_POLICY:
+        if event is ModeEvent.ENGAGE_POLICY:
             blockers += self._inputs.policy_problems
         active_s = time.monotonic() - self._active_since_s
         if active_s < DISCOVERY_S:

@@ -15,9 +15,9 @@ from qwen_vla_core.embodiment import (
 )
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.missing_ros import explain_missing_ros
+from qwen_vla_core.resources import embodiments_directory
 
 from ..diagnostics import ERROR, DiagnosticsPublisher
-from ..resources import embodiments_directory
 from .parameters import read_only
 
 NAMESAKE_PERIOD_S = 1.0

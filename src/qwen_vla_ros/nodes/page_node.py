@@ -15,6 +15,7 @@ from std_msgs.msg import String
 from qwen_vla_core.embodiment.schema import Keyboard
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.instruction import check_instruction
+from qwen_vla_core.resources import share_directory
 from qwen_vla_core.teleop.keys import RELEASED
 
 from .. import diagnostics
@@ -30,7 +31,6 @@ from ..page.requests import Requests
 from ..page.server import PageServer
 from ..page.state import page_state
 from ..qos import LATCHED, RELIABLE
-from ..resources import share_directory
 from .lifecycle import EmbodimentNode, read_only
 from .parameters import declare_integer
 from .process import run

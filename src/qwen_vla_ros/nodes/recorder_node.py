@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 from qwen_vla_core.embodiment import find_embodiment
 from qwen_vla_core.embodiment.streams import measured_topics
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_core.resources import package_version
+from qwen_vla_core.resources import embodiments_directory, package_version
 from qwen_vla_data.recording import Start, recorded_topics, recover, unfinished_in
 from qwen_vla_data.recording.background import BackgroundWriter
 from qwen_vla_data.recording.checkpoint_hash import checkpoint_sha256
@@ -25,7 +25,6 @@ from qwen_vla_data.recording.session import Phase, Request, Session
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
 from ..raw_topics import FETCH_S, RawTopic
-from ..resources import embodiments_directory
 from .lifecycle import EmbodimentNode
 from .parameters import declare_number, read_only
 from .process import run

@@ -12,10 +12,10 @@ from std_msgs.msg import Bool, Float32
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.schema import ClutchedPose, Keyboard, Leader, TwistInput
 from qwen_vla_core.embodiment.schema import Joy as JoySection
+from qwen_vla_core.resources import share_directory
 from qwen_vla_core.teleop import read_gamepad
 
 from ..qos import RELIABLE
-from ..resources import share_directory
 
 PERIOD_S = 0.02
 

@@ -16,13 +16,13 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.schema import Joy as JoySection
 from qwen_vla_core.embodiment.schema import Keyboard
 from qwen_vla_core.errors import EmbodimentError
+from qwen_vla_core.resources import share_directory
 from qwen_vla_core.teleop import GamepadReader, Hands, read_gamepad
 from qwen_vla_core.teleop.gamepad import RECORDINGS
 
 from ..bounded import INPUT_BYTES
 from ..estop_topic import TELEOP_ESTOP
 from ..qos import RELIABLE
-from ..resources import share_directory
 from .base import DeadManDevice, receive
 
 

@@ -11,7 +11,7 @@ from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.execution import ChunkVerdict
 from qwen_vla_core.execution.control_loop import ESTOP_OF_BASE
 from qwen_vla_core.execution.limiter import Limiter
-from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.modes import Answer, Mode, ModeEvent
 from qwen_vla_core.safety import Motion, Rule
 from robots import arm_on_base_text, base_text, robot
 
@@ -62,7 +62,7 @@ class Base(LoopedRobot):
 
     def engaged(self):
         self.run(0.1).plan(0.0, 0.0)
-        assert self.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+        assert self.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
         return self.run(0.02)
 
     def driving(self):
@@ -177,8 +177,8 @@ def test_when_an_observation_is_older_than_allowed_expect_the_base_to_stand(base
 
 
 STOPS = {
-    "hold": lambda base: base.ask(Trigger.HOLD),
-    "estop service": lambda base: base.ask(Trigger.ESTOP),
+    "hold": lambda base: base.ask(ModeEvent.HOLD),
+    "estop service": lambda base: base.ask(ModeEvent.ESTOP),
     "estop topic": lambda base: base.loop.on_estop(True, base.ros_s, "a button"),
     "estop of the base": lambda base: base.loop.on_estop(True, base.ros_s, ESTOP_OF_BASE),
     "ROS time jumps": lambda base: setattr(base, "offset_s", base.offset_s + 5.0),
@@ -199,11 +199,11 @@ def test_when_odometry_dies_expect_its_name_and_no_engaging_until_it_is_back(bas
     base.run(0.3)
     assert base.loop.state.mode is Mode.HOLD and ODOMETRY in base.loop.state.reason
     base.plan(0.0, 0.0)
-    transition = base.ask(Trigger.ENGAGE_POLICY)
+    transition = base.ask(ModeEvent.ENGAGE_POLICY)
     assert transition.answer is Answer.REFUSED and ODOMETRY in transition.reason
     base.silent.clear()
     base.run(0.1).plan(0.0, 0.0)
-    assert base.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert base.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
 
 
 def test_when_odometry_was_never_received_expect_no_command_at_all(base):
@@ -217,11 +217,11 @@ def test_when_the_bases_own_stop_is_pressed_expect_a_latch_until_released_and_re
     base.loop.on_estop(
         False, base.ros_s, "a button"
     )  # the topic's release does not release the base's
-    transition = base.ask(Trigger.RESET)
+    transition = base.ask(ModeEvent.RESET)
     assert transition.answer is Answer.REFUSED and ESTOP_OF_BASE in transition.reason
     base.loop.on_estop(False, base.ros_s, ESTOP_OF_BASE)
     assert base.loop.state.mode is Mode.ESTOP
-    assert base.ask(Trigger.RESET).answer is Answer.ACCEPTED
+    assert base.ask(ModeEvent.RESET).answer is Answer.ACCEPTED
 
 
 def test_when_the_arm_is_stopped_by_something_expect_the_base_to_stand():
@@ -289,7 +289,7 @@ def test_when_anything_happens_in_any_order_expect_velocities_within_limits(even
             points_TD[:, 3:] = base.measured_D[3:]
             base.give(points_TD, rng.normal(0.0, 10.0 ** rng.integers(-1, 300), (9, 6)))
         elif kind == 2:
-            base.ask(rng.choice(list(Trigger)[:5]))
+            base.ask(rng.choice(list(ModeEvent)[:5]))
         elif kind == 3:
             base.teleop(base.measured_D, rng.normal(0.0, 2.0, 6))
         elif kind == 4:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution import ChunkVerdict, ControlLoop
-from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.modes import Answer, Mode, ModeEvent
 from robots import robot as robot_from
 from robots import two_arms_text
 
@@ -40,7 +40,7 @@ class Robot(LoopedRobot):
         """In autonomy with a chunk that turns the waist by 0.3 rad in 3.2 s."""
         self.run(0.1)
         self.offer(np.zeros(7))
-        assert self.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+        assert self.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
         self.run(0.02)
         assert self.offer(waist(0.3)).verdict is ChunkVerdict.ACCEPTED
         return self
@@ -70,7 +70,7 @@ def test_when_reset_is_requested_before_any_joint_state_expect_refusal():
     robot = Robot()
     robot.loop.on_estop(True, robot.ros_s, BUTTON)
     robot.loop.on_estop(False, robot.ros_s, BUTTON)
-    transition = robot.ask(Trigger.RESET)
+    transition = robot.ask(ModeEvent.RESET)
     assert transition.answer is Answer.REFUSED and "wx250s/joint_states" in transition.reason
 
 
@@ -87,7 +87,7 @@ def test_when_the_arm_starts_outside_its_limits_expect_hold_and_then_only_slow_i
     outside_D[1] = LOWER_D[1] - 0.1
     robot = Robot(outside_D).run(0.5)
     robot.offer(np.zeros(7))
-    robot.ask(Trigger.ENGAGE_POLICY)
+    robot.ask(ModeEvent.ENGAGE_POLICY)
     robot.run(0.02)
     assert (robot.commands[-1] == outside_D).all()
     robot.offer([0, 0.15, 0, 0, 0, 0, 0])
@@ -104,14 +104,14 @@ def test_when_the_policy_is_engaged_expect_the_chunk_to_be_followed_to_its_end()
 
 def test_when_no_chunk_was_ever_received_expect_engaging_to_be_refused_with_the_reason():
     robot = Robot().run(0.1)
-    transition = robot.ask(Trigger.ENGAGE_POLICY)
+    transition = robot.ask(ModeEvent.ENGAGE_POLICY)
     assert transition.answer is Answer.REFUSED and "policy: nothing received" in transition.reason
 
 
 def test_when_a_driver_has_a_problem_expect_engaging_to_be_refused_with_its_words():
     robot = Robot().run(0.1)
     robot.offer(np.zeros(7))
-    transition = robot.ask(Trigger.ENGAGE_POLICY, problems=["gripper is in mode 'position'"])
+    transition = robot.ask(ModeEvent.ENGAGE_POLICY, problems=["gripper is in mode 'position'"])
     assert transition.answer is Answer.REFUSED and "gripper is in mode" in transition.reason
 
 
@@ -119,7 +119,7 @@ def test_when_a_chunk_was_observed_before_engaging_expect_it_not_to_be_followed(
     robot = Robot().run(0.1)
     before_s = robot.ros_s
     robot.offer(np.zeros(7))
-    robot.run(0.1).ask(Trigger.ENGAGE_POLICY)
+    robot.run(0.1).ask(ModeEvent.ENGAGE_POLICY)
     robot.run(PERIOD_S)
     assert robot.offer(waist(0.3), stamp_s=before_s).verdict is ChunkVerdict.BEFORE_MODE
     assert robot.moved_after(0.5) == 0.0
@@ -140,13 +140,13 @@ def test_when_the_policy_dies_expect_hold_after_the_bound_and_a_person_to_be_nee
 def test_when_someone_keeps_asking_to_engage_expect_no_longer_wait_for_a_dead_policy():
     robot = Robot().engaged().run(2.1)
     for _ in range(round(WIDOWX.watchdogs.policy_s / 0.1) + 1):
-        robot.run(0.1).ask(Trigger.ENGAGE_POLICY)
+        robot.run(0.1).ask(ModeEvent.ENGAGE_POLICY)
     assert robot.loop.state.mode is Mode.HOLD
 
 
 def test_when_hold_is_requested_mid_motion_expect_the_very_next_command_to_repeat_the_last():
     robot = Robot().engaged().run(1.0)
-    robot.ask(Trigger.HOLD)
+    robot.ask(ModeEvent.HOLD)
     assert robot.moved_after(1.0) == 0.0
 
 
@@ -162,11 +162,11 @@ def test_when_estop_is_true_expect_a_latch_that_only_a_reset_after_its_release_e
     robot.loop.on_estop(True, robot.ros_s, BUTTON)
     assert robot.loop.state.mode is Mode.ESTOP
     assert robot.moved_after(0.5) == 0.0
-    assert robot.ask(Trigger.RESET).answer is Answer.REFUSED
+    assert robot.ask(ModeEvent.RESET).answer is Answer.REFUSED
     robot.loop.on_estop(False, robot.ros_s, BUTTON)
     assert robot.loop.state.mode is Mode.ESTOP
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.REFUSED
-    assert robot.ask(Trigger.RESET).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.REFUSED
+    assert robot.ask(ModeEvent.RESET).answer is Answer.ACCEPTED
     assert robot.loop.state.mode is Mode.HOLD
 
 
@@ -178,7 +178,7 @@ def test_when_commanding_pauses_expect_silence_and_a_new_start_where_the_arm_is(
     count = len(robot.commands)
     assert len(robot.run(0.5).commands) == count
     robot.offer(np.zeros(7))
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     robot.run(PERIOD_S)
     np.testing.assert_array_equal(robot.commands[-1], robot.measured_D)
 
@@ -189,7 +189,7 @@ def test_when_commanding_pauses_during_an_estop_expect_the_latch_to_stay():
     robot.loop.pause(robot.ros_s)
     robot.run(0.5)
     assert robot.loop.state.mode is Mode.ESTOP
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.REFUSED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.REFUSED
 
 
 def test_when_the_gripper_is_held_open_by_a_block_expect_no_tracking_fault():
@@ -249,7 +249,7 @@ def test_when_anything_happens_in_any_order_expect_limits_speed_and_finite_comma
         if kind == 0:
             robot.offer(rng.normal(0.0, 1.0, 7), seconds=rng.choice([0.2, 1.0, 3.2]))
         elif kind == 1:
-            robot.ask(rng.choice(list(Trigger)[:5]))
+            robot.ask(rng.choice(list(ModeEvent)[:5]))
         elif kind == 2:
             wild_D = robot.commands[-1] + rng.normal(0.0, 0.5, 7)
             robot.teleop(wild_D)
@@ -273,7 +273,7 @@ def two_arms():
     embodiment = robot_from(two_arms_text())
     robot = LoopedRobot(embodiment, [0.1, 0.2, 0.03, -0.1, -0.2, 0.04]).run(0.1)
     robot.give(np.tile(robot.measured_D, (2, 1)))
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     turn_D = np.array([0.1, 0.0, 0.0, -0.1, 0.0, 0.0])
     robot.run(0.02).give(robot.measured_D + np.linspace(0.0, 1.0, 17)[:, None] * turn_D)
     return robot.run(0.1)
@@ -294,7 +294,7 @@ def test_when_one_of_two_arms_falls_silent_expect_both_to_hold_and_its_name(side
     assert (robot.run(0.5).commands[-1] == held_D).all()
     assert robot.loop.state.mode is Mode.HOLD
     assert f"follower_{side}/joint_states" in robot.loop.state.reason
-    transition = robot.ask(Trigger.ENGAGE_POLICY)
+    transition = robot.ask(ModeEvent.ENGAGE_POLICY)
     assert transition.answer is Answer.REFUSED and f"follower_{side}" in transition.reason
 
 
@@ -302,5 +302,5 @@ def test_when_one_of_two_arms_was_never_received_expect_no_command_and_no_engagi
     robot = LoopedRobot(robot_from(two_arms_text()), np.zeros(6))
     robot.silent.add("follower_right/joint_states")
     assert robot.run(0.5).commands == []
-    transition = robot.ask(Trigger.ENGAGE_POLICY)
+    transition = robot.ask(ModeEvent.ENGAGE_POLICY)
     assert "follower_right/joint_states: nothing received" in transition.reason

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution import ChunkVerdict
-from qwen_vla_core.modes import ENGAGES, Answer, Mode, Trigger
+from qwen_vla_core.modes import ENGAGES, Answer, Mode, ModeEvent
 from qwen_vla_core.safety.tracking import HELD_SHARE, SETTLE_S
 from robots import base_text
 from robots import robot as robot_from
@@ -38,7 +38,7 @@ def engaged(offset_D=None):
     """In autonomy, following a chunk of 3.2 s."""
     robot = LoopedRobot(WIDOWX, READY_D).run(0.2)
     chunk_to(robot, np.zeros(7))
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     robot.run(PERIOD_S)
     assert chunk_to(robot, np.zeros(7) if offset_D is None else offset_D).verdict is (
         ChunkVerdict.ACCEPTED
@@ -88,7 +88,7 @@ def test_when_samples_are_wrong_while_the_robot_holds_expect_the_command_never_t
     mode, count
 ):
     robot = engaged()
-    robot.ask(Trigger.HOLD if mode is Mode.HOLD else Trigger.ESTOP)
+    robot.ask(ModeEvent.HOLD if mode is Mode.HOLD else ModeEvent.ESTOP)
     held_D = robot.run(0.1).commands[-1]
     wrong_samples(robot, waist(2.5), count).run(2.0)
     assert robot.loop.state.mode is mode
@@ -144,7 +144,7 @@ def test_when_the_arm_is_pushed_farther_after_the_fault_expect_relief_no_farther
     assert TRACKING <= apart <= TRACKING + 3 * 0.03 and not robot.commanding
 
 
-@pytest.mark.parametrize("stop", [Trigger.HOLD, Trigger.ESTOP, Trigger.RESET])
+@pytest.mark.parametrize("stop", [ModeEvent.HOLD, ModeEvent.ESTOP, ModeEvent.RESET])
 def test_when_a_person_stops_during_the_relief_expect_no_further_command(stop):
     robot = blocked(engaged())
     while (robot.commands[-1] == robot.commands[-2]).all():
@@ -164,13 +164,13 @@ def test_when_joint_states_die_during_the_relief_expect_no_further_motion():
 
 def test_when_a_fault_was_reset_expect_silence_until_a_person_engages_from_where_the_arm_is():
     robot = blocked(engaged()).run(2.0)
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.REFUSED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.REFUSED
     count = len(robot.commands)
-    assert robot.ask(Trigger.RESET).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.RESET).answer is Answer.ACCEPTED
     push(robot, waist(-0.3))
     assert len(robot.run(1.0).commands) == count
     chunk_to(robot, np.zeros(7))
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     robot.run(PERIOD_S)
     np.testing.assert_array_equal(robot.commands[-1], robot.measured_D)
 
@@ -179,7 +179,7 @@ def test_when_a_fault_was_reset_expect_silence_until_a_person_engages_from_where
 def test_when_a_held_arm_falls_expect_a_fault_well_below_the_tracking_limit_and_silence(mode):
     robot = engaged().run(2.2)  # the chunk's observation is too old: it holds
     if mode is not Mode.AUTONOMY:
-        robot.ask(Trigger.HOLD if mode is Mode.HOLD else Trigger.ESTOP)
+        robot.ask(ModeEvent.HOLD if mode is Mode.HOLD else ModeEvent.ESTOP)
     held_D = robot.run(SETTLE_S + 0.1).commands[-1].copy()
     push(robot, [0, 0.3, 0, 0, 0, 0, 0])
     assert 0.3 < TRACKING and "shoulder" in robot.loop.state.fault
@@ -190,7 +190,7 @@ def test_when_a_held_arm_falls_expect_a_fault_well_below_the_tracking_limit_and_
 
 def test_when_a_held_arm_sags_a_little_expect_it_held():
     robot = engaged()
-    robot.ask(Trigger.HOLD)
+    robot.ask(ModeEvent.HOLD)
     robot.run(1.0)
     push(robot, [0, 0.1, 0, 0, 0, 0, 0]).run(1.0)
     assert robot.loop.state.fault == "" and robot.commanding
@@ -235,7 +235,7 @@ def test_when_the_first_sample_is_wrong_expect_engaging_from_where_the_arm_reall
     robot.measured_D = READY_D.copy()
     robot.run(1.0)
     chunk_to(robot, np.zeros(7))
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     np.testing.assert_array_equal(robot.run(PERIOD_S).commands[-1], READY_D)
 
 
@@ -246,7 +246,7 @@ def test_when_a_driver_gets_a_problem_while_commanding_expect_a_latch_and_silenc
     assert len(robot.run(1.0).commands) == count
     assert robot.loop.state.fault == "hardware fault: another node commands the arm"
     robot.loop.on_hardware_fault("another node commands the arm", robot.ros_s)
-    assert robot.ask(Trigger.ENGAGE_POLICY, ["still"]).answer is Answer.REFUSED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY, ["still"]).answer is Answer.REFUSED
 
 
 def test_when_a_driver_has_a_problem_before_anyone_engaged_expect_no_latch():
@@ -267,7 +267,7 @@ def test_when_two_sources_press_expect_each_to_release_only_its_own():
     robot.loop.on_estop(True, robot.ros_s, BUTTON)
     robot.loop.on_estop(True, robot.ros_s, "the other")
     robot.loop.on_estop(False, robot.ros_s, "the other")
-    transition = robot.ask(Trigger.RESET)
+    transition = robot.ask(ModeEvent.RESET)
     assert transition.answer is Answer.REFUSED and BUTTON in transition.reason
 
 
@@ -281,7 +281,7 @@ def test_when_a_heartbeat_is_configured_and_one_source_never_spoke_expect_no_eng
     for _ in range(20):
         robot.run(PERIOD_S).loop.inputs.on_estop_heartbeat("estop", robot.now_s)
     robot.give(np.zeros((17, 3)))
-    transition = robot.ask(Trigger.ENGAGE_POLICY)
+    transition = robot.ask(ModeEvent.ENGAGE_POLICY)
     assert transition.answer is Answer.REFUSED and robot.loop.state.mode is Mode.ESTOP
 
 
@@ -295,15 +295,15 @@ def test_when_a_heartbeat_stops_expect_a_press_and_a_reset_only_after_it_is_back
             robot.run(PERIOD_S)
 
     beat("estop", "base/estop")
-    assert robot.ask(Trigger.RESET).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.RESET).answer is Answer.ACCEPTED
     robot.give(np.zeros((17, 3)))
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     beat("estop")
     assert robot.loop.state.mode is Mode.ESTOP and "base/estop" in robot.loop.state.reason
-    transition = robot.ask(Trigger.RESET)
+    transition = robot.ask(ModeEvent.RESET)
     assert transition.answer is Answer.REFUSED and "base/estop" in transition.reason
     beat("estop", "base/estop")
-    assert robot.ask(Trigger.RESET).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.RESET).answer is Answer.ACCEPTED
     assert robot.loop.state.mode is Mode.HOLD
 
 
@@ -312,7 +312,7 @@ def driving():
     base = LoopedRobot(robot_from(base_text()), np.zeros(3)).run(0.3)
     line_TD = np.zeros((17, 3))
     base.give(line_TD)
-    assert base.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert base.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     base.run(PERIOD_S)
     velocities_TD = np.tile([0.4, 0.0, 0.0], (17, 1))
     line_TD[:, 0] = 0.4 * 0.2 * np.arange(17)
@@ -329,7 +329,7 @@ def test_when_ros_time_stands_still_expect_the_base_to_stand_within_a_third_of_a
         base.run(PERIOD_S)
     assert (np.array(base.velocities)[-85:] == 0.0).all()
     assert base.loop.state.mode is Mode.HOLD and "stood still" in base.loop.state.reason
-    transition = base.ask(Trigger.ENGAGE_POLICY)
+    transition = base.ask(ModeEvent.ENGAGE_POLICY)
     assert transition.answer is Answer.REFUSED and "stood still" in transition.reason
 
 
@@ -349,7 +349,7 @@ def test_when_positions_stand_and_velocities_do_not_expect_the_chunk_refused():
 
 def test_when_a_person_asks_for_the_start_pose_expect_a_slow_motion_there_and_then_hold():
     robot = LoopedRobot(WIDOWX, [0.0, -1.80, 1.55, 0.0, 0.8, 0.0, 0.02]).run(0.3)
-    assert robot.ask(Trigger.GO_TO_START).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.GO_TO_START).answer is Answer.ACCEPTED
     assert robot.loop.state.mode is Mode.START
     robot.run(15.0)
     assert robot.loop.state.mode is Mode.HOLD and "start pose" in robot.loop.state.reason
@@ -360,12 +360,12 @@ def test_when_a_person_asks_for_the_start_pose_expect_a_slow_motion_there_and_th
     assert (speeds_TD <= 0.2 * SPEED_D + 1e-9).all()
 
 
-@pytest.mark.parametrize("stop", [Trigger.HOLD, Trigger.ESTOP])
+@pytest.mark.parametrize("stop", [ModeEvent.HOLD, ModeEvent.ESTOP])
 def test_when_a_person_stops_the_motion_to_the_start_expect_the_next_command_to_repeat_the_last(
     stop,
 ):
     robot = LoopedRobot(WIDOWX, [0.0, -1.80, 1.55, 0.0, 0.8, 0.0, 0.02]).run(0.3)
-    robot.ask(Trigger.GO_TO_START)
+    robot.ask(ModeEvent.GO_TO_START)
     held_D = robot.run(1.0).commands[-1].copy()
     robot.ask(stop)
     assert (np.array(robot.run(1.0).commands[-50:]) == held_D).all()
@@ -373,7 +373,7 @@ def test_when_a_person_stops_the_motion_to_the_start_expect_the_next_command_to_
 
 def test_when_joint_states_die_on_the_way_to_the_start_expect_hold():
     robot = LoopedRobot(WIDOWX, [0.0, -1.80, 1.55, 0.0, 0.8, 0.0, 0.02]).run(0.3)
-    robot.ask(Trigger.GO_TO_START)
+    robot.ask(ModeEvent.GO_TO_START)
     robot.run(1.0).silent.add(JOINTS)
     held_D = robot.run(WIDOWX.watchdogs.joint_states_s + 2 * PERIOD_S).commands[-1].copy()
     assert (robot.run(1.0).commands[-1] == held_D).all()
@@ -390,7 +390,7 @@ def test_when_nobody_engages_expect_silence_whatever_is_measured_and_received(ev
         if kind == 0:
             robot.measured_D = READY_D + rng.normal(0.0, 1.0, 7)
         elif kind == 1:
-            robot.ask(rng.choice([Trigger.HOLD, Trigger.ESTOP, Trigger.RESET]))
+            robot.ask(rng.choice([ModeEvent.HOLD, ModeEvent.ESTOP, ModeEvent.RESET]))
         elif kind == 2:
             robot.teleop(READY_D + rng.normal(0.0, 0.2, 7))
         elif kind == 3:
@@ -415,7 +415,7 @@ def test_when_an_emergency_stop_is_latched_expect_the_command_never_to_change(ev
         if kind == 0:
             robot.measured_D = robot.measured_D + rng.normal(0.0, 0.5, 7)
         elif kind == 1:
-            robot.ask(rng.choice([*ENGAGES, Trigger.HOLD, Trigger.RESET]))
+            robot.ask(rng.choice([*ENGAGES, ModeEvent.HOLD, ModeEvent.RESET]))
         elif kind == 2:
             robot.teleop(READY_D + rng.normal(0.0, 0.2, 7))
         elif kind == 3:

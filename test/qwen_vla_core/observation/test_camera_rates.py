@@ -10,7 +10,7 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.observation import Instant, Refusal
 from qwen_vla_core.observation.of_embodiment import assembler_of
-from qwen_vla_ros.resources import embodiments_directory
+from qwen_vla_core.resources import embodiments_directory
 
 LATENCY_S = 0.05
 """From exposure to receipt: a frame at 30 Hz, and its way through compression and DDS."""

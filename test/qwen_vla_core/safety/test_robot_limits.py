@@ -12,7 +12,7 @@ from command_observer import CommandObserver
 from looped_robot import LoopedRobot
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution.limiter import Limiter
-from qwen_vla_core.modes import Answer, Trigger
+from qwen_vla_core.modes import Answer, ModeEvent
 from qwen_vla_core.safety import Motion, RobotLimits, intersect
 
 ROBOT = load_embodiment(Path(__file__).parents[3] / "embodiments" / "widowx.yaml")
@@ -92,11 +92,11 @@ def test_when_a_robot_allows_less_expect_every_kind_of_motion_within_it():
 def test_when_the_start_pose_is_outside_the_robots_limits_expect_go_to_start_refused():
     robot = LoopedRobot(ROBOT, ROBOT.start_D).run(0.2)
     robot.loop.limiter.intersect({"wrist_angle": RobotLimits(upper=1.0)})
-    transition = robot.ask(Trigger.GO_TO_START)
+    transition = robot.ask(ModeEvent.GO_TO_START)
     assert transition.answer is Answer.REFUSED
     assert "the start of wrist_angle, 1.3656, is outside the robot's own" in transition.reason
     robot.loop.limiter.intersect({})
-    assert robot.ask(Trigger.GO_TO_START).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.GO_TO_START).answer is Answer.ACCEPTED
 
 
 @pytest.mark.parametrize("velocity", [0.0, -1.0])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.schema import Leader
 from qwen_vla_core.execution import ChunkVerdict, Sample
-from qwen_vla_core.modes import Answer, Mode, Trigger
+from qwen_vla_core.modes import Answer, Mode, ModeEvent
 from qwen_vla_core.teleop import Ask, Hands, Wish
 from teleop_rig import TeleopRig
 
@@ -41,7 +41,7 @@ def autonomous(person):
     """The policy moves the waist at about 0.4 rad/s."""
     robot = person.robot
     robot.give(robot.measured_D + np.zeros((2, 7)))
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
     person.run(PERIOD_S)
     offer(person, 0.4)
     person.run(0.6)
@@ -149,7 +149,7 @@ def test_when_somebody_holds_while_it_is_pressed_expect_nothing_until_it_is_pres
     person = rig().press()
     person.hands = PUSHED
     person.run(0.2)
-    person.robot.ask(Trigger.HOLD)
+    person.robot.ask(ModeEvent.HOLD)
     person.run(1.0)
     assert person.mode is Mode.HOLD and "let go: control_node is in HOLD" in person.words
     held_D = person.command_D.copy()
@@ -163,7 +163,7 @@ def test_when_somebody_holds_right_after_the_press_expect_no_engagement():
     person.period()
     person.hands = PUSHED
     person.period()
-    person.robot.ask(Trigger.HOLD)
+    person.robot.ask(ModeEvent.HOLD)
     person.run(0.5)
     assert person.mode is Mode.HOLD and Ask.ENGAGE not in person.asks
 
@@ -176,8 +176,8 @@ def test_when_somebody_engages_and_holds_right_after_a_press_in_hold_expect_no_e
     person.period()
     robot = person.robot
     robot.give(robot.measured_D + np.zeros((2, 7)))
-    assert robot.ask(Trigger.ENGAGE_POLICY).answer is Answer.ACCEPTED
-    robot.ask(Trigger.HOLD)
+    assert robot.ask(ModeEvent.ENGAGE_POLICY).answer is Answer.ACCEPTED
+    robot.ask(ModeEvent.HOLD)
     person.run(0.5)
     assert person.mode is Mode.HOLD and Ask.ENGAGE not in person.asks
 
@@ -219,7 +219,7 @@ def test_when_the_emergency_stop_is_latched_expect_refusal_in_words():
 def test_when_control_refuses_expect_its_reason_and_silence():
     person = rig()
     person.robot.loop.on_hardware_fault("x", person.robot.ros_s)
-    person.robot.ask(Trigger.HOLD)
+    person.robot.ask(ModeEvent.HOLD)
     person.robot.silent.add(person.robot.streams[0].topic)
     person.run(0.5)
     person.press()
@@ -333,7 +333,7 @@ def test_when_an_alignment_is_stopped_by_a_person_expect_no_further_motion():
     person.period()
     person.session.align()
     person.run(0.5)
-    person.robot.ask(Trigger.HOLD)
+    person.robot.ask(ModeEvent.HOLD)
     person.run(0.1)
     held_D = person.command_D.copy()
     person.run(1.0)
@@ -371,7 +371,7 @@ def test_when_the_robot_is_handed_over_in_any_motion_expect_bounded_steps_both_w
     person.hands = Hands(pressed=False, wish=Wish(**positions(START_D)))
     robot = person.robot
     robot.give(robot.measured_D + np.zeros((2, 7)))
-    robot.ask(Trigger.ENGAGE_POLICY)
+    robot.ask(ModeEvent.ENGAGE_POLICY)
     person.run(PERIOD_S)
     offer(person, before_rad_s)
     person.run(0.5)

@@ -6,8 +6,8 @@ Not in `make test`: it takes half a minute for each robot.
 import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_eval.bench.handover import GOALS_MS, measure_handover
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 
 @pytest.mark.timeout(300)

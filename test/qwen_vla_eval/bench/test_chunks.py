@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 from qwen_vla_core.types import ActionChunk
 from qwen_vla_eval.bench import chunks
 from qwen_vla_eval.tables import show
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
 STEP_S = 0.2

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_eval.bench.handover import GOALS_MS, _percentiles, _Trials, tables
-from qwen_vla_ros.resources import embodiments_directory
 from qwen_vla_ros.teleop import DEVICES
 from qwen_vla_ros.teleop.hands import HANDS
 

@@ -9,6 +9,7 @@ from action_spaces import action_space
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.signature import embodiment_signature
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_eval.report.denoising import chunk_paths, draw_denoising, scene_to_show
 from qwen_vla_eval.report.films import draw_failures, film
 from qwen_vla_eval.report.looking import measure_looking, two_sentences
@@ -17,7 +18,6 @@ from qwen_vla_model.checkpoint import save_pretrained
 from qwen_vla_model.config import qwen_vla_tiny
 from qwen_vla_model.model import QwenVla
 from qwen_vla_model.tokenizer import IMAGE, train_tokenizer
-from qwen_vla_ros.resources import embodiments_directory
 from qwen_vla_sim.registry import find_tasks
 
 ROBOTS = ("aloha", "mobile_base", "widowx_mobile")

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
 from qwen_vla_eval.report.cells import Store, enumerate_cells
 from qwen_vla_eval.report.measure import measure_cells
 from qwen_vla_eval.report.plan import Plan, Variant, load_plan
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory, share_directory
 
 SHIFTS = ["in_distribution", "colour", "instance", "position", "background", "instruction"]
 FULL = {

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_eval.report import make_report
 from qwen_vla_eval.report.denoising import chunk_paths
 from qwen_vla_eval.report.looking import Looking, first_observation
 from qwen_vla_eval.report.pictures import Pictures
 from qwen_vla_eval.runner import EpisodeRunner, EvaluationCase
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_sim.tasks.shifts import Shift
 from qwen_vla_sim.worlds.tool_paths import tool_paths
 

@@ -17,12 +17,12 @@ from trajectory_msgs.msg import JointTrajectory
 from policy_streams import READY, SUCCESS, ScriptedPolicy, policy_at_work
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution.policy_loop import FAILURES_IN_A_ROW
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_core.types import Observation
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_ros import diagnostics
 from qwen_vla_ros.nodes.policy_node import PolicyNode
 from qwen_vla_ros.qos import IMAGES, LATCHED, RELIABLE
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from robots import widowx_text
 from waved_episodes import codec_of, teleoperated
 

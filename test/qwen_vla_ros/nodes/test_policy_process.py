@@ -11,9 +11,9 @@ import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.exit_status import ENDED_ON_REQUEST
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_ros.bringup import describe_bringup
 from qwen_vla_ros.operator import Operator
-from qwen_vla_ros.resources import SHIPPED_CHECKPOINT, embodiments_directory
 
 WIDOWX = embodiments_directory() / "widowx.yaml"
 HANGING = Path(__file__).parents[2] / "faults" / "hanging_policy_node.py"

@@ -20,11 +20,11 @@ from visualization_msgs.msg import Marker, MarkerArray
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.kinematics import ArmKinematics
 from qwen_vla_core.embodiment.streams import joint_streams
+from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_core.types import ActionChunk
 from qwen_vla_ros.messages import chunk_message
 from qwen_vla_ros.nodes.visualizer_node import VisualizerNode
 from qwen_vla_ros.qos import IMAGES, LATCHED, RELIABLE
-from qwen_vla_ros.resources import embodiments_directory
 
 WAIT_S = 20.0
 CPU_MS = 40.0

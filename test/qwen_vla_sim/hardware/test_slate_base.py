@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_ros.resources import embodiments_directory
+from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_sim.registry import make_world
 
 START = (1.0, -0.5, 0.7)

@@ -7,7 +7,7 @@ import pytest
 
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.errors import InstructionError
-from qwen_vla_ros.resources import embodiments_directory
+from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_sim.registry import find_tasks, make_world
 from qwen_vla_sim.rollout import ExpertPolicy, roll_out
 from qwen_vla_sim.tasks.driving import polar

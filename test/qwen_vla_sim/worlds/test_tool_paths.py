@@ -5,7 +5,7 @@ import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.kinematics import ArmKinematics
-from qwen_vla_ros.resources import embodiments_directory
+from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_sim.registry import make_world
 from qwen_vla_sim.worlds.tool_paths import BASE, tool_paths
 
