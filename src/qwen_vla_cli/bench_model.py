@@ -1,4 +1,4 @@
-"""Measure the model stage by stage, beside the least that this machine allows.
+"""Measure the phases of one pass of the model, beside the least that this machine allows.
 
 Example:
   qwen-vla bench model --config tiny --device cpu

@@ -1,4 +1,4 @@
-"""The model stage by stage, beside the least that this machine allows."""
+"""The phases of one pass of the model, beside the least that this machine allows."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -116,7 +116,7 @@ def measure(
 
 
 def report(result: dict) -> Iterator[str | Table]:
-    """What a person reads: the machine, the paths, their stages, and what each choice costs."""
+    """What a person reads: the machine, the paths, their phases, and what each choice costs."""
     machine, model = result["machine"], result["model"]
     yield (
         f"{machine.get('gpu', machine['cpu'])}, {machine['threads']} threads, torch "
@@ -129,7 +129,7 @@ def report(result: dict) -> Iterator[str | Table]:
     paths = [path for path in result["paths"] if "failed" not in path]
     if paths:
         yield _totals(paths)
-        yield _stages(paths)
+        yield _phases(paths)
     rows = [row for row in result["sensitivity"] if "failed" not in row]
     if rows:
         yield _sensitivity(rows)
@@ -146,7 +146,7 @@ def _totals(paths: Sequence[dict]) -> Table:
     bound_ms = case["bound"]["total"]["bound_ms"]
     rows = []
     for path in paths:
-        t = path["stages"]["total"]
+        t = path["phases"]["total"]
         rows.append(
             [
                 path["label"],
@@ -173,12 +173,12 @@ def _totals(paths: Sequence[dict]) -> Table:
     )
 
 
-def _stages(paths: Sequence[dict]) -> Table:
-    """Medians by stage, on every path."""
+def _phases(paths: Sequence[dict]) -> Table:
+    """Medians by phase, on every path."""
     names: list[str] = []
-    for path in sorted(paths, key=lambda path: -len(path["stages"])):
+    for path in sorted(paths, key=lambda path: -len(path["phases"])):
         before = -1
-        for name in path["stages"]:
+        for name in path["phases"]:
             if name not in names:
                 names.insert(before + 1, name)
             before = names.index(name)
@@ -193,14 +193,14 @@ def _stages(paths: Sequence[dict]) -> Table:
                 f"{bound['operations'] / 1e9:.3g}",
             ]
         for path in paths:
-            t = path["stages"].get(name)
+            t = path["phases"].get(name)
             row.append(
                 "" if t is None else "{median_ms:.2f} {p90_ms:.2f} {p99_ms:.2f}".format(**t)
             )
         rows.append([name, *row])
     return Table(
-        title="stages, ms: median p90 p99",
-        columns=("stage", "bound ms", "MB read", "Gop", *(path["label"] for path in paths)),
+        title="phases, ms: median p90 p99",
+        columns=("phase", "bound ms", "MB read", "Gop", *(path["label"] for path in paths)),
         rows=rows,
     )
 
@@ -209,7 +209,7 @@ def _sensitivity(rows: Sequence[dict]) -> Table:
     """What each choice costs."""
     body = []
     for row in rows:
-        t, bound_ms = row["stages"]["total"], row["bound"]["total"]["bound_ms"]
+        t, bound_ms = row["phases"]["total"], row["bound"]["total"]["bound_ms"]
         robots = row["shape"]["batch"]
         body.append(
             [
@@ -234,4 +234,4 @@ def _sensitivity(rows: Sequence[dict]) -> Table:
 
 
 def _median(path: dict) -> float:
-    return path["stages"]["total"]["median_ms"] if path else float("nan")
+    return path["phases"]["total"]["median_ms"] if path else float("nan")

@@ -17,8 +17,8 @@ from .passes import (
     Shape,
     captured,
     check_size,
-    our_stages,
-    plain_stages,
+    our_phases,
+    plain_phases,
     random_inputs,
     random_model,
 )
@@ -153,15 +153,15 @@ class Bench:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         began_s = time.perf_counter()
-        with _path(model, inputs, case.path) as stages:
-            warm_up_ms = warm_up(stages, self.device, min(WARM_UPS, passes))
+        with _path(model, inputs, case.path) as phases:
+            warm_up_ms = warm_up(phases, self.device, min(WARM_UPS, passes))
             prepared_s = time.perf_counter() - began_s
-            timings = measure(stages, self.device, passes, on_pass)
+            timings = measure(phases, self.device, passes, on_pass)
         return {
             "tokens": inputs.input_ids_PL.shape[1],
             "prepared_s": prepared_s,
             "warm_up_ms": warm_up_ms,
-            "stages": {stage: asdict(timing) for stage, timing in timings.items()},
+            "phases": {phase: asdict(timing) for phase, timing in timings.items()},
             "bound": bounds(model, case.shape, self.rates),
             "peak_mib": peak_mib(self.device),
         }
@@ -169,17 +169,17 @@ class Bench:
 
 @contextmanager
 def _path(model: QwenVla, inputs, path: str) -> Iterator[dict]:
-    """The stages of a path, ready to run; afterwards the model is as it was."""
+    """The phases of a path, ready to run; afterwards the model is as it was."""
     if path == "plain":
-        yield plain_stages(model, inputs)
+        yield plain_phases(model, inputs)
     elif path == "eager":
-        yield our_stages(model, inputs)
+        yield our_phases(model, inputs)
     elif path == "graph":
-        yield captured(our_stages(model, inputs))
+        yield captured(our_phases(model, inputs))
     else:
         with compiled(model):
-            stages = our_stages(model, inputs)
-            yield captured(stages) if path == "compiled graph" else stages
+            phases = our_phases(model, inputs)
+            yield captured(phases) if path == "compiled graph" else phases
 
 
 def build(config: QwenVlaConfig, device: torch.device, weights: str) -> QwenVla:

@@ -1,6 +1,6 @@
-"""The least a stage can cost on a machine: its operations and the bytes it cannot avoid reading.
+"""The least a phase can cost on a machine: its operations and the bytes it cannot avoid reading.
 
-Weights are read once per stage, activations never, and what depends on the timestep alone (the
+Weights are read once per phase, activations never, and what depends on the timestep alone (the
 modulations) is known before the first observation. Real programs stay above; by how much is the
 figure that says whether there is something left to gain.
 """
@@ -13,13 +13,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..model import QwenVla
 from .machine import Rates
-from .passes import POST, PRE, Shape, our_stages, random_inputs, random_model
+from .passes import POST, PRE, Shape, our_phases, random_inputs, random_model
 from .timing import TOTAL
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What one stage has to do; a multiply-add is two operations."""
+    """What one phase has to do; a multiply-add is two operations."""
 
     operations: float
     weight_bytes: float
@@ -33,7 +33,7 @@ class Work:
 
 
 def bounds(model: QwenVla, shape: Shape, rates: Rates) -> dict[str, dict]:
-    """Work and lower bound of each of ``our_stages`` and of all of them."""
+    """Work and lower bound of each of ``our_phases`` and of all of them."""
     weights = _weight_bytes(model)
     found = {}
     for name, operations in _operations(model, shape).items():
@@ -45,23 +45,23 @@ def bounds(model: QwenVla, shape: Shape, rates: Rates) -> dict[str, dict]:
 
 
 def _operations(model: QwenVla, shape: Shape) -> dict[str, int]:
-    """Of the matrix products and attention of each stage.
+    """Of the matrix products and attention of each phase.
 
     Counted without values, on a model without weights: no kernel of any machine can hide some.
     """
     meta = torch.device("meta")
     empty = random_model(model.config, meta, torch.bfloat16)
     counts = {}
-    for name, stage in our_stages(empty, random_inputs(model.config, shape, meta)).items():
+    for name, phase in our_phases(empty, random_inputs(model.config, shape, meta)).items():
         if name not in (PRE, POST):
             with FlopCounterMode(display=False) as counter:
-                stage()
+                phase()
             counts[name] = counter.get_total_flops()
     return counts
 
 
 def _weight_bytes(model: QwenVla) -> dict[str, int]:
-    """Bytes of the weights that each stage reads."""
+    """Bytes of the weights that each phase reads."""
     backbone, expert = model.backbone, model.expert
     blocks = [
         nbytes(p)

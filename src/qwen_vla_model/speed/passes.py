@@ -1,4 +1,4 @@
-"""One pass of the model as named stages: ours, and the plain one that it is compared with."""
+"""One pass of the model as named phases: ours, and the plain one that it is compared with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from ..model import Inputs, QwenVla
 from ..pictures import patchify, resize_to
 from ..runtime import replayed
 
-Stages = dict[str, Callable[[], object]]
+Phases = dict[str, Callable[[], object]]
 
 PRE, POST = "pre-processing", "post-processing"
-"""The stages that begin and end on the host, so that no graph can hold them."""
+"""The phases that begin and end on the host, so that no graph can hold them."""
 
 CAMERA = (480, 640)
 """Rows and columns of the pictures that come in, those of most robot cameras."""
@@ -95,7 +95,7 @@ def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device) -> 
     )
 
 
-def our_stages(model: QwenVla, inputs: Inputs) -> Stages:
+def our_phases(model: QwenVla, inputs: Inputs) -> Phases:
     """From the cameras' pictures to the chunk on the host."""
     now = SimpleNamespace()
     schedule = model.schedule().values()
@@ -122,7 +122,7 @@ def our_stages(model: QwenVla, inputs: Inputs) -> Stages:
     }
 
 
-def plain_stages(model: QwenVla, inputs: Inputs) -> Stages:
+def plain_phases(model: QwenVla, inputs: Inputs) -> Phases:
     """The straightforward program: transformers' own forward, context computed in each step."""
     now = SimpleNamespace()
     backbone, steps = model.backbone, model.config.euler_steps
@@ -159,13 +159,13 @@ def plain_stages(model: QwenVla, inputs: Inputs) -> Stages:
     }
 
 
-def captured(stages: Stages) -> Stages:
-    """The same on a GPU, each stage between the host's as one replayed CUDA graph."""
+def captured(phases: Phases) -> Phases:
+    """The same on a GPU, each phase between the host's as one replayed CUDA graph."""
     pool = torch.cuda.graph_pool_handle()
     replays = {}
-    for name, stage in stages.items():
-        replays[name] = stage if name in (PRE, POST) else replayed(stage, pool)
-        replays[name]()  # the next stage is captured on this one's buffers
+    for name, phase in phases.items():
+        replays[name] = phase if name in (PRE, POST) else replayed(phase, pool)
+        replays[name]()  # the next phase is captured on this one's buffers
     return replays
 
 

@@ -1,4 +1,4 @@
-"""Durations of the stages of one pass: host clock on a CPU, CUDA events on a GPU."""
+"""Durations of the phases of one pass: host clock on a CPU, CUDA events on a GPU."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ TOTAL = "total"
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Statistics over the passes of one stage, ms."""
+    """Statistics over the passes of one phase, ms."""
 
     median_ms: float
     p90_ms: float
@@ -36,45 +36,45 @@ def synchronize(device: torch.device) -> None:
 
 
 def measure(
-    stages: Mapping[str, Callable[[], object]],
+    phases: Mapping[str, Callable[[], object]],
     device: torch.device,
     passes: int,
     on_pass: Callable[[], object] = lambda: None,
 ) -> dict[str, Timing]:
-    """Run ``stages`` in order, ``passes`` times, and time each; nothing is left out.
+    """Run ``phases`` in order, ``passes`` times, and time each; nothing is left out.
 
-    On a GPU a stage lasts from the end of the one before it to its own end on the device, and
+    On a GPU a phase lasts from the end of the one before it to its own end on the device, and
     the total is seen from the host: it holds the launches and the last wait.
 
     Args:
         on_pass: called after each pass, untimed.
     """
-    spans_ms = np.empty((passes, len(stages)))
+    spans_ms = np.empty((passes, len(phases)))
     total_ms = np.empty(passes)
     for i in range(passes):
         synchronize(device)
         began_s = time.perf_counter()
         marks = [_mark(device)]
-        for stage in stages.values():
-            stage()
+        for phase in phases.values():
+            phase()
             marks.append(_mark(device))
         synchronize(device)
         total_ms[i] = 1e3 * (time.perf_counter() - began_s)
         spans_ms[i] = [_between_ms(*pair) for pair in zip(marks, marks[1:], strict=False)]
         on_pass()
-    timings = {name: Timing.of(spans_ms[:, k]) for k, name in enumerate(stages)}
+    timings = {name: Timing.of(spans_ms[:, k]) for k, name in enumerate(phases)}
     return timings | {TOTAL: Timing.of(total_ms)}
 
 
 def warm_up(
-    stages: Mapping[str, Callable[[], object]], device: torch.device, passes: int
+    phases: Mapping[str, Callable[[], object]], device: torch.device, passes: int
 ) -> list[float]:
-    """Run ``stages`` untimed by ``measure``; how long each pass took, ms, the first one first."""
+    """Run ``phases`` untimed by ``measure``; how long each pass took, ms, the first one first."""
     taken_ms = []
     for _ in range(passes):
         began_s = time.perf_counter()
-        for stage in stages.values():
-            stage()
+        for phase in phases.values():
+            phase()
         synchronize(device)
         taken_ms.append(1e3 * (time.perf_counter() - began_s))
     return taken_ms

@@ -42,18 +42,18 @@ def test_when_the_model_is_measured_expect_tables_of_what_json_can_hold(
     printed = capsys.readouterr().out
     for word in ("prefill", "Euler step 2", "x bound", "flash-linear-attention"):
         assert word in printed
-    stages = next(
+    phases = next(
         part.rows
         for part in model.report(result)
-        if isinstance(part, Table) and part.title.startswith("stages")
+        if isinstance(part, Table) and part.title.startswith("phases")
     )
-    names = [row[0] for row in stages]
+    names = [row[0] for row in phases]
     assert names[0] == "pre-processing" and names[-1] == "total" and len(names) == 9
     assert names.index("vision and prefill") < names.index("Euler step 1")
 
 
 def test_when_one_case_fails_or_time_is_up_expect_it_named_and_the_rest_shown(small, monkeypatch):
-    def fail(stages):
+    def fail(phases):
         raise RuntimeError("no kernel image is available")
 
     monkeypatch.setattr(bench, "captured", fail)

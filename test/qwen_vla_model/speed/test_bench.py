@@ -13,8 +13,8 @@ from qwen_vla_model.speed.bound import Work, bounds, nbytes
 from qwen_vla_model.speed.machine import Rates
 from qwen_vla_model.speed.passes import (
     Shape,
-    our_stages,
-    plain_stages,
+    our_phases,
+    plain_phases,
     random_inputs,
     random_model,
 )
@@ -31,9 +31,9 @@ def test_when_both_paths_run_expect_the_same_chunk(context):
     model = random_model(micro_config(context=context), CPU, torch.float32)
     inputs = random_inputs(model.config, SHAPE, CPU)
     chunks = []
-    for make in (our_stages, plain_stages):
+    for make in (our_phases, plain_phases):
         torch.manual_seed(0)
-        chunks.append([stage() for stage in make(model, inputs).values()][-1])
+        chunks.append([phase() for phase in make(model, inputs).values()][-1])
     ours, plain = map(torch.from_numpy, chunks)
     assert ours.abs().max() > 0.1
     torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
@@ -45,16 +45,16 @@ def bench():
     return Bench(micro_config(), CPU, "float32")
 
 
-def test_when_a_case_ran_expect_every_stage_with_its_bound_and_json(bench):
+def test_when_a_case_ran_expect_every_phase_with_its_bound_and_json(bench):
     plain, eager = (
         bench.run(case, 3)
         for case in by_path("tiny", bench.config, SHAPE, "cpu", ("plain", "eager"))
     )
     json.dumps([bench.describe(), plain, eager])
-    stages = {"pre-processing", "vision", "prefill", "expert context", "Euler step 3", "total"}
-    assert stages < set(eager["stages"]) and "Euler step 4" not in eager["stages"]
+    phases = {"pre-processing", "vision", "prefill", "expert context", "Euler step 3", "total"}
+    assert phases < set(eager["phases"]) and "Euler step 4" not in eager["phases"]
     assert len(eager["warm_up_ms"]) == 3 and eager["peak_mib"] > 0
-    assert plain["stages"]["total"]["n"] == 3 and eager["tokens"] == 2 * 4 + 9
+    assert plain["phases"]["total"]["n"] == 3 and eager["tokens"] == 2 * 4 + 9
     for name in ("vision", "prefill", "expert context", "Euler step 1", "total"):
         assert all(eager["bound"][name][key] > 0 for key in ("operations", "weight_bytes"))
     total = eager["bound"].pop("total")["bound_ms"]
@@ -73,12 +73,12 @@ def test_when_choices_change_expect_each_measured_alone_and_the_model_as_it_was(
     assert len(changed) == len(some)
     assert not [label for label, result in changed.items() if "failed" in result]
     assert changed["1 view"]["tokens"] == 4 + 9 and changed["3 views"]["tokens"] == 12 + 9
-    assert "Euler step 10" in changed["10 Euler steps"]["stages"]
+    assert "Euler step 10" in changed["10 Euler steps"]["phases"]
     assert changed["batch of 8"]["shape"]["batch"] == 8
     # joint runs the context in each step instead of once
-    for stage, relation in (("expert context", float.__lt__), ("Euler step 1", float.__gt__)):
+    for phase, relation in (("expert context", float.__lt__), ("Euler step 1", float.__gt__)):
         joint, cached = (
-            float(changed[f"{c} context"]["bound"][stage]["operations"])
+            float(changed[f"{c} context"]["bound"][phase]["operations"])
             for c in ("joint", "cached")
         )
         assert relation(joint, cached)
@@ -91,7 +91,7 @@ def test_when_choices_change_expect_each_measured_alone_and_the_model_as_it_was(
 
 
 def test_when_a_case_cannot_run_expect_the_reason_and_the_next_case(bench, monkeypatch):
-    def captured(stages):
+    def captured(phases):
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr("qwen_vla_model.speed.bench.captured", captured)

@@ -1,4 +1,4 @@
-"""Stages are timed one by one, and nothing of a pass is lost between them."""
+"""Phases are timed one by one, and nothing of a pass is lost between them."""
 
 import time
 
@@ -12,15 +12,15 @@ CPU = torch.device("cpu")
 
 
 def busy(seconds):
-    def stage():
+    def phase():
         end_s = time.perf_counter() + seconds
         while time.perf_counter() < end_s:
             pass
 
-    return stage
+    return phase
 
 
-def test_when_stages_take_different_times_expect_each_measured_and_their_sum():
+def test_when_phases_take_different_times_expect_each_measured_and_their_sum():
     passes = []
     timings = measure({"long": busy(4e-3), "short": busy(1e-3)}, CPU, 9, lambda: passes.append(1))
     assert len(passes) == timings["long"].n == 9
