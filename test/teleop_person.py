@@ -30,7 +30,7 @@ class Person:
         return self
 
     def expect(self, condition, what):
-        self.system.expect(condition, f"{what}; {self.teleop._words}")
+        self.system.expect(condition, f"{what}; {self.teleop._message}")
 
     def expect_mode(self, mode, what):
         self.expect(lambda: self.operator.mode.startswith(mode), what)

@@ -28,7 +28,7 @@ class TeleopRig:
         self.mover = Mover(embodiment, leader)
         self.session = Session(self.mover)
         self.hands = Hands(pressed=False, wish=Wish())
-        self.words, self.targets, self.problems, self.asks = [], [], [], []
+        self.messages, self.targets, self.problems, self.asks = [], [], [], []
         self.commands_arrive = True
 
     @property
@@ -67,8 +67,8 @@ class TeleopRig:
         if step.target is not None:
             self.targets.append((robot.now_s, step.target))
             robot.loop.on_teleop(step.target, robot.ros_s, robot.now_s)
-        if step.words:
-            self.words.append(step.words)
+        if step.message:
+            self.messages.append(step.message)
         if step.ask is not None:
             self.asks.append(step.ask)
             transition = robot.ask(TRIGGERS[step.ask])

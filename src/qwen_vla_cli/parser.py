@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):
         """As argparse's, but each sub-command refuses unknown arguments by itself."""
-        self._words = list(sys.argv[1:] if args is None else args)
+        self._args = list(sys.argv[1:] if args is None else args)
         namespace, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong below the usage, and end with status 2."""
         options = [option for action in self._actions for option in action.option_strings]
         choices = [choice for action in self._actions for choice in action.choices or ()]
-        words = [word.partition("=")[0] for word in self._words if word.startswith("--")]
+        words = [word.partition("=")[0] for word in self._args if word.startswith("--")]
         unknown = [w for w in words if not any(option.startswith(w) for option in options)]
         choice = re.search(r"invalid choice: '([^']*)'", message)
         if choice:

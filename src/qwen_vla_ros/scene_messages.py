@@ -96,13 +96,13 @@ class SceneMarkers:
         return [marker]
 
     def _text(
-        self, namespace: str, number: int, at_3: np.ndarray, words: str, colour, scale: float = 1.0
+        self, namespace: str, number: int, at_3: np.ndarray, text: str, colour, scale: float = 1.0
     ) -> Marker:
         marker = self._marker(
             namespace, number, Marker.TEXT_VIEW_FACING, (0.0, 0.0, TEXT_M * scale)
         )
         _place(marker.pose.position, at_3)
-        marker.text, marker.color = words, _colour(colour)
+        marker.text, marker.color = text, _colour(colour)
         return marker
 
     def _old(self, scene: Scene) -> list[Marker]:
@@ -158,9 +158,9 @@ class SceneMarkers:
                     0.6,
                 )
         for number, event in enumerate(scene.events):
-            words = f"{event.words} in {event.due_in_s:.1f} s"
+            text = f"{event.text} in {event.due_in_s:.1f} s"
             above = event.point_3 + [0.0, 0.0, 0.04]
-            drawn.append(self._text("gripper", number, above, words, EXECUTED))
+            drawn.append(self._text("gripper", number, above, text, EXECUTED))
         return drawn
 
     def _ghost(self, scene: Scene, poses: Mapping[str, np.ndarray]) -> list[Marker]:
@@ -205,8 +205,8 @@ class SceneMarkers:
             _place(ball.pose.position, hit.point_3)
             ball.color = _colour(LIMIT, 0.75)
             beside = hit.point_3 + [0.0, 0.0, 0.09]
-            words = f"{hit.joint} {hit.words}"
-            drawn += [ball, self._text("limits", 2 * number + 1, beside, words, LIMIT)]
+            text = f"{hit.joint} {hit.text}"
+            drawn += [ball, self._text("limits", 2 * number + 1, beside, text, LIMIT)]
         return drawn
 
     def _banner(self, scene: Scene) -> Marker:
@@ -216,7 +216,7 @@ class SceneMarkers:
         at = np.array([at[0], at[1], ABOVE_M])
         lines = [f"{status.mode}: {status.reason}" if status.mode else "control_node is silent"]
         lines += [status.instruction] if status.instruction else []
-        lines += [f"{hit.joint} {hit.words}" for hit in scene.limits]
+        lines += [f"{hit.joint} {hit.text}" for hit in scene.limits]
         colour = MODE_COLOURS.get(status.mode, MODE_COLOURS["HOLD"])
         return self._text("mode", 0, at, "\n".join(lines), colour, 1.3)
 

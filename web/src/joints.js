@@ -40,7 +40,7 @@ export class Joints {
     const points = chunk ? chunk.positions.length : 0;
     const end = chunk ? chunk.stamp + chunk.step * (points - 1) - now : -1;
     const span = chunk ? chunk.step * points : 1;
-    const limits = new Map(state.scene.limits.map((hit) => [hit.joint, hit.words]));
+    const limits = new Map(state.scene.limits.map((hit) => [hit.joint, hit.text]));
     this.rows.forEach((row, d) => {
       if (!row.visible) return;
       const past = this.samples.map((sample) => sample.time - now);

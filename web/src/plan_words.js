@@ -25,7 +25,7 @@ function planWords(scene) {
     said.push(path.headings ? drives(path, now, by) : moves(path.group, by));
   }
   for (const event of scene.events)
-    said.push(`${plain(event.group)} ${event.words} in ${event.due_in_s.toFixed(1)} s`);
+    said.push(`${plain(event.group)} ${event.text} in ${event.due_in_s.toFixed(1)} s`);
   if (!said.length) return "no plan";
   const end = Math.max(...scene.plan.flatMap((path) => path.due_in.slice(-1)));
   return `${said.join(", ")} within ${Math.max(end, 0).toFixed(1)} s`;

@@ -90,11 +90,11 @@ export class Scene {
     this.said = [
       ...scene.events.map((event) => ({
         point: event.point,
-        text: `${event.words} in ${event.due_in_s.toFixed(1)} s`,
+        text: `${event.text} in ${event.due_in_s.toFixed(1)} s`,
       })),
       ...scene.limits.filter((hit) => hit.point).map((hit) => ({
         point: hit.point,
-        text: `${hit.joint}: ${hit.words}`,
+        text: `${hit.joint}: ${hit.text}`,
         bad: true,
       })),
     ];

@@ -113,7 +113,7 @@ def keep_clear(
         clear_SK = judge(clearance.left(both, near))
         return clear_SK[: len(commands_SD)] & clear_SK[len(commands_SD) :]
 
-    acted = _words(clearance, near[blocked_K])
+    acted = _named(clearance, near[blocked_K])
     slowed_A = concerns_KA[blocked_K].any(axis=0)
     held_A = np.zeros_like(slowed_A)
     while True:
@@ -174,7 +174,7 @@ def _joints(clearance: Clearance, arms_A: np.ndarray, count: int) -> np.ndarray:
     return joints_D
 
 
-def _words(clearance: Clearance, blocked: np.ndarray) -> dict[Rule, tuple[str, ...]]:
+def _named(clearance: Clearance, blocked: np.ndarray) -> dict[Rule, tuple[str, ...]]:
     """What was in the way, each once."""
     words = {}
     for rule, of in (

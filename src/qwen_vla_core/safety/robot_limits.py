@@ -57,12 +57,12 @@ def intersect(joints: Sequence[Joint], robot: Mapping[str, RobotLimits]) -> Inte
         somewhere = other.lower < other.upper and both.lower < both.upper
         if not (somewhere and both.velocity > 0.0):  # NaN as well
             empty.append(
-                f"{joint.name}: the embodiment allows {_words(own, joint)}, the robot only "
-                f"{_words(other, joint)}; correct the one that is wrong"
+                f"{joint.name}: the embodiment allows {_text(own, joint)}, the robot only "
+                f"{_text(other, joint)}; correct the one that is wrong"
             )
             both = own
         elif both != own:
-            before, now = _words(own, joint), _words(both, joint)
+            before, now = _text(own, joint), _text(both, joint)
             tightened.append(f"{joint.name}: {now} instead of {before}")
         held.append(both)
     limits = JointLimits(
@@ -81,7 +81,7 @@ def _tighter(own: float, other: float, is_tighter: bool) -> float:
     return other if is_tighter and abs(other - own) > ROUNDING else own
 
 
-def _words(limits: RobotLimits, joint: Joint) -> str:
+def _text(limits: RobotLimits, joint: Joint) -> str:
     return (
         f"{limits.lower:.4f}..{limits.upper:.4f} {joint.unit} at {limits.velocity:.4f} "
         f"{joint.unit}/s"

@@ -77,13 +77,13 @@ class Event:
     """Something that the chunk does at one place, such as ``closes`` of a gripper.
 
     Attributes:
-        group: the gripper. words: what it does.
+        group: the gripper. text: what it does.
         point_3: where its tool is then, [3], m.
         due_in_s: seconds until then.
     """
 
     group: str
-    words: str
+    text: str
     point_3: np.ndarray
     due_in_s: float
 
@@ -93,12 +93,12 @@ class LimitHit:
     """A joint at a limit.
 
     Attributes:
-        joint: its name. words: which limit, and when.
+        joint: its name. text: which limit, and when.
         point_3: where the joint is, [3], m; None where its place is not known.
     """
 
     joint: str
-    words: str
+    text: str
     point_3: np.ndarray | None
 
 

@@ -249,7 +249,7 @@ class SceneMaker:
                     events.append(
                         Event(
                             group=gripper.name,
-                            words="opens" if opens_T[k] else "closes",
+                            text="opens" if opens_T[k] else "closes",
                             point_3=plan.paths[arm.name][k],
                             due_in_s=due_s,
                         )
@@ -288,33 +288,33 @@ class SceneMaker:
         self, plan: _Plan | None, now_s: float, status: Status, measured: bool
     ) -> tuple[LimitHit, ...]:
         """Joints at a limit: where they are, where the chunk takes them, or by the filter."""
-        words: dict[str, str] = {}
+        texts: dict[str, str] = {}
         at_D = np.where(np.isfinite(self._commanded_D), self._commanded_D, self._measured_D)
         near_D = self._limited_D & self._near_end(at_D, LIMIT_MARGIN)
         for d in np.flatnonzero(near_D):
-            words[self._names[d]] = f"at its {self._end(d, at_D[d])}"
+            texts[self._names[d]] = f"at its {self._end(d, at_D[d])}"
         if plan is not None:
             beyond_TD = self._near_end(plan.positions_TD, 0.0) & self._limited_D & ~near_D
             for d in np.flatnonzero(beyond_TD.any(axis=0)):
                 k = int(np.argmax(beyond_TD[:, d]))
                 position = plan.positions_TD[k, d]
                 due_s = plan.chunk.stamp_s + plan.chunk.step_s * k - now_s
-                words[self._names[d]] = (
+                texts[self._names[d]] = (
                     f"the plan goes to {position:.3f} {self._embodiment.joints[d].unit}, beyond "
                     f"its {self._end(d, position)}, in {max(due_s, 0.0):.2f} s"
                 )
         for name, rule in status.limited.items():
             if name in self._names:
-                words.setdefault(name, f"held back by the filter: {rule}")
+                texts.setdefault(name, f"held back by the filter: {rule}")
         if measured:
             self._model.move(self._measured_D)
         return tuple(
             LimitHit(
                 joint=name,
-                words=text,
+                text=text,
                 point_3=self._model.joint_place(name) if measured else None,
             )
-            for name, text in words.items()
+            for name, text in texts.items()
         )
 
     def _near_end(self, positions: np.ndarray, margin: float) -> np.ndarray:

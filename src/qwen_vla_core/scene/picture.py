@@ -87,7 +87,7 @@ def draw_plan(
             scale = image.shape[1] / 700
             at = (place[0] + 3 * width, place[1] - 3 * width)
             for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-                cv2.putText(image, event.words, at, _FONT, scale, colour, thickness, cv2.LINE_AA)
+                cv2.putText(image, event.text, at, _FONT, scale, colour, thickness, cv2.LINE_AA)
 
 
 def draw_map(image: np.ndarray, scene: Scene) -> None:

@@ -128,17 +128,17 @@ class GamepadReader:
         if pressed and not self._was.get("deadman", False):
             self._rested.clear()  # what is not at rest now waits until it was
         self._was["deadman"] = pressed
-        values, words = {}, []
+        values, held = {}, []
         for channel in CHANNELS:
             value = self._value(channel, raw, buttons)
             if value == 0.0:
                 self._rested.add(channel)
             elif pressed and channel not in self._rested:
-                words.append(channel)
+                held.append(channel)
             values[channel] = value if channel in self._rested else 0.0
         self._next_arm(buttons)
-        said = f"let go of {', '.join(words)} once, then it is used" if words else ""
-        return Hands(pressed=pressed, wish=self._wish(values, buttons), words=said)
+        said = f"let go of {', '.join(held)} once, then it is used" if held else ""
+        return Hands(pressed=pressed, wish=self._wish(values, buttons), message=said)
 
     def stop_pressed(self, buttons: Sequence[int]) -> bool | None:
         """Whether the button of the emergency stop is pressed; None where there is none.

@@ -36,12 +36,12 @@ class Moved:
 
     Attributes:
         target: positions of the arms; velocities of the base.
-        words: what slowed it, in words; "" for nothing.
+        message: what slowed it; "" for nothing.
         fault: why the person must let go and press again; "" if all is well.
     """
 
     target: Sample
-    words: str = ""
+    message: str = ""
     fault: str = ""
 
 
@@ -151,7 +151,7 @@ class Mover:
         self._last = wish
         if self._coasting_D.any():
             self._coast(command_D, dt_s)
-        wanted_D, words = self._target_D.copy(), []
+        wanted_D, reasons = self._target_D.copy(), []
         for joint, value in wish.positions.items():
             wanted_D[self._row[joint]] = value + self._offset(joint)
         for arm in self._tools:
@@ -161,7 +161,7 @@ class Mover:
                 wanted_D[rows], said = self._tools[arm].step(
                     self._target_D[rows], velocity_6, dt_s
                 )
-                words += [said] if said else []
+                reasons += [said] if said else []
         for gripper, speed in wish.gripper_speeds.items():
             wanted_D[self._rows[gripper]] += (
                 np.clip(speed, -10, 10) * self._opening[gripper] * dt_s
@@ -175,7 +175,7 @@ class Mover:
         self._guard(wanted_D, command_D, self._speed_D * dt_s)
         still = self.still()
         target = Sample(positions_D=still.positions_D, velocities_D=velocities_D)
-        return Moved(target=target, words="; ".join(words))
+        return Moved(target=target, message="; ".join(reasons))
 
     def align(self, wish: Wish, command_D: np.ndarray, dt_s: float) -> tuple[Sample, bool]:
         """Go slowly to where the leader is.

@@ -56,12 +56,12 @@ class Step:
     Attributes:
         target: to publish; None for silence.
         ask: of control_node.
-        words: what a person should know, each time that it changes; "" for nothing new.
+        message: what a person should know, each time that it changes; "" for nothing new.
     """
 
     target: Sample | None = None
     ask: Ask | None = None
-    words: str = ""
+    message: str = ""
 
 
 class Session:
@@ -154,7 +154,7 @@ class Session:
             return self._say(f"{REFUSED}: {'; '.join(problems)}")
         self.phase, self._pressed_s, self._mode_pressed = Phase.TAKING, now_s, mode_text
         self._asked, self._refusal, self._stops = False, "", 0
-        return Step(target=self._mover.take(command, hands.wish), words="")
+        return Step(target=self._mover.take(command, hands.wish), message="")
 
     def _go_on(self, hands, mode_text, mode, command, now_s, dt_s) -> Step:
         if self.phase is Phase.TAKING and mode != Mode.TELEOP.value:
@@ -168,7 +168,7 @@ class Session:
         if self.phase is Phase.TAKING:
             self.phase = Phase.DRIVING
             target = self._mover.take(command, hands.wish)
-            return Step(target=target, words=self._say("you have the robot").words)
+            return Step(target=target, message=self._say("you have the robot").message)
         if self._aligning:
             target, agree = self._mover.align(hands.wish, command.positions_D, dt_s)
             if agree:
@@ -177,8 +177,8 @@ class Session:
         moved = self._mover.step(hands.wish, command.positions_D, dt_s)
         if moved.fault:
             return self._end(moved.fault, hands, mode)
-        words = "; ".join(filter(None, [moved.words, hands.words])) or "you have the robot"
-        return Step(target=moved.target, words=self._say(words).words)
+        message = "; ".join(filter(None, [moved.message, hands.message])) or "you have the robot"
+        return Step(target=moved.target, message=self._say(message).message)
 
     def _why_end(self, hands, pressed, mode, problems, now_s) -> str:
         if problems:
@@ -209,8 +209,8 @@ class Session:
         self._stops = STOPS - 1 if ask is Ask.HOLD else 0
         self._aligning = self._hand_back = self._let_go = False
         target = self._mover.still() if ask is Ask.HOLD else None
-        return Step(target=target, ask=ask, words=self._say(f"let go: {why}").words)
+        return Step(target=target, ask=ask, message=self._say(f"let go: {why}").message)
 
-    def _say(self, words: str) -> Step:
-        new, self._said = words != self._said, words
-        return Step(words=words if new else "")
+    def _say(self, message: str) -> Step:
+        new, self._said = message != self._said, message
+        return Step(message=message if new else "")

@@ -57,7 +57,7 @@ class ToolMotion:
         """
         if not np.any(velocity_6):
             return positions_D, ""
-        wanted_6, words = self._within_box(positions_D, np.asarray(velocity_6, dtype=float))
+        wanted_6, reason = self._within_box(positions_D, np.asarray(velocity_6, dtype=float))
         weights_6 = np.repeat([1.0, LEVER_M], 3)
         jacobian = weights_6[:, None] * self._kinematics.jacobian(positions_D)
         wanted_6 = weights_6 * wanted_6
@@ -66,14 +66,14 @@ class ToolMotion:
         fastest = self._names[int(np.argmax(np.abs(velocity_D) / self._speed_D))]
         velocity_D = velocity_D * share
         missed = np.linalg.norm(jacobian @ velocity_D - wanted_6)
-        if not words and missed > (1.0 - SLOWED) * np.linalg.norm(wanted_6):
+        if not reason and missed > (1.0 - SLOWED) * np.linalg.norm(wanted_6):
             if at_limit:
-                words = f"{self._name} is slowed: {', '.join(at_limit)} at the joint's limit"
+                reason = f"{self._name} is slowed: {', '.join(at_limit)} at the joint's limit"
             elif share < SLOWED:
-                words = f"{self._name} is slowed: {fastest} is as fast as it may be"
+                reason = f"{self._name} is slowed: {fastest} is as fast as it may be"
             else:
-                words = f"{self._name} is slowed: it is near a singular pose; move another way"
-        return positions_D + velocity_D * dt_s, words
+                reason = f"{self._name} is slowed: it is near a singular pose; move another way"
+        return positions_D + velocity_D * dt_s, reason
 
     def towards(self, positions_D: np.ndarray, pose: np.ndarray) -> np.ndarray:
         """The velocity [6] that brings the tool to a pose [4, 4], m/s and rad/s."""
@@ -90,11 +90,11 @@ class ToolMotion:
         left_m = np.where(velocity_6[:3] < 0.0, at_m - self._box[0], self._box[1] - at_m)
         share_3 = np.clip(left_m / EDGE_M, 0.0, 1.0)
         slowed = (share_3 < SLOWED) & (np.abs(velocity_6[:3]) > 1e-3)
-        words = ""
+        reason = ""
         if slowed.any():
             axes = ", ".join(f"{'xyz'[i]} = {at_m[i]:.2f} m" for i in np.flatnonzero(slowed))
-            words = f"{self._name} is slowed: the edge of its workspace ({axes})"
-        return np.concatenate([velocity_6[:3] * share_3, velocity_6[3:]]), words
+            reason = f"{self._name} is slowed: the edge of its workspace ({axes})"
+        return np.concatenate([velocity_6[:3] * share_3, velocity_6[3:]]), reason
 
     def _joint_velocities(
         self, jacobian: np.ndarray, velocity_6: np.ndarray, positions_D: np.ndarray

@@ -42,9 +42,9 @@ class Hands:
     Attributes:
         pressed: whether its dead-man is held; of a leader, whether a person has engaged it.
         wish: what it wants.
-        words: what a person should know of it, such as a stick that is not centred; "" if nothing.
+        message: what a person should know of it, such as a stick off centre; "" for nothing.
     """
 
     pressed: bool
     wish: Wish
-    words: str = ""
+    message: str = ""

@@ -61,8 +61,8 @@ class Document:
             return model.model_validate_json(json.dumps(prepare(self.values)), strict=True)
         except ValidationError as error:
             problems = problems_in(error, model, self.values)
-            lines = sorted((self._line(p), p.words(self.values)) for p in problems)
-            text = "\n".join(f"{self.origin}:{line}: {words}" for line, words in lines)
+            lines = sorted((self._line(p), p.text(self.values)) for p in problems)
+            text = "\n".join(f"{self.origin}:{line}: {said}" for line, said in lines)
             raise YamlFileError(text) from error
 
     def _line(self, problem: Problem) -> int:

@@ -44,7 +44,7 @@ def plain_values(root: yaml.MappingNode, origin: str) -> dict[str, Any]:
     refused: list[tuple[int, Problem]] = []
     values = _values(root, (), refused)
     if refused:
-        lines = [f"{origin}:{line}: {problem.words(values)}" for line, problem in refused]
+        lines = [f"{origin}:{line}: {problem.text(values)}" for line, problem in refused]
         raise YamlFileError("\n".join(lines))
     return values
 

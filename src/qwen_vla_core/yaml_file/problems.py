@@ -26,7 +26,7 @@ class Problem:
     location: Location
     what: str
 
-    def words(self, values: Any) -> str:
+    def text(self, values: Any) -> str:
         """``key: what``; items of ``values`` that have a name go by it and not by their number."""
         keys = []
         for step in self.location:

@@ -55,8 +55,8 @@ def shared_features(episodes: Sequence[Staged]) -> tuple[dict[str, dict], list[s
         for key, described in shared.items():
             if episode.features[key] != described:
                 raise QwenVlaError(
-                    f"{key} of episode {number} ({_words(episode.features[key])}) is not as that "
-                    f"of episode 0 ({_words(described)}); export them into separate folders"
+                    f"{key} of episode {number} ({_text(episode.features[key])}) is not as that "
+                    f"of episode 0 ({_text(described)}); export them into separate folders"
                 )
     partial = {key for episode in episodes for key in episode.features} - shared.keys()
     return shared, sorted(partial)
@@ -222,5 +222,5 @@ def _videos(features: dict[str, dict]) -> list[str]:
     return [key for key, described in features.items() if described["dtype"] == "video"]
 
 
-def _words(described: dict) -> str:
+def _text(described: dict) -> str:
     return f"{described['dtype']} {described['shape']} {described['names'] or ''}".strip()

@@ -72,7 +72,7 @@ class Answer:
     """Whether a request was granted, and the words for the person."""
 
     granted: bool
-    words: str
+    message: str
 
 
 class Session:
@@ -149,25 +149,25 @@ class Session:
         self._notice_failure(now_ns)
         if request is Request.START:
             if self.phase is Phase.RECORDING:
-                return Answer(granted=False, words=f"{self.path.name} is being recorded already")
+                return Answer(granted=False, message=f"{self.path.name} is being recorded already")
             self._settle()
             return self._begin(now_ns, by_mode=False)
         if self.phase is Phase.IDLE:
-            words = "; ".join(filter(None, ["nothing is being recorded", self.problem]))
-            return Answer(granted=False, words=words)
+            message = "; ".join(filter(None, ["nothing is being recorded", self.problem]))
+            return Answer(granted=False, message=message)
         if request is Request.DISCARD:
             self._stop_at(now_ns)
             self._writer.discard()
             self.phase = Phase.IDLE
-            return Answer(granted=True, words=f"{self.path.name} is discarded")
+            return Answer(granted=True, message=f"{self.path.name} is discarded")
         if self.phase is Phase.RECORDING:
             self._stop_at(now_ns)
             self._end = self._end_of(f"record/{request.value}")
         outcome = OUTCOMES[request]
         self._end = replace(self._end, outcome=outcome)
         self._settle()
-        words = f"{self.path}: {self.duration_s(now_ns):.1f} s, outcome {outcome.value}"
-        return Answer(granted=True, words=words)
+        message = f"{self.path}: {self.duration_s(now_ns):.1f} s, outcome {outcome.value}"
+        return Answer(granted=True, message=message)
 
     def tick(self, now_ns: int, free_bytes: int) -> None:
         """Once a second: the disk, the writer, and a judgement that does not come."""
@@ -204,12 +204,12 @@ class Session:
     def _begin(self, now_ns: int, by_mode: bool) -> Answer:
         if self._no_space():
             self._problem = f"not recorded: {self._no_space()}"
-            return Answer(granted=False, words=self._no_space())
+            return Answer(granted=False, message=self._no_space())
         self.path, self.phase, self._problem = self._new_path(), Phase.RECORDING, ""
         self.dropped.clear()
         self._began_ns, self._by_mode = now_ns, by_mode
         self._writer.begin(self.path, self._start, now_ns)
-        return Answer(granted=True, words=f"recording {self.path}")
+        return Answer(granted=True, message=f"recording {self.path}")
 
     def _notice_failure(self, now_ns: int) -> None:
         """The writer has given up its file."""

@@ -64,11 +64,11 @@ def _show(
             name: decode_picture(frames[t], f"image {t} of camera {name}")
             for name, frames in episode.images.items()
         }
-        captions = (episode.instructions[0], _words(episode, t, seconds_T[t]))
+        captions = (episode.instructions[0], _caption(episode, t, seconds_T[t]))
         video.add(images, captions, below=chart.at(t))
 
 
-def _words(episode: Episode, t: int, second: float) -> str:
+def _caption(episode: Episode, t: int, second: float) -> str:
     """What was going on at a step."""
     words = [f"{second:.1f} s"]
     if episode.modes_T is not None:

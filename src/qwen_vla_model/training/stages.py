@@ -110,7 +110,7 @@ def load_stages(paths: Sequence[Path], out: Path | None, robot: str | None) -> l
         except ValidationError as error:
             problems = problems_in(error, Recipe, decided)
             raise QwenVlaError(
-                "\n".join(f"{path}: {problem.words(decided)}" for problem in problems)
+                "\n".join(f"{path}: {problem.text(decided)}" for problem in problems)
             ) from error
     return recipes
 

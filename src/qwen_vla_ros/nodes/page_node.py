@@ -153,8 +153,8 @@ class PageNode(EmbodimentNode):
                 )
             case Guard(id=number, on=on):
                 self._presence.guard(page, on, now_s)
-                words = "the robot is held when nobody sees this page" if on else "off"
-                self._answer(page, number, "guard", True, words)
+                message = "the robot is held when nobody sees this page" if on else "off"
+                self._answer(page, number, "guard", True, message)
 
     def _answer(self, page: int, number: int, name: str, granted: bool, text: str) -> None:
         self._server.tell(
@@ -231,8 +231,8 @@ class PageNode(EmbodimentNode):
             self._end_keys()
         elif consequence.release and self._joy is not None:
             self._publish_keys(RELEASED[0])
-        if consequence.words:
-            self._journal.write("warn", consequence.words, always=True)
+        if consequence.message:
+            self._journal.write("warn", consequence.message, always=True)
         if consequence.hold and self._mode() in MOVING:
             self._journal.write("warn", f"hold: {consequence.hold}", always=True)
             self.get_logger().warning(f"hold: {consequence.hold}")

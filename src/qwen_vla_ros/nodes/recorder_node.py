@@ -146,7 +146,7 @@ class RecorderNode(EmbodimentNode):
             self._fetch()  # what came before the request belongs before it
             self._tick()
             answer = self._session.request(request, self._now_ns())
-            response.success, response.message = answer.granted, answer.words
+            response.success, response.message = answer.granted, answer.message
             if request is Request.START and answer.granted and (silent := self._silent()):
                 response.message += f"; {silent}"
             self.get_logger().info(f"record/{request.value}: {response.message}")

@@ -67,7 +67,7 @@ class TeleopNode(EmbodimentNode):
         self._session = Session(self._mover)
         self._leader_due_s: float | None = None  # while it is on its way to the robot
         self._problems: list[str] = []
-        self._words = self._refused = self._mode = self._drive_problem = ""
+        self._message = self._refused = self._mode = self._drive_problem = ""
         self._command: Sample | None = None
         self._command_s = -np.inf
         self._publisher = self.create_publisher(JointState, COMMAND, RELIABLE)
@@ -119,8 +119,8 @@ class TeleopNode(EmbodimentNode):
             )
         if step.ask is not None:
             self._ask(step.ask)
-        if step.words:
-            self._say(step.words)
+        if step.message:
+            self._say(step.message)
         if hands is not None and hands.pressed and not self._session.engaged:
             self._device.release()  # refused or ended: an engagement by service or gesture is over
         command = self._command if fresh and self._leader_follows(hands, now_s) else None
@@ -170,7 +170,7 @@ class TeleopNode(EmbodimentNode):
     def _engage(self) -> tuple[bool, str]:
         if why := self._device.engage():
             return False, why
-        self._words = ""
+        self._message = ""
         self._period()
         return self._outcome("it is taking over")
 
@@ -179,7 +179,7 @@ class TeleopNode(EmbodimentNode):
         self._session.let_go()
         self._leader_due_s = None
         self._period()
-        return True, self._words
+        return True, self._message
 
     def _align(self) -> tuple[bool, str]:
         now_s = time.monotonic()
@@ -199,7 +199,7 @@ class TeleopNode(EmbodimentNode):
             coming_s = self._mover.align_s(self._command.positions_D, hands.wish)
             self._leader_due_s = now_s + coming_s + LATE_S
             return True, f"the leader moves slowly to where the robot is: {', '.join(apart)}"
-        self._words = ""
+        self._message = ""
         self._session.align()
         self._period()
         return self._outcome(f"the robot moves slowly to where the leader is: {', '.join(apart)}")
@@ -210,10 +210,10 @@ class TeleopNode(EmbodimentNode):
         self._period()
         return True, "requested control_node to engage the policy"
 
-    def _outcome(self, words: str) -> tuple[bool, str]:
+    def _outcome(self, message: str) -> tuple[bool, str]:
         if self._session.engaged:
-            return True, words
-        return False, self._words or "the device is silent"
+            return True, message
+        return False, self._message or "the device is silent"
 
     # --- what arrives, what is said
 
@@ -238,9 +238,9 @@ class TeleopNode(EmbodimentNode):
                 )
         self._problems = [problem for problem in problems if problem]
 
-    def _say(self, words: str) -> None:
-        self._words = words
-        self.get_logger().info(words)
+    def _say(self, message: str) -> None:
+        self._message = message
+        self.get_logger().info(message)
 
     def _refuse(self, why: str) -> None:
         self._refused = why
@@ -252,7 +252,7 @@ class TeleopNode(EmbodimentNode):
         if self._device.hands(time.monotonic()) is None:
             problems.append(f"{self._section.type} is silent ({', '.join(self._section.topics)})")
         level = diagnostics.WARN if problems else diagnostics.OK
-        message = "; ".join([*problems, self._words])
+        message = "; ".join([*problems, self._message])
         values = {"device": self._section.type, "phase": self._session.phase.name}
         self._diagnostics.publish(level, message, values)
 

@@ -49,13 +49,13 @@ class Consequence:
         release: the keys are let go; said once.
         end_keys: nobody holds them any more.
         hold: why the robot is to be held; "" for not.
-        words: what became of the keys, for people; "" for nothing.
+        message: what became of the keys, for people; "" for nothing.
     """
 
     release: bool = False
     end_keys: bool = False
     hold: str = ""
-    words: str = ""
+    message: str = ""
 
 
 @dataclass(eq=False)
@@ -85,7 +85,7 @@ class Presence:
             release=had_keys,
             end_keys=had_keys,
             hold="the page that guards autonomy is gone" if left and left.guards else "",
-            words="keys: the page that held them is gone" if had_keys else "",
+            message="keys: the page that held them is gone" if had_keys else "",
         )
 
     def seen(self, page: int, now_s: float) -> None:
@@ -128,7 +128,7 @@ class Presence:
         if self.holder != page:
             return Consequence()
         self._keys = None
-        return Consequence(release=True, end_keys=True, words="keys: given back")
+        return Consequence(release=True, end_keys=True, message="keys: given back")
 
     def hands(self, page: int, pressed: bool, number: int, now_s: float) -> bool | None:
         """What the keys of a page say.
@@ -163,11 +163,11 @@ class Presence:
         if not now_s - self._keys.said_s <= FORGOTTEN_S:
             self._keys = None
             return Consequence(
-                release=True, end_keys=True, hold=hold, words="keys: the page fell silent"
+                release=True, end_keys=True, hold=hold, message="keys: the page fell silent"
             )
         released = self._fall_silent(now_s)
-        words = "keys: let go, the page fell silent" if released else ""
-        return Consequence(release=released, hold=hold, words=words)
+        message = "keys: let go, the page fell silent" if released else ""
+        return Consequence(release=released, hold=hold, message=message)
 
     def _fall_silent(self, now_s: float) -> bool:
         """Whether keys that were pressed are let go now, because nothing was said in time."""

@@ -51,11 +51,11 @@ _SCATTER_M, _SCATTER_RAD, _SCATTER_TURN_RAD = (0.6, 2.2), 0.5, 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Thing:
-    """What stands about; ``words`` fill the slots of the sentence that asks for it, if any can."""
+    """What stands about; ``slots`` fill the sentence that asks for it, if any can."""
 
     colour: str
     kind: str
-    words: Mapping[str, str] | None
+    slots: Mapping[str, str] | None
 
 
 class _Going:
@@ -107,8 +107,8 @@ class _Going:
                 rng.uniform(-np.pi, np.pi),
             )
             colours[body] = COLOURS[thing.colour]
-            if thing.words is not None:
-                named[body] = thing.words
+            if thing.slots is not None:
+                named[body] = thing.slots
         template = self.wording.choose(seed, shift)
         return Scene(
             seed=seed,
@@ -184,7 +184,7 @@ class GoTo(_Going):
         if shift is Shift.COLOUR:
             pairs[0] = (UNSEEN_COLOUR[target[1]], target[1])
         return [
-            Thing(colour=colour, kind=kind, words={"colour": colour, "kind": kind})
+            Thing(colour=colour, kind=kind, slots={"colour": colour, "kind": kind})
             for colour, kind in pairs
         ]
 
@@ -220,11 +220,11 @@ class GoToSide(_Going):
                 Thing(
                     colour=colour,
                     kind=str(kind),
-                    words={"kind": str(kind), "side": str(side), "landmark": str(landmark)},
+                    slots={"kind": str(kind), "side": str(side), "landmark": str(landmark)},
                 )
                 for colour, side in zip(pair, sides, strict=True)
             ),
-            Thing(colour=str(rng.choice(colours[landmark])), kind=str(landmark), words=None),
+            Thing(colour=str(rng.choice(colours[landmark])), kind=str(landmark), slots=None),
         ]
 
     def arrange(
@@ -233,7 +233,7 @@ class GoToSide(_Going):
         """The landmark between the two, in their bearing from the base."""
         right, middle, left = sorted(places, key=lambda place: place[1])
         at = {"left": left, "right": right}
-        return [at[thing.words["side"]] if thing.words else middle for thing in things]
+        return [at[thing.slots["side"]] if thing.slots else middle for thing in things]
 
 
 class GoingExpert:

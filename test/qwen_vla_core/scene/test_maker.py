@@ -176,7 +176,7 @@ def test_when_a_joint_is_at_its_limit_expect_it_named_at_its_place():
     elbow = next(joint for joint in embodiment.joints if joint.name == "elbow")
     maker.on_command({"elbow": elbow.upper, "left_finger": 0.037})  # a gripper may rest at its end
     (hit,) = maker.scene(10.0, QUIET).limits
-    assert (hit.joint, hit.words) == ("elbow", f"at its upper limit, {elbow.upper:g} rad")
+    assert (hit.joint, hit.text) == ("elbow", f"at its upper limit, {elbow.upper:g} rad")
     assert np.linalg.norm(hit.point_3 - [0.04975, 0.0, 0.36]) < 0.05
 
 
@@ -188,7 +188,7 @@ def test_when_the_plan_goes_beyond_a_limit_expect_when_in_words():
     positions_TD[8:, waist] = 3.5
     maker.on_chunk(chunk_of(embodiment, positions_TD), 10.0)
     (hit,) = maker.scene(10.6, QUIET).limits
-    assert hit.words == (
+    assert hit.text == (
         "the plan goes to 3.500 rad, beyond its upper limit, 3.14158 rad, in 1.00 s"
     )
 
@@ -196,7 +196,7 @@ def test_when_the_plan_goes_beyond_a_limit_expect_when_in_words():
 def test_when_the_filter_holds_a_joint_back_expect_its_rule():
     maker = standing(robot("widowx"))
     (hit,) = maker.scene(10.0, Status(limited={"waist": "velocity", "unknown": "velocity"})).limits
-    assert (hit.joint, hit.words) == ("waist", "held back by the filter: velocity")
+    assert (hit.joint, hit.text) == ("waist", "held back by the filter: velocity")
 
 
 def test_when_a_gripper_closes_in_the_chunk_expect_where_and_when():
@@ -207,7 +207,7 @@ def test_when_a_gripper_closes_in_the_chunk_expect_where_and_when():
     positions_TD[:, d] = np.where(np.arange(len(positions_TD)) < 9, 0.057, 0.021)
     maker.on_chunk(chunk_of(embodiment, positions_TD), 10.0)
     (event,) = maker.scene(10.08, QUIET).events
-    assert (event.group, event.words) == ("right_gripper", "closes")
+    assert (event.group, event.text) == ("right_gripper", "closes")
     assert event.due_in_s == pytest.approx(0.10)
     assert event.point_3[1] < -0.2  # at the right arm's tool
 

@@ -58,7 +58,7 @@ def test_when_a_stick_rests_off_centre_expect_it_to_move_nothing_and_its_name_in
     read.read(off, buttons())
     hands = read.read(off, buttons(PAD.deadman))
     assert not hands.wish.tool_velocities["arm"].any()
-    assert "ahead" in hands.words
+    assert "ahead" in hands.message
     read.read([0.0] * 6, buttons(PAD.deadman))
     assert read.read(off, buttons(PAD.deadman)).wish.tool_velocities["arm"][0] > 0.0
 
@@ -67,7 +67,7 @@ def test_when_a_stick_is_held_while_the_deadman_is_pressed_expect_nothing_until_
     read = reader()
     read.read([0, 1, 0, 0, 0, 0], buttons())
     hands = read.read([0, 1, 0, 0, 0, 0], buttons(PAD.deadman))
-    assert not hands.wish.tool_velocities["arm"].any() and "ahead" in hands.words
+    assert not hands.wish.tool_velocities["arm"].any() and "ahead" in hands.message
 
 
 @pytest.mark.parametrize("raw", [0.0, -1.0, 0.5])
@@ -76,7 +76,7 @@ def test_when_a_trigger_was_never_released_expect_it_to_move_nothing(raw):
     axes = [0, 0, 1, 0, 0, raw, 0, 0]
     read.read(axes, buttons())
     hands = read.read(axes, buttons(XBOX.deadman))
-    assert hands.wish.gripper_speeds["gripper"] == 0.0 and "open" in hands.words
+    assert hands.wish.gripper_speeds["gripper"] == 0.0 and "open" in hands.message
     read.read([0, 0, 1, 0, 0, 1.0, 0, 0], buttons(XBOX.deadman))
     pulled = read.read([0, 0, 1, 0, 0, -1.0, 0, 0], buttons(XBOX.deadman))
     assert pulled.wish.gripper_speeds["gripper"] == 1.0
@@ -168,4 +168,4 @@ def test_when_anything_is_done_with_a_gamepad_expect_no_more_than_the_speeds_of_
 @given(st.floats(-AT_REST, AT_REST))
 def test_when_an_axis_is_within_its_rest_expect_nothing(value):
     hands = reader().read([0, value, 0, 0, 0, 0], buttons(PAD.deadman))
-    assert not hands.wish.tool_velocities["arm"].any() and not hands.words
+    assert not hands.wish.tool_velocities["arm"].any() and not hands.message

@@ -61,7 +61,7 @@ def test_when_the_deadman_is_pressed_in_hold_expect_teleop_and_no_motion():
     person = rig().press()
     assert person.mode is Mode.TELEOP and person.asks == [Ask.ENGAGE]
     np.testing.assert_allclose(person.command_D, START_D, atol=1e-9)
-    assert "you have the robot" in person.words
+    assert "you have the robot" in person.messages
 
 
 def test_when_the_stick_is_pushed_expect_motion_and_when_released_expect_a_hold_in_two_periods():
@@ -94,10 +94,10 @@ def test_when_a_device_dies_while_pressed_expect_a_hold_and_nothing_until_it_was
     person.run(0.3)
     person.hands = None
     person.run(2 * PERIOD_S)
-    assert person.mode is Mode.HOLD and "let go: the device fell silent" in person.words
+    assert person.mode is Mode.HOLD and "let go: the device fell silent" in person.messages
     person.hands = PUSHED
     person.run(1.0)
-    assert person.mode is Mode.HOLD and "let go of the dead-man first" in person.words
+    assert person.mode is Mode.HOLD and "let go of the dead-man first" in person.messages
     assert person.press().mode is Mode.TELEOP
 
 
@@ -125,14 +125,16 @@ def test_when_two_devices_publish_expect_refusal_with_their_names_and_an_end_if_
     both = "teleop/command: /a and /b publish commands, too"
     person.problems.append(both)
     person.press()
-    assert person.mode is Mode.HOLD and f"refused: {both}" in person.words and not person.targets
+    assert (
+        person.mode is Mode.HOLD and f"refused: {both}" in person.messages and not person.targets
+    )
     person.problems.clear()
     person.press()
     person.hands = PUSHED
     person.run(0.2)
     person.problems.append(both)
     person.run(2 * PERIOD_S)
-    assert person.mode is Mode.HOLD and f"let go: {both}" in person.words
+    assert person.mode is Mode.HOLD and f"let go: {both}" in person.messages
 
 
 def test_when_control_is_silent_expect_no_press_and_an_end():
@@ -140,9 +142,9 @@ def test_when_control_is_silent_expect_no_press_and_an_end():
     person.commands_arrive = False
     person.run(2 * PERIOD_S)
     assert person.mode is Mode.HOLD
-    person.words.clear()
+    person.messages.clear()
     person.press()
-    assert any("control/command is silent" in words for words in person.words)
+    assert any("control/command is silent" in message for message in person.messages)
 
 
 def test_when_somebody_holds_while_it_is_pressed_expect_nothing_until_it_is_pressed_again():
@@ -151,7 +153,7 @@ def test_when_somebody_holds_while_it_is_pressed_expect_nothing_until_it_is_pres
     person.run(0.2)
     person.robot.ask(ModeEvent.HOLD)
     person.run(1.0)
-    assert person.mode is Mode.HOLD and "let go: control_node is in HOLD" in person.words
+    assert person.mode is Mode.HOLD and "let go: control_node is in HOLD" in person.messages
     held_D = person.command_D.copy()
     person.run(0.5)
     np.testing.assert_array_equal(person.command_D, held_D)
@@ -205,7 +207,7 @@ def test_when_it_is_pressed_before_control_holds_expect_refusal_in_words():
     session = rig().session
     session.update(Hands(pressed=False, wish=Wish()), "TELEOP: x", still(START_D), [], 1.0)
     step = session.update(PUSHED, "TELEOP: x", still(START_D), [], 1.02)
-    assert step.target is None and step.words == "refused: control_node is in TELEOP"
+    assert step.target is None and step.message == "refused: control_node is in TELEOP"
 
 
 def test_when_the_emergency_stop_is_latched_expect_refusal_in_words():
@@ -213,7 +215,7 @@ def test_when_the_emergency_stop_is_latched_expect_refusal_in_words():
     person.robot.loop.on_estop(True, person.robot.ros_s, "button")
     person.press()
     assert person.mode is Mode.ESTOP and not person.targets
-    assert any("control_node is in ESTOP" in words for words in person.words)
+    assert any("control_node is in ESTOP" in message for message in person.messages)
 
 
 def test_when_control_refuses_expect_its_reason_and_silence():
@@ -223,7 +225,7 @@ def test_when_control_refuses_expect_its_reason_and_silence():
     person.robot.silent.add(person.robot.streams[0].topic)
     person.run(0.5)
     person.press()
-    assert any("control_node refuses" in words for words in person.words)
+    assert any("control_node refuses" in message for message in person.messages)
     assert person.mode is Mode.HOLD
 
 
@@ -314,12 +316,12 @@ def test_when_an_absolute_leader_is_a_radian_away_expect_refusal_until_it_is_ali
     leader_D[0] += 1.0
     person.press(Wish(**positions(leader_D)))
     assert person.mode is Mode.HOLD and not person.targets
-    assert any("waist of the leader is +1.00 rad away" in words for words in person.words)
+    assert any("waist of the leader is +1.00 rad away" in message for message in person.messages)
     person.release()
     person.run(0.1)
     person.session.align()
     person.run(6.0)
-    assert "let go: aligned: engage now" in person.words and person.mode is Mode.HOLD
+    assert "let go: aligned: engage now" in person.messages and person.mode is Mode.HOLD
     speeds = np.abs(np.array(person.robot.velocities)[:, 0])
     assert np.median(speeds[speeds > 0.0]) <= 0.2 * 1.57 + 1e-3 and speeds.max() < 1.57 / 3.0
     assert person.press(Wish(**positions(leader_D))).mode is Mode.TELEOP
@@ -346,7 +348,7 @@ def test_when_a_leader_says_nan_or_jumps_while_engaged_expect_a_hold_with_the_re
         wrong_D = START_D.copy()
         wrong_D[0] = bad
         person.wish(**positions(wrong_D)).run(2 * PERIOD_S)
-        assert person.mode is Mode.HOLD and any(reason in words for words in person.words)
+        assert person.mode is Mode.HOLD and any(reason in message for message in person.messages)
         np.testing.assert_allclose(person.command_D, START_D, atol=1e-9)
         person.check_motion()
 

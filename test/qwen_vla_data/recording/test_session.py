@@ -102,7 +102,7 @@ def test_when_a_person_ends_a_recording_expect_the_outcome_and_what_was_said(
     assert made.at(1.0).ask(Request.START).granted
     made.at(1.5).say(MODE, "TELEOP: engage teleop")
     answer = made.at(3.0).ask(request_)
-    assert answer.granted and "2.0 s" in answer.words and outcome.value in answer.words
+    assert answer.granted and "2.0 s" in answer.message and outcome.value in answer.message
     recording = made.recorded()
     assert recording.end.outcome is outcome
     assert recording.end.reason == f"record/{request_.value}"
@@ -128,7 +128,7 @@ def test_when_a_request_makes_no_sense_expect_it_refused_in_words(rig):
         assert not made.ask(request).granted
     made.ask(Request.START)
     answer = made.ask(Request.START)
-    assert not answer.granted and "already" in answer.words
+    assert not answer.granted and "already" in answer.message
 
 
 def test_when_episodes_follow_the_mode_expect_a_preroll_and_takeovers_inside(rig):
@@ -187,7 +187,7 @@ def test_when_the_disk_has_too_little_space_expect_a_whole_recording_and_the_lim
     assert "0.9 GB of disk are free, limit 1.0 GB" in made.session.problem
     assert made.recorded().counts == {"block": 1}
     answer = made.ask(Request.START)
-    assert not answer.granted and "limit 1.0 GB" in answer.words
+    assert not answer.granted and "limit 1.0 GB" in answer.message
     made.tick(free_gb=5.0)
     assert made.ask(Request.START).granted and not made.session.problem
 

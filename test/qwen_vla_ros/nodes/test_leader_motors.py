@@ -74,7 +74,7 @@ def test_when_a_leader_with_motors_is_aligned_expect_it_to_come_slowly_and_the_r
     done, words = one.call("align")
     assert done and "the leader moves slowly" in words
     assert "left_waist of the leader is +0.40 rad away" in words
-    one.expect(lambda: "aligned: engage now" in one.teleop._words, "they agree")
+    one.expect(lambda: "aligned: engage now" in one.teleop._message, "they agree")
     assert gap(one) < NEAR_RAD / 4.0
     assert (
         one.operator.mode.startswith("HOLD") and not one.system.robot.arms["follower_left"].group
@@ -95,7 +95,7 @@ def test_when_a_leaders_motors_do_not_move_expect_it_said_and_goals_that_stay_ne
     one = person()
     one.leader.obstacles["waist"] = (LEFT[0] + 0.4, LEFT[0] + 0.4)
     assert one.call("align")[0]
-    one.expect(lambda: "is its torque on?" in one.teleop._words, "the leader does not come")
+    one.expect(lambda: "is its torque on?" in one.teleop._message, "the leader does not come")
     assert all(abs(goal[0] - (LEFT[0] + 0.4)) <= NEAR_RAD + 1e-6 for goal in one.leader.group)
 
 

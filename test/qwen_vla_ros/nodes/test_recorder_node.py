@@ -56,18 +56,18 @@ class Rig:
         self.states = self.drivers.create_publisher(JointState, STATES, best_effort)
         self.images = self.drivers.create_publisher(Image, SHOULDER, 10)
         self.mode = self.drivers.create_publisher(String, "control/mode", LATCHED)
-        self.level, self.words = None, ""
+        self.level, self.message = None, ""
         self.drivers.create_subscription(DiagnosticArray, "/diagnostics", self._on_status, 10)
         self.wait(lambda: self.recorder.count_publishers(SHOULDER), "discovery")
         self.wait(self.states.get_subscription_count, "discovery")
 
     def _on_status(self, message):
-        self.level, self.words = message.status[0].level, message.status[0].message
+        self.level, self.message = message.status[0].level, message.status[0].message
 
     def wait(self, condition, what):
         end_s = time.monotonic() + WAIT_S
         while not condition():
-            assert time.monotonic() < end_s, f"{what} did not happen; {self.words}"
+            assert time.monotonic() < end_s, f"{what} did not happen; {self.message}"
             self.executor.spin_once(timeout_sec=0.02)
 
     def ask(self, name):
@@ -157,7 +157,7 @@ def test_when_messages_come_faster_than_they_are_fetched_expect_the_lost_ones_co
     rig.wait(lambda: rig.recorder._writer.size_bytes, "the first is fetched")
     for k in range(DEPTH + 40):  # nobody fetches meanwhile: the oldest are overwritten
         rig.say_joints(0.001 * k)
-    rig.wait(lambda: "messages dropped: 40 of wx250s/joint_states" in rig.words, "it is said")
+    rig.wait(lambda: "messages dropped: 40 of wx250s/joint_states" in rig.message, "it is said")
     assert rig.level == DiagnosticStatus.WARN
     recording = rig.recording(rig.ask("stop"))
     assert recording.end.dropped == {STATES: 40}
@@ -168,7 +168,7 @@ def test_when_a_camera_is_missing_expect_the_recording_to_say_so(start):
     rig = start()
     answer = rig.ask("start")
     assert answer.success and "nobody publishes wrist/image_raw" in answer.message
-    rig.wait(lambda: "nobody publishes wrist/image_raw" in rig.words, "the diagnostics say it")
+    rig.wait(lambda: "nobody publishes wrist/image_raw" in rig.message, "the diagnostics say it")
     rig.ask("discard")
     rig.wait(lambda: not list(rig.folder.glob("*.mcap*")), "it is gone")
 
@@ -179,7 +179,7 @@ def test_when_the_disk_gets_full_expect_an_error_and_a_whole_file(start):
     limit = Parameter("min_free_gb", Parameter.Type.DOUBLE, 1e6)
     assert rig.recorder.set_parameters([limit])[0].successful
     rig.wait(lambda: rig.level == DiagnosticStatus.ERROR, "the error")
-    assert "GB of disk are free, limit 1000000.0 GB" in rig.words
+    assert "GB of disk are free, limit 1000000.0 GB" in rig.message
     rig.wait(lambda: list(rig.folder.glob("*.mcap")), "it is finished")
     (path,) = rig.folder.glob("*.mcap")
     assert "GB of disk are free" in open_recording(path).end.reason

@@ -72,14 +72,14 @@ def test_when_an_absolute_leader_is_far_away_expect_refusal_and_then_alignment_b
     assert not granted and "left_waist of the leader is +0.50 rad away" in reason
     one.operator.wait(lambda: False, DISCOVERY_S)
     assert one.call("align")[0]
-    one.expect(lambda: "aligned" in one.teleop._words, "the robot goes there")
+    one.expect(lambda: "aligned" in one.teleop._message, "the robot goes there")
     one.expect(lambda: one.teleop._mode.startswith("HOLD"), "control_node holds")
     one.expect_mode("HOLD", "control_node holds")
     assert abs(one.system.messages[-1].position[3] - 0.6) < 0.15
     assert one.call("engage")[0]
     one.expect_mode("TELEOP", "the leader has the robot")
     rival = one.operator.create_publisher(JointState, "leader/joint_states", 10)
-    one.expect(lambda: "leader/joint_states is published by" in one.teleop._words, "two leaders")
+    one.expect(lambda: "leader/joint_states is published by" in one.teleop._message, "two leaders")
     one.expect_mode("HOLD", "control_node holds")
     one.operator.destroy_publisher(rival)
 
