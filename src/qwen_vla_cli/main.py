@@ -10,6 +10,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.missing_ros import explain_missing_ros
 
 from . import (
+    ask,
     bench,
     check,
     data,
@@ -33,6 +34,7 @@ COMMANDS: dict[str, ModuleType] = {
     "view": view,
     "record": record,
     "evaluate": evaluate,
+    "ask": ask,
     "check": check,
     "new": new,
     "generate": generate,
