@@ -144,12 +144,11 @@ class PolicyLoop:
         """The control node reports that a mode began, or began again.
 
         What was observed before is of no use to it, and its first chunk is not waited for until
-        the next observation would have been due. Engaging tries again after failures.
+        the next observation would have been due. Failures stay: control_node does not engage a
+        policy that is silent, so a person asks the policy first.
         """
         self._mode, self.mode_since_s = mode, ros_s
         self._due_s = -math.inf
-        if mode is Mode.AUTONOMY:
-            self._failures, self._failure = 0, ""
 
     def reset(self) -> str:
         """Try again after failures; what was done, in words."""
@@ -229,8 +228,8 @@ class PolicyLoop:
             )
         if self.gave_up:
             return (
-                f"gave up, {self._failure}; to try again, engage, publish an instruction or call "
-                "policy/reset"
+                f"gave up, {self._failure}; call policy/reset or publish an instruction to try "
+                "again, then engage"
             )
         if self._failure:
             return self._failure

@@ -166,7 +166,7 @@ def test_when_inferences_fail_in_a_row_expect_it_to_give_up_and_each_way_to_try_
         work.until(lambda: len(policy.asked) == 3 * FAILURES_IN_A_ROW)
         gave_up(3 * FAILURES_IN_A_ROW)
         policy.behave = lambda observation: None
-        work.robot.enter("AUTONOMY")
+        assert work.call(Trigger, "policy/reset", Trigger.Request()).success
         work.until(lambda: len(work.robot.chunks) >= 2)
         work.until_reported("running", level=diagnostics.OK)
 
