@@ -47,6 +47,11 @@ def check_sources(recipe: Recipe) -> None:
                 f"mixture: episodes: {folder} has {found} episodes, and validation_episodes holds "
                 f"out {held_out}, so none is left to learn from; record more, or hold out fewer"
             )
+        if source.first and source.first > found - held_out:
+            raise QwenVlaError(
+                f"mixture: first: {source.first} episodes of {folder}, which has {found}, less "
+                f"the {held_out} of validation_episodes; record more, or learn from fewer"
+            )
 
 
 class Mixture:
@@ -85,7 +90,9 @@ class Mixture:
                 space = load_action_space(recipe.start_from, robot)
         found, held_out = episodes_of(source), recipe.validation_episodes
         processor = Processor(config, tokenizer, robot)
-        learned = EpisodeDataset(found[:-held_out], processor, space, recipe.images)
+        learned = EpisodeDataset(
+            found[:-held_out][: source.first], processor, space, recipe.images
+        )
         self.learned[name] = learned
         self.held_out[name] = EpisodeDataset(
             found[-held_out:], processor, learned.space, recipe.images

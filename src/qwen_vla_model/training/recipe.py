@@ -41,6 +41,8 @@ class Source(Strict):
     episodes: Path
     weight: PositiveFloat = 1.0
     """How often a batch is of it, against the other sources' weights."""
+    first: PositiveInt | None = None
+    """Learn from only so many, the first by name: what fewer episodes would have given."""
 
 
 class GroundingRecipe(Strict):

@@ -4,7 +4,8 @@ import pytest
 
 from noise_episodes import PATH
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_model.training.mixture import check_sources
+from qwen_vla_model.checkpoint import load_config, load_tokenizer
+from qwen_vla_model.training.mixture import Mixture, check_sources
 from qwen_vla_model.training.recipe import load_recipe
 
 
@@ -25,3 +26,30 @@ def test_when_all_episodes_are_held_out_expect_both_keys_and_both_numbers(recipe
     words = r"episodes has 4 episodes, and validation_episodes holds out 4, so none is left"
     with pytest.raises(QwenVlaError, match=f"mixture: episodes: {tmp_path}/{words}"):
         check_sources(load_recipe(recipe("run", validation_episodes=4)))
+
+
+def first(recipe, tmp_path, count):
+    source = {"embodiment": str(PATH), "episodes": str(tmp_path / "episodes"), "first": count}
+    return load_recipe(recipe("run", mixture=[source]))
+
+
+def test_when_fewer_episodes_are_to_be_learned_from_expect_the_first_and_the_same_held_out(
+    recipe, tmp_path, micro_checkpoint
+):
+    network = load_config(micro_checkpoint), load_tokenizer(micro_checkpoint)
+    two, three = (Mixture(first(recipe, tmp_path, count), *network) for count in (2, 3))
+    assert seeds(two.learned) == [10_000, 10_001]
+    assert seeds(three.learned) == [10_000, 10_001, 10_002]
+    assert seeds(two.held_out) == seeds(three.held_out) == [10_003]
+
+
+def seeds(datasets):
+    return sorted({episode.seed for episode, *_ in datasets["widowx"].steps})
+
+
+def test_when_more_episodes_are_to_be_learned_from_than_there_are_expect_all_numbers(
+    recipe, tmp_path
+):
+    words = r"first: 4 episodes of .*episodes, which has 4, less the 1 of validation_episodes"
+    with pytest.raises(QwenVlaError, match=words):
+        check_sources(first(recipe, tmp_path, 4))
