@@ -1,10 +1,14 @@
 """One diagnostic status per node, on /diagnostics once a second."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.duration import Duration
 from rclpy.node import Node
+
+from qwen_vla_core.resources import package_version
 
 from .qos import RELIABLE
 
@@ -18,9 +22,14 @@ class DiagnosticsPublisher:
     def __init__(self, node: Node, hardware: str) -> None:
         self._node, self._hardware = node, hardware
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._version = package_version()
 
     def publish(self, level: bytes, message: str, values: Mapping[str, object]) -> None:
-        """Send one status; values become text, floats with four significant digits."""
+        """Send one status; values become text, floats with four significant digits.
+
+        Every node's values end with its memory and the package's version.
+        """
+        values = {**values, "memory_mib": _memory_mib(), "version": self._version}
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
         array.status = [
@@ -37,6 +46,15 @@ class DiagnosticsPublisher:
     def flush(self) -> None:
         """Wait until everyone has the last status, 0.1 s at most: before a node ends."""
         self._publisher.wait_for_all_acked(Duration(seconds=0.1))
+
+
+def _memory_mib() -> float:
+    """What the process has in memory; 0 where /proc does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _text(value: object) -> str:
