@@ -4,7 +4,7 @@ Example:
   qwen-vla evaluate --embodiment widowx --episodes 50 --seed 0 --json result.json
   qwen-vla evaluate --embodiment mobile_base --task go_to --shift background
   qwen-vla evaluate --embodiment aloha --expert --ros --episodes 30
-  qwen-vla evaluate --report       # all of config/reports/report.yaml, with pictures; hours
+  qwen-vla evaluate --report       # all of config/reports/report.yaml, with figures; hours
 
 Chance is the success of a policy that carries out any instruction of the scene without reading the
 given one. A distribution shift changes one thing that training never varied in that way: colour,

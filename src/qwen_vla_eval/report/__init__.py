@@ -2,7 +2,7 @@
 
 One concept each: plan.py says what is compared, cells.py what has to be measured for it and what
 is already, measure.py runs the rest, bars.py judges; tables.py, chart.py and write.py put it on
-paper, pictures.py shows robots from outside.
+paper, figures.py shows robots from outside.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from .plan import Plan, Variant, load_plan
 
 
 def make_report(plan_path: Path, out: Path, workers: int) -> None:
-    """Measure what a plan says and write report.md, report.json, success.png and pictures.
+    """Measure what a plan says and write report.md, report.json, success.png and figures.
 
     May be interrupted and repeated: finished episodes are kept in ``out/cells``.
 
@@ -22,7 +22,7 @@ def make_report(plan_path: Path, out: Path, workers: int) -> None:
         QwenVlaError: the plan cannot be read, or something in it does not exist.
     """
     from .chart import draw_chart
-    from .pictures import draw_pictures
+    from .figures import draw_figures
     from .write import CHART, write_markdown, write_report_json
 
     plan = load_plan(plan_path)
@@ -32,7 +32,7 @@ def make_report(plan_path: Path, out: Path, workers: int) -> None:
     results = {where: measured[cell] for where, cell in cells.items()}
     draw_chart(out / CHART, plan, results)
     first = next(iter(plan.checkpoints))
-    pictures = {}
+    figures = {}
     for robot, robot_plan in plan.robots.items():
         shown = {
             variant.shift: (cells[where], summary)
@@ -41,11 +41,11 @@ def make_report(plan_path: Path, out: Path, workers: int) -> None:
             if where
             == (robot, robot_plan.tasks[0], Variant(checkpoint=first, shift=variant.shift))
         }
-        print(f"{robot}: pictures", flush=True)
-        pictures[robot] = draw_pictures(out / robot, plan, shown)
+        print(f"{robot}: figures", flush=True)
+        figures[robot] = draw_figures(out / robot, plan, shown)
     bar_results = judge(plan.bars, results, _sizes_mb(plan)) if plan.bars else []
-    write_markdown(out / "report.md", plan, results, bar_results, pictures)
-    write_report_json(out / "report.json", plan, results, bar_results, pictures)
+    write_markdown(out / "report.md", plan, results, bar_results, figures)
+    write_report_json(out / "report.json", plan, results, bar_results, figures)
 
 
 def _sizes_mb(plan: Plan) -> dict[str, float]:

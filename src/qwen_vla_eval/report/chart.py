@@ -1,4 +1,4 @@
-"""The tables of a report as one picture: success with intervals, in groups of robots and tasks."""
+"""The tables of a report as one figure: success with intervals, in groups of robots and tasks."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from .plan import Plan, Section, Variant
 WIDTH_IN, ROW_IN, NOTE_IN = 10.0, 2.5, 0.3
 """At 100 dots per inch the width of a README."""
 WIDEST, FEWEST_GROUPS = 0.28, 3
-"""Where there is little to show, columns do not grow to fill the picture."""
+"""Where there is little to show, columns do not grow to fill the figure."""
 FIRST_COLOUR, OTHER_COLOURS = "#1f4e79", ("#6f9fc8", "#a8c6df", "#d08b5b", "#8fae8b", "#b9a3c6")
 """What the others are compared with is dark."""
 

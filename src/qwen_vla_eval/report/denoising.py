@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LINES = ("-", "--", ":")
 """Of the first tool, the second, ..."""
 BESIDE = 0.3
-"""How far beside the picture paths are drawn, as a part of its sides."""
+"""How far beside the image paths are drawn, as a part of its sides."""
 UNUSUAL = 20
 """Starts to search."""
 
@@ -62,9 +62,9 @@ def draw_denoising(path: Path, runner: EpisodeRunner, scene: "Scene") -> None:
     ends = []  # where the chunks themselves lead
     for axis, sentence in zip(axes[0], sentences, strict=True):
         steps = chunk_paths(runner, scene, sentence)
-        picture = runner.world.render(camera)
-        height, width, _ = picture.shape
-        axis.imshow(picture, extent=(0, width, height, 0))
+        image = runner.world.render(camera)
+        height, width, _ = image.shape
+        axis.imshow(image, extent=(0, width, height, 0))
         for i, paths in enumerate(steps):
             done = i / (len(steps) - 1)
             for line, (tool, places) in zip(LINES, paths.items(), strict=False):
@@ -98,16 +98,16 @@ def draw_denoising(path: Path, runner: EpisodeRunner, scene: "Scene") -> None:
 
 
 def _limits(pixels: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Left top and right bottom of the drawing: the picture, and a chunk that begins beside it."""
+    """Left top and right bottom of the drawing: the image, and a chunk that begins beside it."""
     points, beside = np.concatenate([*pixels, [(0.0, 0.0), size]]), BESIDE * np.array(size)
     lowest, highest = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
     return np.stack([np.maximum(lowest, -beside), np.minimum(highest, size + beside)])
 
 
 def scene_to_show(runner: EpisodeRunner, scenes: Sequence["Scene"]) -> "Scene":
-    """The first with two sentences, and with a tool in the first camera's picture.
+    """The first with two sentences, and with a tool in the first camera's image.
 
-    Some robots begin with their tools beside the picture: then one of the scene's unusual starts.
+    Some robots begin with their tools beside the image: then one of the scene's unusual starts.
     """
     scene = next(scene for scene in scenes if two_sentences(runner, scene))
     rng = np.random.default_rng(scene.seed)
@@ -116,7 +116,7 @@ def scene_to_show(runner: EpisodeRunner, scenes: Sequence["Scene"]) -> "Scene":
 
 
 def _tool_in_sight(runner: EpisodeRunner, scene: "Scene") -> bool:
-    """Whether there is an arm whose tool is in the first camera's picture."""
+    """Whether there is an arm whose tool is in the first camera's image."""
     from qwen_vla_sim.worlds.projection import project
     from qwen_vla_sim.worlds.tool_paths import BASE, tool_paths
 

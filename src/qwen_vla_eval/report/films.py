@@ -106,7 +106,7 @@ def _look(runner: EpisodeRunner) -> Images:
 
 
 def draw_failures(path: Path, runner: EpisodeRunner, scenes: Sequence["Scene"]) -> None:
-    """The last pictures of some failures, with the instruction and what was done instead."""
+    """The last images of some failures, with the instruction and what was done instead."""
     import matplotlib
 
     matplotlib.use("Agg")

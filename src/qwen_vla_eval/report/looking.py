@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qwen_vla_sim.tasks.task import Scene
 
 PATCH = 1 / 8
-"""Side of the patch that hides, as a part of the picture's shorter side: 12 of 96 pixels."""
+"""Side of the patch that hides, as a part of the image's shorter side: 12 of 96 pixels."""
 BATCH = 64
 """Pictures that go through the network together."""
 
@@ -53,7 +53,7 @@ def two_sentences(runner: EpisodeRunner, scene: "Scene") -> tuple[str, str] | No
 def measure_looking(runner: EpisodeRunner, scenes: Sequence["Scene"]) -> Looking:
     """Over scenes in which two objects can be named and are seen, each with both instructions.
 
-    Both see the same pictures: whatever draws the eye by itself, colour or place, counts once for
+    Both see the same images: whatever draws the eye by itself, colour or place, counts once for
     the named object and once against it.
 
     Raises:
@@ -115,26 +115,26 @@ def first_observation(runner: EpisodeRunner, scene: "Scene") -> "Observation":
 def heat_map(
     runner: EpisodeRunner, observation: "Observation", sentence: str, camera: str, overlap: int
 ) -> np.ndarray:
-    """The occlusion map [H, W] of the predicted chunk over the newest picture of a camera.
+    """The occlusion map [H, W] of the predicted chunk over the newest image of a camera.
 
     Args:
-        overlap: patches that cover a pixel in each direction: 1 to measure, more for a picture.
+        overlap: patches that cover a pixel in each direction: 1 to measure, more for a figure.
     """
     from qwen_vla_model.introspection import predictions
 
-    def predict(pictures: np.ndarray) -> np.ndarray:
+    def predict(images: np.ndarray) -> np.ndarray:
         shown = [
             replace(
-                observation, instruction=sentence, images={**observation.images, camera: picture}
+                observation, instruction=sentence, images={**observation.images, camera: image}
             )
-            for picture in pictures
+            for image in images
         ]
         parts = [shown[i : i + BATCH] for i in range(0, len(shown), BATCH)]
         return np.concatenate([predictions(runner.policy, part) for part in parts])
 
-    picture = observation.images[camera]
-    patch_px = round(PATCH * min(picture.shape[:2]))
-    return occlusion_map(predict, picture, patch_px, max(1, patch_px // overlap))
+    image = observation.images[camera]
+    patch_px = round(PATCH * min(image.shape[:2]))
+    return occlusion_map(predict, image, patch_px, max(1, patch_px // overlap))
 
 
 def draw_looking(path: Path, runner: EpisodeRunner, scene: "Scene") -> None:
@@ -156,11 +156,11 @@ def draw_looking(path: Path, runner: EpisodeRunner, scene: "Scene") -> None:
         len(cameras), 2, figsize=(8.0, 4.0 * len(cameras)), squeeze=False, layout="constrained"
     )
     for row, (camera, pair) in zip(axes, maps.items(), strict=True):
-        picture, boxes = runner.world.render(camera), runner.world.visible_boxes(camera, bodies)
+        image, boxes = runner.world.render(camera), runner.world.visible_boxes(camera, bodies)
         for axis, heat, box in zip(row, pair, boxes, strict=True):
-            axis.imshow(_overlaid(picture, heat / highest))
+            axis.imshow(_overlaid(image, heat / highest))
             if np.isfinite(box).all():
-                _frame(axis, box * np.tile(picture.shape[1::-1], 2))
+                _outline(axis, box * np.tile(image.shape[1::-1], 2))
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(camera)
     for axis, sentence in zip(axes[0], sentences, strict=True):
@@ -170,19 +170,19 @@ def draw_looking(path: Path, runner: EpisodeRunner, scene: "Scene") -> None:
     pyplot.close(figure)
 
 
-def _overlaid(picture: np.ndarray, heat_HW: np.ndarray) -> np.ndarray:
-    """Heat of 0 to 1 in colours over a pale picture, float [height, width, 3]."""
+def _overlaid(image: np.ndarray, heat_HW: np.ndarray) -> np.ndarray:
+    """Heat of 0 to 1 in colours over a pale image, float [height, width, 3]."""
     from matplotlib import colormaps
 
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     heat = cv2.resize(heat_HW, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
-    grey = picture.mean(-1, keepdims=True)
-    pale = (0.4 * picture + 0.6 * grey) / 255
+    grey = image.mean(-1, keepdims=True)
+    pale = (0.4 * image + 0.6 * grey) / 255
     opacity = 0.9 * np.sqrt(heat)
     return (1 - opacity) * pale + opacity * colormaps["inferno"](heat[..., 0])[..., :3]
 
 
-def _frame(axis, box: np.ndarray) -> None:
+def _outline(axis, box: np.ndarray) -> None:
     """The outline of left, top, right, bottom, pixels."""
     left, top, right, bottom = box
     axis.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color="white")

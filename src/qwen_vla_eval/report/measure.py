@@ -92,7 +92,7 @@ def _estimate(missing: dict, done: dict[Cell, dict], store: Store, workers: int)
         for episode, _, _ in timed.values()
     )
     return (
-        f"{count} episodes, about {seconds / 60:.0f} minutes before the pictures if all are like "
+        f"{count} episodes, about {seconds / 60:.0f} minutes before the figures if all are like "
         f"the first: {first}"
     )
 

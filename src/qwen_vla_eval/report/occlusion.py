@@ -1,35 +1,35 @@
-"""Which parts of a picture a prediction depends on: grey them out one by one."""
+"""Which parts of an image a prediction depends on: grey them out one by one."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 Predict = Callable[[np.ndarray], np.ndarray]
-"""From pictures uint8 [N, height, width, 3] to whatever is predicted of each, float [N, ...]."""
+"""From images uint8 [N, height, width, 3] to whatever is predicted of each, float [N, ...]."""
 
 
 def occlusion_map(
-    predict: Predict, picture_HWC: np.ndarray, patch_px: int, stride_px: int
+    predict: Predict, image_HWC: np.ndarray, patch_px: int, stride_px: int
 ) -> np.ndarray:
     """How far the prediction moves when what is around a pixel is hidden, float64 [H, W].
 
-    A square patch in the picture's mean colour slides over the picture. The heat of a pixel is
+    A square patch in the image's mean colour slides over the image. The heat of a pixel is
     the mean, over the patches that cover it, of the root mean square change of the prediction.
 
     Args:
-        patch_px: side of the patch, at most the picture's.
+        patch_px: side of the patch, at most the image's.
         stride_px: how far it slides; up to its side, so that every pixel is covered.
     """
-    height, width, _ = picture_HWC.shape
+    height, width, _ = image_HWC.shape
     patches = [
         (slice(top, top + patch_px), slice(left, left + patch_px))
         for top in _starts(height, patch_px, stride_px)
         for left in _starts(width, patch_px, stride_px)
     ]
-    pictures = np.repeat(picture_HWC[None], len(patches) + 1, axis=0)
-    for hidden, patch in zip(pictures[1:], patches, strict=True):
-        hidden[patch] = picture_HWC.mean((0, 1)).round()
-    predicted = predict(pictures).reshape(len(pictures), -1)
+    images = np.repeat(image_HWC[None], len(patches) + 1, axis=0)
+    for hidden, patch in zip(images[1:], patches, strict=True):
+        hidden[patch] = image_HWC.mean((0, 1)).round()
+    predicted = predict(images).reshape(len(images), -1)
     changes = np.sqrt(np.square(predicted[1:] - predicted[0]).mean(1))
     heat, covered = np.zeros((height, width)), np.zeros((height, width))
     for patch, change in zip(patches, changes, strict=True):

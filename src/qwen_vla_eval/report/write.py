@@ -9,7 +9,7 @@ from qwen_vla_model.origin import code_version, machine
 
 from ..tables import write_json
 from .bars import BarResult, Results
-from .pictures import Pictures
+from .figures import Figures
 from .plan import Plan
 from .tables import bars_table, mistakes_table, section_table
 
@@ -21,9 +21,9 @@ def write_markdown(
     plan: Plan,
     results: Results,
     bar_results: Sequence[BarResult],
-    pictures: Mapping[str, Pictures],
+    figures: Mapping[str, Figures],
 ) -> None:
-    """The report for people; pictures are linked relative to it."""
+    """The report for people; figures are linked relative to it."""
     parts = [
         "# Results\n",
         _origin(plan, results),
@@ -33,7 +33,7 @@ def write_markdown(
     if bar_results:
         parts.append(bars_table(bar_results).markdown())
     parts.append(mistakes_table(results).markdown())
-    parts += [_robot(name, drawn) for name, drawn in pictures.items()]
+    parts += [_robot(name, drawn) for name, drawn in figures.items()]
     write_text_whole(path, "\n".join(parts))
 
 
@@ -49,7 +49,7 @@ def _origin(plan: Plan, results: Results) -> str:
     )
 
 
-def _robot(name: str, drawn: Pictures) -> str:
+def _robot(name: str, drawn: Figures) -> str:
     looking = drawn.looking
     low, high = looking.interval
     lines = [
@@ -70,7 +70,7 @@ def write_report_json(
     plan: Plan,
     results: Results,
     bar_results: Sequence[BarResult],
-    pictures: Mapping[str, Pictures],
+    figures: Mapping[str, Figures],
 ) -> None:
     """The same for programs; episodes are in cells/."""
     content = {
@@ -87,6 +87,6 @@ def write_report_json(
             for (robot, task, variant), summary in results.items()
         ],
         "bars": [dataclasses.asdict(bar_result) for bar_result in bar_results],
-        "pictures": {name: dataclasses.asdict(drawn) for name, drawn in pictures.items()},
+        "figures": {name: dataclasses.asdict(drawn) for name, drawn in figures.items()},
     }
     write_json(path, content)

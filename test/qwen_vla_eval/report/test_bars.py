@@ -1,4 +1,4 @@
-"""Bars, tables and the picture, with made-up numbers."""
+"""Bars, tables and the figure, with made-up numbers."""
 
 import numpy as np
 import pytest
@@ -126,14 +126,14 @@ def test_when_tables_are_written_expect_rates_intervals_and_numbers_of_episodes(
     assert "| at most 60 MB | 23.0 MB | met |" in bars
 
 
-def test_when_the_picture_is_drawn_expect_a_row_for_each_section(tmp_path):
+def test_when_the_figure_is_drawn_expect_a_row_for_each_section(tmp_path):
     cv2 = pytest.importorskip("cv2")
     made_up = results((45, 40, 50), (30, 30, 0), (45, 40, 50))
     heights = []
     for count in (1, 2):
         plan = PLAN.model_copy(update={"sections": PLAN.sections[:count]})
         draw_chart(tmp_path / "success.png", plan, made_up)
-        picture = cv2.imread(str(tmp_path / "success.png"))
-        heights.append(picture.shape[0])
-        assert picture.shape[1] == 1000 and np.ptp(picture) == 255
+        figure = cv2.imread(str(tmp_path / "success.png"))
+        heights.append(figure.shape[0])
+        assert figure.shape[1] == 1000 and np.ptp(figure) == 255
     assert heights[1] - heights[0] == 250

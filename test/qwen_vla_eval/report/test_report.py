@@ -11,8 +11,8 @@ import yaml
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_eval.report import make_report
 from qwen_vla_eval.report.denoising import chunk_paths
+from qwen_vla_eval.report.figures import Figures
 from qwen_vla_eval.report.looking import Looking, first_observation
-from qwen_vla_eval.report.pictures import Pictures
 from qwen_vla_eval.runner import EpisodeRunner, EvaluationCase
 from qwen_vla_sim.tasks.shifts import Shift
 from qwen_vla_sim.worlds.tool_paths import tool_paths
@@ -101,7 +101,7 @@ def test_when_denoising_is_drawn_expect_noise_to_lead_nowhere_and_chunks_to_the_
 
 
 @pytest.mark.timeout(300)  # two processes that load torch, on a busy machine
-def test_when_a_report_is_made_expect_tables_pictures_and_nothing_to_run_twice(
+def test_when_a_report_is_made_expect_tables_figures_and_nothing_to_run_twice(
     tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("qwen_vla_eval.report.looking.PATCH", 1 / 3)  # coarse maps are quick
@@ -115,15 +115,15 @@ def test_when_a_report_is_made_expect_tables_pictures_and_nothing_to_run_twice(
         assert (tmp_path / "out" / link).stat().st_size > 1000
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [cell["shift"] for cell in report["cells"]] == ["in_distribution", "colour"]
-    assert 0.0 < report["pictures"]["widowx"]["looking"]["share"] < 1.0
-    for picture in ("success.png", "widowx/denoising.png", "widowx/looking.png"):
-        assert 400 < cv2.imread(str(tmp_path / "out" / picture)).shape[1] <= 1000
+    assert 0.0 < report["figures"]["widowx"]["looking"]["share"] < 1.0
+    for figure in ("success.png", "widowx/denoising.png", "widowx/looking.png"):
+        assert 400 < cv2.imread(str(tmp_path / "out" / figure)).shape[1] <= 1000
 
     monkeypatch.setattr(
         "qwen_vla_eval.report.measure.EpisodeRunner", None
     )  # whoever runs one more fails
-    drawn = Pictures(task="pick_up", files={}, looking=Looking(share=0.5, interval=(0, 1), n=2))
-    monkeypatch.setattr("qwen_vla_eval.report.pictures.draw_pictures", lambda *_: drawn)
+    drawn = Figures(task="pick_up", files={}, looking=Looking(share=0.5, interval=(0, 1), n=2))
+    monkeypatch.setattr("qwen_vla_eval.report.figures.draw_figures", lambda *_: drawn)
     make_report(plan, tmp_path / "out", workers=1)
     assert read(tmp_path / "out" / "cells") == kept
 

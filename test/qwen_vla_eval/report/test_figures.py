@@ -1,4 +1,4 @@
-"""Pictures of every robot, with weights that know nothing yet."""
+"""Figures of every robot, with weights that know nothing yet."""
 
 import cv2
 import numpy as np
@@ -53,7 +53,7 @@ def runner(request, untrained):
     runner.world.close()
 
 
-def test_when_a_robot_is_looked_at_expect_all_its_pictures(runner, tmp_path, monkeypatch):
+def test_when_a_robot_is_looked_at_expect_all_its_figures(runner, tmp_path, monkeypatch):
     monkeypatch.setattr("qwen_vla_eval.report.looking.PATCH", 1 / 2)  # coarse maps are quick
     monkeypatch.setattr(runner.task, "time_limit_s", 1.0)
     scenes = [runner.task.sample(seed) for seed in range(2)]

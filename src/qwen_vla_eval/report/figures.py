@@ -1,4 +1,4 @@
-"""The pictures of one robot in a report."""
+"""The figures of one robot in a report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pictures:
+class Figures:
     """What was drawn of a robot.
 
     Attributes:
@@ -32,9 +32,9 @@ class Pictures:
     looking: Looking
 
 
-def draw_pictures(
+def draw_figures(
     folder: Path, plan: Plan, shown: Mapping[str, tuple[Cell, Mapping[str, Any]]]
-) -> Pictures:
+) -> Figures:
     """Films, failures, denoising and where the policy looks, into the robot's folder.
 
     Args:
@@ -56,10 +56,10 @@ def draw_pictures(
     draw_denoising(folder / "denoising.png", runner, scene)
     files["denoising.png"] = "denoising of a chunk, for two instructions"
     draw_looking(folder / "looking.png", runner, scene)
-    files["looking.png"] = "where hiding a part of the picture changes the chunk, same scene"
+    files["looking.png"] = "where hiding a part of the image changes the chunk, same scene"
     looking = measure_looking(runner, scenes)
     runner.world.close()
-    return Pictures(task=cell.task, files=files, looking=looking)
+    return Figures(task=cell.task, files=files, looking=looking)
 
 
 def _scenes(
