@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.errors import CheckpointError, EmbodimentError
+from qwen_vla_core.errors import CheckpointError, YamlFileError
 from qwen_vla_core.types import Observation
 from qwen_vla_model import load_policy
 from qwen_vla_sim.registry import find_tasks, make_world
@@ -99,7 +99,7 @@ def test_when_nothing_is_named_expect_the_shipped_checkpoint_on_a_widowx():
 
 
 def test_when_a_policy_is_requested_that_does_not_exist_expect_the_names_there_are():
-    with pytest.raises(EmbodimentError, match="no embodiment 'windowx'.*widowx"):
+    with pytest.raises(YamlFileError, match="no embodiment 'windowx'.*widowx"):
         load_policy(embodiment="windowx")
     with pytest.raises(CheckpointError, match="'nowhere' is neither a folder nor a name"):
         load_policy("nowhere")

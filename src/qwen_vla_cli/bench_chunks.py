@@ -30,7 +30,7 @@ from .arguments import (
     not_negative,
     positive,
 )
-from .outputs import require_writable
+from .outputs import require_writable, save_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
     from qwen_vla_eval.bench.chunks import measure_chunks, table
-    from qwen_vla_eval.tables import show, write_json
+    from qwen_vla_eval.tables import show
 
     require_writable(arguments.json)
     result = measure_chunks(
@@ -58,7 +58,5 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.workers,
     )
     show([table(result)])
-    if arguments.json is not None:
-        write_json(arguments.json, result)
-        print(f"the same as JSON: {arguments.json}")
+    save_json(arguments.json, result)
     return 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 
 from .arguments import embodiment_file, positive
+from .outputs import require_writable, save_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,14 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from qwen_vla_eval.bench.control import BOUNDS_MS, measure_control, tables
-    from qwen_vla_eval.tables import show, write_json
+    from qwen_vla_eval.tables import show
 
+    require_writable(arguments.json)
     path = embodiment_file(arguments.embodiment)
     with tqdm(total=arguments.trials * len(BOUNDS_MS), unit="trial", dynamic_ncols=True) as bar:
         result = measure_control(
             path, arguments.checkpoint, arguments.trials, lambda done: bar.update(done - bar.n)
         )
     show(tables(result))
-    if arguments.json is not None:
-        write_json(arguments.json, {"cores": os.cpu_count(), "robot": result})
+    save_json(arguments.json, {"cores": os.cpu_count(), "robot": result})
     return 0

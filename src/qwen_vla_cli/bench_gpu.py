@@ -4,7 +4,7 @@ Example:
   make bench-gpu
   qwen-vla bench gpu --out out/bench-gpu
 
-Both sizes on every path; views, picture sizes, Euler steps, joint and cached context, batches,
+Both sizes on every path; views, image sizes, Euler steps, joint and cached context, batches,
 and weights of 16 and 8 bits. What does not fit into the time is left out and named. The folder
 gets tables.md and a JSON file for each size, rewritten after each part.
 """

@@ -16,6 +16,7 @@ from pathlib import Path
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 
 from .arguments import embodiment_file, positive
+from .outputs import require_writable, save_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.handover import measure_handover, tables
-    from qwen_vla_eval.tables import show, write_json
+    from qwen_vla_eval.tables import show
     from qwen_vla_ros.bringup import check_teleop
 
+    require_writable(arguments.json)
     path = embodiment_file(arguments.embodiment)
     robot = load_embodiment(path)
     devices = arguments.device or list(robot.teleop.types if robot.teleop else ["joy"])
@@ -55,6 +57,5 @@ def run(arguments: argparse.Namespace) -> int:
             path, arguments.checkpoint, devices, arguments.takeovers, bar.update
         )
     show(tables(result))
-    if arguments.json is not None:
-        write_json(arguments.json, {"cores": os.cpu_count(), "robot": result})
+    save_json(arguments.json, {"cores": os.cpu_count(), "robot": result})
     return 0

@@ -4,7 +4,7 @@ Example:
   qwen-vla bench model --config tiny --device cpu
   qwen-vla bench model --config 5b --device cuda --views 3 --size 224 --json model.json
 
-Weights are random: they do not change the time. Pictures of 640 x 480 come in, the chunk goes out
+Weights are random: they do not change the time. Images of 640 x 480 come in, the chunk goes out
 to the host. `plain` is the straightforward program, transformers' own forward with the expert's
 context recomputed in each Euler step; `eager` is ours, launched kernel by kernel; `graph` is
 ours replayed as CUDA graphs, what a robot with a GPU runs; `compiled` went through torch.compile
@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 
 from .arguments import positive
-from .outputs import require_writable
+from .outputs import require_writable, save_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
     from qwen_vla_eval.bench.model import measure_model, report
-    from qwen_vla_eval.tables import show, write_json
+    from qwen_vla_eval.tables import show
 
     require_writable(arguments.json)
     result = measure_model(
@@ -60,7 +60,5 @@ def run(arguments: argparse.Namespace) -> int:
         with_sensitivity=not arguments.no_sensitivity,
     )
     show(report(result))
-    if arguments.json is not None:
-        write_json(arguments.json, result)
-        print(f"the same as JSON: {arguments.json}")
+    save_json(arguments.json, result)
     return 0

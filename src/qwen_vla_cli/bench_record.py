@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 
 from .arguments import embodiment_file, positive
+from .outputs import require_writable, save_json
 
 KINDS = ("raw", "jpeg")
 
@@ -29,8 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from qwen_vla_eval.bench.record import measure_record, tables
-    from qwen_vla_eval.tables import show, write_json
+    from qwen_vla_eval.tables import show
 
+    require_writable(arguments.json)
     path = embodiment_file("aloha")
     results = []
     with tqdm(total=arguments.seconds * len(KINDS), unit="s", dynamic_ncols=True) as bar:
@@ -38,6 +40,5 @@ def run(arguments: argparse.Namespace) -> int:
             result = measure_record(path, kind, arguments.seconds, lambda second: bar.update(1))
             results.append(result)
     show(tables(results))
-    if arguments.json is not None:
-        write_json(arguments.json, {"cores": os.cpu_count(), "recordings": results})
+    save_json(arguments.json, {"cores": os.cpu_count(), "recordings": results})
     return 0

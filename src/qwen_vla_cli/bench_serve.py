@@ -16,10 +16,10 @@ import argparse
 from pathlib import Path
 
 from .arguments import embodiment_file, not_negative, positive
-from .outputs import require_writable
+from .outputs import require_writable, save_json
 
 MOST_GROWTH = 0.02
-"""Of a server's memory while it is soaked."""
+"""Largest growth of a server's memory in a soak test."""
 
 
 def counts(text: str) -> list[int]:
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--url", help="a server that runs, in the place of a pretended one")
-    how.add_argument("--soak-minutes", type=positive, help="ask for so long instead")
+    how.add_argument("--soak-minutes", type=positive, help="ask for this many minutes instead")
     parser.add_argument("--json", type=Path, help="write everything here too")
 
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write where asked."""
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.serve import measure_serve, measure_url, table
-    from qwen_vla_eval.tables import show, write_json
+    from qwen_vla_eval.tables import show
 
     require_writable(arguments.json)
     robot = load_embodiment(embodiment_file(arguments.embodiment))
@@ -62,9 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         measured = measure_serve(robot, *wanted, arguments.gpu_ms / 1e3)
     if "results" in measured:
         show([table(measured), *measured["goals"]])
-    if arguments.json is not None:
-        write_json(arguments.json, measured)
-        print(f"the same as JSON: {arguments.json}")
+    save_json(arguments.json, measured)
     return status
 
 

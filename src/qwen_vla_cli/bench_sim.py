@@ -16,7 +16,7 @@ from pathlib import Path
 from qwen_vla_core.resources import embodiments_directory
 
 from .arguments import add_workers, embodiment_file, positive
-from .outputs import require_writable
+from .outputs import require_writable, save_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.sim import measure_sim, tables
-    from qwen_vla_eval.tables import show, write_json
+    from qwen_vla_eval.tables import show
 
     require_writable(arguments.json)
     everything = arguments.embodiment == "all"
@@ -46,7 +46,5 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         robots.append(measure_sim(path, arguments.seconds, arguments.workers))
         show(tables(robots[-1]))
-    if arguments.json is not None:
-        write_json(arguments.json, {"cores": os.cpu_count(), "robots": robots})
-        print(f"the same as JSON: {arguments.json}")
+    save_json(arguments.json, {"cores": os.cpu_count(), "robots": robots})
     return 0

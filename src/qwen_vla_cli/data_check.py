@@ -3,7 +3,7 @@
 Example:
   qwen-vla data check recordings/widowx
 
-Gaps, damaged, black or frozen pictures, joints outside their limits or in another unit, actions
+Gaps, damaged, black or frozen images, joints outside their limits or in another unit, actions
 that do not explain the motion, exchanged cameras, missing instructions, NaN; and whether a LeRobot
 folder is one that LeRobot loads. Each finding names the file and the second.
 """
@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from .arguments import add_episodes
-from .outputs import require_writable
+from .outputs import require_writable, save_json
 
 FOUND = 1
 EXIT_STATUSES = "Exit status: 0 nothing found, 1 something found, 2 refused, 130 interrupted."
@@ -31,7 +31,6 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_data.sources import find_all
     from qwen_vla_eval.data.check import check
     from qwen_vla_eval.data.robot import robot_of
-    from qwen_vla_eval.tables import write_json
 
     require_writable(arguments.json)
     sources = find_all(arguments.episodes)
@@ -39,9 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = check(sources, robot, arguments.workers)
     for one in found:
         print(one)
-    if arguments.json is not None:
-        write_json(arguments.json, {"findings": [asdict(one) for one in found]})
-        print(f"the same as JSON: {arguments.json}")
+    save_json(arguments.json, {"findings": [asdict(one) for one in found]})
     where = len({one.where for one in found})
     print(f"{len(sources)} episodes of {robot.name}: {len(found)} findings in {where} of them")
     return FOUND if found else 0

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="keep the pictures bit by bit, inside the tables; several times larger",
+        help="keep the images bit by bit, inside the tables; several times larger",
     )
 
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bgr",
         action="store_true",
-        help="the first colour of HDF5 pictures is blue: where red things look blue in the film",
+        help="the first colour of HDF5 images is blue: where red things look blue in the film",
     )
 
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from .arguments import add_episodes
-from .outputs import require_writable
+from .outputs import require_writable, save_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,14 +23,12 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_data.sources import find_all
     from qwen_vla_eval.data.info import as_json, summaries, tables
     from qwen_vla_eval.data.robot import robot_of
-    from qwen_vla_eval.tables import show, write_json
+    from qwen_vla_eval.tables import show
 
     require_writable(arguments.json)
     sources = find_all(arguments.episodes)
     robot = robot_of(sources, arguments.embodiment)
     found = summaries(sources, robot, arguments.workers)
     show(tables(sources, found, robot))
-    if arguments.json is not None:
-        write_json(arguments.json, as_json(sources, found))
-        print(f"the same as JSON: {arguments.json}")
+    save_json(arguments.json, as_json(sources, found))
     return 0

@@ -66,6 +66,15 @@ def require_writable(file: Path | None) -> None:
         raise cannot_write(file, error) from error
 
 
+def save_json(file: Path | None, content: dict) -> None:
+    """Write what was shown, for programs, where the person asked for it."""
+    if file is not None:
+        from qwen_vla_eval.tables import write_json
+
+        write_json(file, content)
+        print(f"the same as JSON: {file}")
+
+
 def _lock(path: Path) -> int:
     """A descriptor that holds the lock for as long as it is open; the kernel ends it with us."""
     while True:

@@ -6,7 +6,7 @@ class QwenVlaError(Exception):
 
 
 class YamlFileError(QwenVlaError):
-    """A YAML file is unusable; the message names file, line and key of all that is wrong."""
+    """A YAML file is missing or unusable; the message names file, line and key of all mistakes."""
 
 
 class EmbodimentError(QwenVlaError):

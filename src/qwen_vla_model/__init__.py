@@ -39,7 +39,7 @@ def load_policy(
         device: "cpu" or "cuda". Weights are kept as float32 on a CPU and as bfloat16 on a GPU.
         seed: of the noise that every chunk starts from.
     Raises:
-        EmbodimentError: there is no such robot, or its file is not usable.
+        YamlFileError: there is no such robot, or its file is not usable.
         CheckpointError: there is no such checkpoint, or it was not trained for this robot.
     """
     from .policy import QwenVlaPolicy

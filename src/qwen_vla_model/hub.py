@@ -58,6 +58,7 @@ def find_folder(name: Path | str, weights: bool) -> Path:
     try:
         return Path(snapshot_download(str(name), allow_patterns=patterns))
     except (OSError, HTTPError, ValueError) as error:
+        reason = " ".join(str(error).split())  # the hub's own words have several lines
         raise CheckpointError(
-            f"'{name}' is no folder here, and it cannot be had from the hub: {error}"
+            f"'{name}' is no folder here, and it cannot be had from the hub: {reason}"
         ) from error

@@ -5,7 +5,6 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from qwen_vla_core.child_process import die_with_parent
 from qwen_vla_core.interrupts import interrupts_held_back
@@ -36,12 +35,7 @@ class NodeProcesses:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop()
 
     def _start(self, node: NodeDescription) -> None:

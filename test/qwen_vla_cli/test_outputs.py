@@ -62,6 +62,9 @@ COMMANDS = [
     ("bench", "model", "--json"),
     ("bench", "sim", "--json"),
     ("bench", "chunks", "--json"),
+    ("bench", "control", "--json"),
+    ("bench", "handover", "--json"),
+    ("bench", "record", "--json"),
 ]
 
 

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from ..did_you_mean import did_you_mean
-from ..errors import EmbodimentError
-from ..yaml_file import Document, parse_yaml, read_yaml
+from ..yaml_file import Document, find_named, parse_yaml, read_yaml
 from ..yaml_file.kinds import EMBODIMENT
 from .schema import Embodiment, with_presets
 
@@ -31,18 +29,9 @@ def find_embodiment(name_or_path: str, folder: Path) -> Path:
     """The file that ``name_or_path`` means: a path to a YAML file, or a name in ``folder``.
 
     Raises:
-        EmbodimentError: there is none; the message lists the names there are.
+        YamlFileError: there is none; the message lists the names there are.
     """
-    if name_or_path.endswith((".yaml", ".yml")):
-        return Path(name_or_path)
-    path = folder / f"{name_or_path}.yaml"
-    if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.yaml"))
-        raise EmbodimentError(
-            f"no embodiment '{name_or_path}' in {folder}; there are: "
-            f"{', '.join(known) or 'none'}{did_you_mean(name_or_path, known)}"
-        )
-    return path
+    return find_named("embodiment", name_or_path, folder)
 
 
 def _checked(document: Document) -> Embodiment:

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from qwen_vla_core.did_you_mean import did_you_mean
-from qwen_vla_core.errors import RemoteError
 from qwen_vla_core.resources import share_directory
-from qwen_vla_core.yaml_file import read_yaml
+from qwen_vla_core.yaml_file import find_named, read_yaml
 from qwen_vla_core.yaml_file.kinds import BACKEND
 
 from .schema import Backend
@@ -24,19 +22,9 @@ def find_backend(name_or_path: str) -> Path:
     """The file that is meant: a path to a YAML file, or a name in config/backends/.
 
     Raises:
-        RemoteError: there is none; the message lists the names there are.
+        YamlFileError: there is none; the message lists the names there are.
     """
-    if name_or_path.endswith((".yaml", ".yml")):
-        return Path(name_or_path)
-    folder = share_directory() / "config" / "backends"
-    path = folder / f"{name_or_path}.yaml"
-    if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.yaml"))
-        raise RemoteError(
-            f"no backend '{name_or_path}' in {folder}; there are: {', '.join(known)}"
-            f"{did_you_mean(name_or_path, known)}"
-        )
-    return path
+    return find_named("backend", name_or_path, share_directory() / "config" / "backends")
 
 
 def describe_backend(backend: Backend, origin: str) -> list[str]:

@@ -64,7 +64,7 @@ class EmbodimentNode(LifecycleNode):
         """The description that the ``embodiment`` parameter names.
 
         Raises:
-            EmbodimentError: it is missing or wrong.
+            YamlFileError: it is missing or wrong.
         """
         path = find_embodiment(self.text("embodiment"), embodiments_directory())
         embodiment = load_embodiment(path)

@@ -15,10 +15,10 @@ from std_srvs.srv import Trigger
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.schema import Joy as JoySection
 from qwen_vla_core.embodiment.schema import Keyboard
-from qwen_vla_core.errors import EmbodimentError
 from qwen_vla_core.resources import share_directory
 from qwen_vla_core.teleop import GamepadReader, Hands, read_gamepad
 from qwen_vla_core.teleop.gamepad import RECORDINGS
+from qwen_vla_core.yaml_file import find_named
 
 from ..bounded import INPUT_BYTES
 from ..estop_topic import TELEOP_ESTOP
@@ -37,13 +37,7 @@ class JoyDevice(DeadManDevice):
         refuse: Callable[[str], None],
     ) -> None:
         folder = share_directory() / "config" / "teleop"
-        path = folder / f"{section.gamepad}.yaml"
-        if not path.is_file():
-            known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-            raise EmbodimentError(
-                f"no gamepad '{section.gamepad}' in {folder}; there are: {known}"
-            )
-        gamepad = read_gamepad(path)
+        gamepad = read_gamepad(find_named("gamepad", section.gamepad, folder))
         self._reader = GamepadReader(embodiment, gamepad)
         self._node, self._refuse = node, refuse
         self._estop = node.create_publisher(Bool, TELEOP_ESTOP, RELIABLE)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment, parse_embodiment
-from qwen_vla_core.errors import EmbodimentError, YamlFileError
+from qwen_vla_core.errors import YamlFileError
 from qwen_vla_core.yaml_file import MAX_FILE_BYTES
 from robots import base_text, ros2_control_text, two_arms_text
 
@@ -276,7 +276,7 @@ def test_when_any_part_of_a_description_is_replaced_expect_a_robot_or_a_typed_er
 
 
 def test_when_a_name_is_unknown_expect_the_known_ones_to_be_listed():
-    with pytest.raises(EmbodimentError, match=r"aloha, .*; did you mean widowx\?"):
+    with pytest.raises(YamlFileError, match=r"aloha, .*; did you mean widowx\?"):
         find_embodiment("windowx", EMBODIMENTS)
 
 

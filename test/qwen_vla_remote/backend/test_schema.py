@@ -2,7 +2,7 @@
 
 import pytest
 
-from qwen_vla_core.errors import RemoteError, YamlFileError
+from qwen_vla_core.errors import YamlFileError
 from qwen_vla_core.resources import share_directory
 from qwen_vla_remote.backend import describe_backend, find_backend, load_backend
 
@@ -51,5 +51,7 @@ def test_when_a_file_is_of_another_kind_expect_its_kind():
 
 
 def test_when_a_name_is_unknown_expect_those_there_are():
-    with pytest.raises(RemoteError, match=r"there are: openpi_aloha.*did you mean.*openpi_droid"):
+    with pytest.raises(
+        YamlFileError, match=r"there are: openpi_aloha.*did you mean.*openpi_droid"
+    ):
         find_backend("openpi_droit")

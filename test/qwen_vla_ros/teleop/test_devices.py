@@ -12,7 +12,7 @@ from std_msgs.msg import Bool, Float32
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.schema import TwistInput
 from qwen_vla_core.embodiment.schema.teleop import AnyDevice
-from qwen_vla_core.errors import EmbodimentError, QwenVlaError
+from qwen_vla_core.errors import QwenVlaError, YamlFileError
 from qwen_vla_ros.teleop import DEVICES, make_device
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
@@ -62,7 +62,7 @@ def test_when_a_robots_devices_are_made_expect_each_silent_and_without_a_wish(de
 
 
 def test_when_a_gamepad_has_no_file_expect_refusal_with_those_that_there_are(device):
-    with pytest.raises(EmbodimentError, match="game_controller"):
+    with pytest.raises(YamlFileError, match="game_controller"):
         device("joy", gamepad="wheel")
 
 
