@@ -62,7 +62,7 @@ class EpisodeObservations:
         )
 
     def _pictures(self, camera: Camera, step: int) -> list[np.ndarray]:
-        """Of a camera, oldest first."""
+        """The images of a camera, oldest first."""
         frames: Mapping[str, tuple[bytes, ...]] = self._episode.images
         steps = [max(step - back // self._episode.stride, 0) for back in camera.frames]
         return [

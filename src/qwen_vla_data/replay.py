@@ -12,9 +12,9 @@ from .episode import Episode
 from .plans import check_robot, commands_of
 
 APPROACH_SPEED = 0.2
-"""Of each joint's limit, on the way to the first pose: as START moves."""
+"""Share of each joint's speed limit on the way to the first pose: as START moves."""
 OUTSIDE = 0.02
-"""Of a joint's range: what a recording may name beyond the limits; it is not sent there."""
+"""How far beyond the limits a recording may lie, as a share of a joint's range; it is clipped."""
 
 
 class ReplayPolicy:

@@ -73,7 +73,7 @@ def through_ros(case: EvaluationCase, scenes: Sequence["Scene"]) -> Iterator[dic
 
 
 _runner: EpisodeRunner
-"""Of a worker process."""
+"""State of a worker process."""
 
 
 def _start_worker(case: EvaluationCase, replan_steps: int | None) -> None:

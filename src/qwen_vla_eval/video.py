@@ -100,7 +100,7 @@ class EpisodeVideo:
 
 
 def frame_width(cameras: int) -> int:
-    """Width of a frame that shows so many cameras, pixels."""
+    """Width of a frame that shows ``cameras`` images, pixels."""
     return VIEW_PX + (VIEW_PX // (cameras - 1) if cameras > 1 else 0)
 
 

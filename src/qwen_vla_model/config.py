@@ -26,7 +26,7 @@ from transformers import Qwen3_5Config
 from .channel_layout import CANONICAL_CHANNELS, ChannelLayout
 
 MOST_LAYERS = 1000
-"""Of anything that is gone through one by one: a damaged file must not keep a machine busy."""
+"""Limit of whatever is looped over: a damaged file must not keep a machine busy."""
 Count = Annotated[int, Field(ge=1, le=MOST_LAYERS)]
 
 

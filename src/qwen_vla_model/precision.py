@@ -32,7 +32,7 @@ WORKING_BYTES = 4
 while (3.1 were measured), and the activations after that."""
 
 LARGE_PART = 0.1
-"""Of the free memory: from this on what the weights need is worth a line."""
+"""Share of the free memory from which on what the weights need is printed."""
 
 
 def compute_dtype(weights: Weights) -> torch.dtype:

@@ -35,7 +35,7 @@ from .stock_units import to_stock
 MOST_AT_ONCE = 8
 """Requests in a batch. With pi0 on an H200 a batch of 8 took 94 ms and a single one 25 ms."""
 PASSES = 5
-"""Of so many last passes of a robot the median is how long the next is believed to take."""
+"""The median of this many last passes of a robot is the estimate for the next one."""
 EXPECTED_PASSES = 0.75
 """For so much of a pass after its answer a client is waited for that came back within it before.
 Two groups that wait for each other lose a whole pass."""
@@ -55,7 +55,7 @@ class DeadlineError(RemoteError):
 
 
 class BusyError(RemoteError):
-    """So many wait already that the answer would come too late."""
+    """Too many wait already: the answer would come too late."""
 
 
 @dataclass(frozen=True, kw_only=True)

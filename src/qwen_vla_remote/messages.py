@@ -30,7 +30,7 @@ PROTOCOL = 1
 """Counted up when a key changes its meaning."""
 
 LONGEST_SIDE = 2048
-"""Of an image, pixels. Reducing a larger one would cost everybody else's time."""
+"""Largest image, pixels. Reducing a larger one would cost everybody else's time."""
 USUAL_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 60.0
 """What a client that names no deadline gets, and the most that one may ask for."""
 

@@ -139,6 +139,6 @@ def _images(kind: str) -> list[Image | CompressedImage]:
 
 
 def _joints() -> JointState:
-    """As many as an arm of ALOHA has in its joint states."""
+    """Number of joints in the joint states of an ALOHA's arm."""
     names = [f"joint_{k}" for k in range(9)]
     return JointState(name=names, position=[0.1] * 9, velocity=[0.0] * 9, effort=[0.0] * 9)

@@ -26,7 +26,7 @@ from qwen_vla_core.scene.shapes import Shape
 from .messages import stamp_message
 
 LIFETIME = Duration(nanosec=600_000_000)
-"""A marker vanishes so long after it was drawn last: a plan that stands still is a lie."""
+"""Lifetime of a marker after it was drawn last, s: an old plan must not look current."""
 LINE_M, DOT_M, TEXT_M = 0.006, 0.012, 0.035
 """Width of a plan's line, of its points, and height of letters, for an arm; a base's are larger
 by ``BASE_SCALE``."""

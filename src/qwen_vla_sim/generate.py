@@ -32,9 +32,9 @@ from .worlds.world import World
 STEPS_AFTER_SUCCESS = 4
 """Recorded after it, so that staying there is learned too."""
 RECORDED_HZ = 5.0
-"""At most so many action steps in a second are recorded: at 50 Hz neighbours are all alike."""
+"""Largest number of action steps recorded in a second: at 50 Hz neighbours are all alike."""
 ORIGIN = "origin.json"
-"""In a folder of episodes: the robot, the task and who drove."""
+"""File in a folder of episodes: the robot, the task and which policy drove."""
 
 Driver = Callable[[int], Policy]
 """The policy that drives the robot in the scene of a seed."""

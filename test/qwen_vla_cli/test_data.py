@@ -94,7 +94,7 @@ def test_when_something_is_wrong_expect_file_second_and_exit_status_one(
     status, printed, _ = data("check", folder, "--json", tmp_path / "found.json")
     assert status == 1
     first, second, *_ = printed.splitlines()
-    assert first == f"{folder}/1.npz  1.0 s  camera wrist: black pictures (1, until 1.0 s)"
+    assert first == f"{folder}/1.npz  1.0 s  camera wrist: black images (1, until 1.0 s)"
     assert second.startswith(f"{folder}/2.npz  0.0 s  not a readable episode")
     found = json.loads((tmp_path / "found.json").read_text())["findings"]
     assert [one["second"] for one in found] == [1.0, 0.0]

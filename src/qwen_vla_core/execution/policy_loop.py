@@ -23,7 +23,7 @@ FAILURES_IN_A_ROW = 3
 """Inferences that fail before the policy gives up and says so; one may be an accident."""
 
 LATENCIES = 200
-"""Of so many last inferences the durations are kept, for percentiles."""
+"""How many of the last durations are kept, for percentiles."""
 
 BACK_TOLERANCE_S = 0.05
 """ROS time that falls by more than this was set back, s; callbacks may read it out of order."""
@@ -127,7 +127,7 @@ class PolicyLoop:
 
     @property
     def gave_up(self) -> bool:
-        """Whether so many inferences failed in a row that no other is tried."""
+        """Whether too many inferences failed in a row for another try."""
         return self._failures >= FAILURES_IN_A_ROW
 
     def on_instruction(self, text: str) -> None:

@@ -9,7 +9,7 @@ MAX_PIXELS = 16_000_000
 """Larger than any colour camera on a robot."""
 
 MAX_BYTES = 4 * MAX_PIXELS + 4096
-"""Of a message: four bytes a pixel, as in bgra8 or 32FC1, and its header."""
+"""Largest message: four bytes a pixel, as in bgra8 or 32FC1, and its header."""
 
 
 def check_size(width: int, height: int, what: str) -> None:

@@ -73,7 +73,7 @@ class Placed:
 
 
 class Clearance:
-    """Of one robot, whose positions are those of all joints but a base's, D of them.
+    """Clearances of one robot; positions are those of all joints but a base's, D of them.
 
     Attributes:
         names: what each value is about, in words, M of them.
@@ -189,7 +189,7 @@ class Clearance:
 
 
 def clearance_of(embodiment: Embodiment) -> Clearance | None:
-    """Of a robot; None where nothing is to be kept apart.
+    """The clearance of a robot; None where nothing is to be kept apart.
 
     Raises:
         EmbodimentError: the start pose is too near to something.

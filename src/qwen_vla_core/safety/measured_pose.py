@@ -26,7 +26,7 @@ AGREE_S = 0.01
 0.016 rad at 1.57 rad/s, ten steps of an encoder and a tenth of any motion worth the name."""
 
 NOTICED = 2.0
-"""After this many times its longest silence everybody has noticed that a stream was lost."""
+"""How many times its longest silence has to pass until everybody has noticed a lost stream."""
 
 RECENT_S = 0.5
 """Samples older than this say nothing about where the robot stands now, s."""

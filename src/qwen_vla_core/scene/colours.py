@@ -31,11 +31,11 @@ MODE_COLOURS = MappingProxyType(
         "ESTOP": LIMIT,
     }
 )
-"""Of the banner. A mode that is not listed is drawn as HOLD."""
+"""Colours of the mode's banner. A mode that is not listed is drawn as HOLD."""
 
 
 def time_colours(due_in_T: np.ndarray, horizon_s: float) -> np.ndarray:
-    """Colours [T, 3] of moments that are due in so many seconds; what is over is as now.
+    """Colours [T, 3] of moments by the seconds until they are due; the past is coloured as now.
 
     Args:
         due_in_T: seconds until execution, [T].

@@ -40,7 +40,7 @@ class PlannedPath:
         points_T3: places [T, 3], m; those of a base lie on the floor.
         due_in_T: seconds until each is executed, [T]; negative: over.
         colours_T3: of each point, by that time.
-        committed: so many leading points were fixed already when the chunk was requested.
+        committed: number of leading points that were fixed when the chunk was requested.
         headings_T: of a base, rad, [T]; None for a tool.
     """
 

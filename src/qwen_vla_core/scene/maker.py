@@ -26,15 +26,15 @@ EXECUTED_S = 4.0
 FADE_S = 3.0
 """An old plan has faded after so long."""
 OLD_PLANS = 6
-"""So many fade at a time; an ALOHA makes twelve a second, and nobody can tell those apart."""
+"""How many fade at a time; an ALOHA makes twelve a second, which nobody can tell apart."""
 POSES = 256
 """Poses of a base that are remembered to place a chunk by its stamp: 5 s at 50 Hz."""
 LIMIT_MARGIN = 5e-3
 """This near, a joint is at its limit, rad or m: three steps of a servo's encoder."""
 GRIP_SHARE = 0.5
-"""A gripper that crosses so much of its stroke in a chunk opens or closes."""
+"""The share of its stroke that a gripper has to cross in a chunk to open or close."""
 FOOTPRINTS = 5
-"""A base's outline is drawn at so many waypoints of a chunk, its end among them."""
+"""At how many waypoints of a chunk a base's outline is drawn, its end among them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +110,7 @@ class SceneMaker:
         Args:
             chunk: joints in the embodiment's order; one of another robot is dropped.
             now_s: ROS time, s.
-            prefix_steps: so many of its actions were committed before it was made.
+            prefix_steps: number of its actions that were committed before it was made.
         """
         shown = chunk.positions_TD
         if shown.shape[1] != len(self._names) or not _usable(shown):

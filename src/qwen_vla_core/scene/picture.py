@@ -13,11 +13,11 @@ from .description import Scene
 WIDEST_PX = 320
 """Pictures are shown this wide at most: enough to see a gripper, a quarter of VGA's bytes."""
 MAP_SHARE, MAP_M = 0.34, 1.5
-"""A map takes so much of a picture's width, and shows so many metres."""
+"""The map's share of a picture's width, and how many metres it shows."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _LINE_PX, _MARGIN_PX = 18, 6
 _LONGEST = 120
-"""More letters than fit a line: measuring a long text takes its time."""
+"""More letters than fit into a line: measuring a long text is slow."""
 
 
 def annotated(image: np.ndarray, scene: Scene, camera: str) -> np.ndarray:

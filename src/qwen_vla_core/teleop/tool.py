@@ -17,7 +17,7 @@ SINGULAR = 0.03
 times as fast as the tool: from there on its motion is damped (Nakamura and Hanafusa 1986)."""
 
 DAMPING = 0.03
-"""Of the damped least squares where the smallest singular value is 0."""
+"""Damping of the least squares where the smallest singular value is 0."""
 
 SLOWED = 0.9
 """A tool that gets less than this share of its wish is slowed, and that is said."""

@@ -21,9 +21,9 @@ it less, by this share of the picture, the two were exchanged."""
 TRAVELLED = 0.5
 """In shares of the joints' ranges: an arm that moved less tells nothing."""
 CLEARER = 0.5
-"""By so much the correlations must be better with the wrists' cameras exchanged."""
+"""How much better the correlations must be with the wrists' cameras exchanged."""
 NEARER = 0.5
-"""An episode must be so much more like the others with two cameras exchanged."""
+"""How much more like the others an episode must be with two cameras exchanged."""
 DIFFERENT = 12.0
 """Mean difference of two thumbnails, of 255, of cameras that look at different things; moved
 objects make up to half of it."""

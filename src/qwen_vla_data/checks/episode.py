@@ -36,7 +36,7 @@ def check_episode(episode: Episode, codec: EmbodimentCodec) -> Checked:
     for camera in robot.cameras:
         if camera.name not in episode.images:
             if not camera.optional:
-                findings.append(Finding(second=0.0, what=f"no pictures of camera {camera.name}"))
+                findings.append(Finding(second=0.0, what=f"no images of camera {camera.name}"))
             continue
         small[camera.name], light_T2 = thumbnails(camera, episode.images[camera.name])
         findings += picture_findings(episode, robot, camera, light_T2)

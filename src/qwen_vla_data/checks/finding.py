@@ -9,7 +9,7 @@ from qwen_vla_core.embodiment import Embodiment
 from ..episode import Episode
 
 SHOWN = 3
-"""Of findings of one kind in one episode so many are listed, and the rest counted."""
+"""How many findings of one kind are listed for an episode; the rest are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from ..episode import Episode
 from .finding import Finding, seconds_of, shortened, spans
 
 TOLERANCE = 0.02
-"""Of a joint's range: encoders and stops are not exact."""
+"""Tolerance as a share of a joint's range: encoders and stops are not exact."""
 GRIPPER_TOLERANCE = 0.1
-"""Of a gripper's range: worn fingers, and ends that push a little beyond contact."""
+"""The same for a gripper: worn fingers, and ends that push a little beyond contact."""
 MOSTLY = 0.2
 """A unit is wrong for the whole episode; a fault that is there for less is another one."""
 FARTHEST_TOOL_M = 0.5

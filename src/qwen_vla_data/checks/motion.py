@@ -16,11 +16,11 @@ ASIDE = 0.3
 """Channels that range over less than this share of the others are moved along with them: what is
 left of a servo's play, and of a tool that was meant to stay level."""
 EXPLAINED = 0.3
-"""Of a channel's variance so much must be its commands', at the best delay."""
+"""The share of a channel's variance that commands must explain, at the best delay."""
 LESS_THAN_BEFORE = 0.8
-"""Commands that come after the motion explain it so much better that noise does not."""
+"""How much better commands that come after the motion must explain it: more than noise can."""
 AHEAD_S = 0.05
-"""So much newer may what was measured be than the picture to which the command belongs."""
+"""How much newer than the command's image a measurement may be."""
 MOVES = {"rad": 0.1, "m": 0.02}
 """Channels that range over less are at rest."""
 

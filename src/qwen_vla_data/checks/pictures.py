@@ -16,7 +16,7 @@ THUMBNAIL_PX = 24
 BLACK, FLAT = 8.0, 1.5
 """Mean brightness, and standard deviation, of 255, below which a picture shows nothing."""
 MOVED = 0.02
-"""Of a joint's range: what a camera that works would have shown."""
+"""Motion as a share of a joint's range that a working camera would have shown."""
 MOVED_BASE_M = 0.05
 """The same for a base, m or rad."""
 
@@ -53,9 +53,9 @@ def picture_findings(
     flat_T = (spread_T < FLAT) & ~black_T & ~damaged_T
     findings = []
     for true_T, words in (
-        (damaged_T, "damaged pictures"),
-        (black_T, "black pictures"),
-        (flat_T, "pictures of a single colour"),
+        (damaged_T, "damaged images"),
+        (black_T, "black images"),
+        (flat_T, "images of a single colour"),
     ):
         findings += shortened(
             [

@@ -25,7 +25,7 @@ from .layout import (
 MODES = tuple(mode.value for mode in Mode)
 """A mode is stored as its place here."""
 UNKNOWN_SUCCESS = -1
-"""Where nobody judged; else 1 for a success and 0 for a failure, at every frame."""
+"""Value where nobody judged; else 1 for a success and 0 for a failure, at every frame."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,9 +6,9 @@ import numpy as np
 
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 SAMPLED_PICTURES = 100
-"""Of an episode's pictures so many are looked at, as LeRobot does."""
+"""How many of an episode's images are sampled, as LeRobot does."""
 SAMPLED_PX = 150
-"""Larger pictures are thinned to about this size first."""
+"""Larger images are thinned to about this size first."""
 
 Statistics = dict[str, list]
 """Name of a statistic -> numbers, in JSON's types."""
@@ -20,14 +20,14 @@ def of_numbers(values_TN: np.ndarray) -> Statistics:
 
 
 def sampled(length: int) -> list[int]:
-    """Which of an episode's pictures are looked at."""
+    """Which of an episode's images are sampled."""
     return sorted(
         set(np.linspace(0, length - 1, min(length, SAMPLED_PICTURES)).round().astype(int))
     )
 
 
 def thinned(image_HWC: np.ndarray) -> np.ndarray:
-    """A picture that is small enough to look at every pixel."""
+    """An image that is small enough to use every pixel."""
     step = max(1, max(image_HWC.shape[:2]) // SAMPLED_PX)
     return image_HWC[::step, ::step]
 
@@ -43,7 +43,7 @@ def of_pictures(images: Sequence[np.ndarray]) -> Statistics:
 
 
 def together(parts: Iterable[Mapping[str, list]]) -> Statistics:
-    """Of several episodes: exact, but for quantiles, which are their mean (as LeRobot has it)."""
+    """Statistics of several episodes: exact, but quantiles are their mean (as in LeRobot)."""
     parts = list(parts)
     stacked = {
         name: np.stack([np.asarray(p[name], np.float64) for p in parts]) for name in parts[0]

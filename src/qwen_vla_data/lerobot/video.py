@@ -13,7 +13,7 @@ from qwen_vla_core.errors import QwenVlaError
 
 CODEC, PIXELS = "h264", "yuv420p"
 KEY_FRAMES = 2
-"""Every so many frames one that needs no other, as LeRobot does: training reads single frames."""
+"""Frames from one key frame to the next, as LeRobot does: training reads single frames."""
 QUALITY = 18
 """x264's constant rate factor; 18 is meant to be indistinguishable by eye. Simulated scenes of
 96 x 96 come back within 1.5 of 255 on average."""
@@ -112,7 +112,7 @@ def read_facts(path: Path) -> VideoFacts:
 
 
 UNSPECIFIED, BT470, SMPTE170M = 2, 5, 6
-"""Of FFmpeg's AVColorSpace; all mean ITU-R 601 for a file of ours."""
+"""Values of FFmpeg's AVColorSpace; all mean ITU-R 601 for a file of ours."""
 FULL_RANGE = 2
 
 

@@ -12,7 +12,7 @@ from .schemas import decode, typestore
 from .topics import COMPRESSED_IMAGE, IMAGE, RecordedTopic
 
 QUALITY = 90
-"""Of 100. What is lost is less than a camera's noise; at 75 edges begin to ring."""
+"""Quality, up to 100. What is lost is less than a camera's noise; at 75 edges begin to ring."""
 
 FORMAT = "rgb8; jpeg compressed bgr8"
 """As image_transport's compressed_publisher names it."""

@@ -69,7 +69,7 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Whether a request was granted, and the words for the person."""
+    """Whether a request was granted, and the message for the person."""
 
     granted: bool
     message: str
@@ -115,7 +115,7 @@ class Session:
         return self._start.instruction
 
     def duration_s(self, now_ns: int) -> float:
-        """Of the current or last recording, s."""
+        """Duration of the current or last recording, s."""
         ended_ns = now_ns if self.phase is Phase.RECORDING else self._ended_ns
         return (ended_ns - self._began_ns) * 1e-9
 

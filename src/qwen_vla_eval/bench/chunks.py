@@ -197,7 +197,7 @@ def _jump(
     step_s: float,
     joints_D: np.ndarray,
 ) -> tuple[float, float]:
-    """Of position and velocity, from the mean plan of some chunks to that of others."""
+    """Jumps of position and velocity, from the mean plan of some chunks to that of others."""
     was_D, is_D = _mean_plan(before, switched_s - step_s), _mean_plan(before, switched_s)
     position_D = _mean_plan(after, switched_s) - is_D
     velocity_D = (_mean_plan(after, switched_s + step_s) - 2.0 * is_D + was_D) / step_s

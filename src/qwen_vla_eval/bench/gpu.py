@@ -10,7 +10,7 @@ from ..tables import write_json
 from .model import measure, report, require_device
 
 BUDGET_S = 540.0
-"""After this no further case is begun: ten minutes with what is running then."""
+"""Time after which no further case is begun: ten minutes with what is running then."""
 
 GPU_PASSES = 200
 

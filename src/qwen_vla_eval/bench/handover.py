@@ -40,7 +40,7 @@ IDLE_S = 4.0
 """A policy that does not move for this long has done its task: it gets another scene."""
 
 SCENES = 3
-"""A policy that moves in none of so many scenes does not move at all."""
+"""A policy that moves in none of this many scenes does not move at all."""
 
 ANSWER_TIMEOUT_S = 3.0
 

@@ -21,7 +21,7 @@ from ..simulated_robot import isolated_environment
 from ..tables import Table
 
 BOUND = 0.15
-"""Of a core, at most."""
+"""Largest load, as a share of a core."""
 
 FINISH_TIMEOUT_S = 30.0
 SETTLE_S = 3.0

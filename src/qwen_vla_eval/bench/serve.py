@@ -62,7 +62,7 @@ class PretendedPolicy:
 
 
 def measure_serve(robot: Embodiment, counts: Sequence[int], requests: int, gpu_s: float) -> dict:
-    """Direct calls, then so many robots at once of servers in another process, over loopback.
+    """Direct calls, then several robots at once at servers in another process, over loopback.
 
     Args:
         counts: of robots.
@@ -92,7 +92,7 @@ def measure_url(url: str, robot: Embodiment, counts: Sequence[int], requests: in
 
 
 def soak(robot: Embodiment, count: int, seconds: float, gpu_s: float) -> dict:
-    """So many robots for so long: what is lost, and how the server's memory grows.
+    """A number of robots for some minutes: what is lost, and how the server's memory grows.
 
     Raises:
         QwenVlaError: a request was not answered.

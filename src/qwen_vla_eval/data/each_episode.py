@@ -43,7 +43,7 @@ def each_episode(
 
 
 _codec: EmbodimentCodec
-"""Of a worker process."""
+"""State of a worker process."""
 
 
 def _start(robot: Embodiment) -> None:

@@ -13,7 +13,7 @@ from .each_episode import each_episode
 def measure_quantiles(
     sources: Sequence[EpisodeSource], robot: Embodiment, workers: int
 ) -> list[Range]:
-    """Of every channel, over all episodes.
+    """Quantiles of every channel, over all episodes.
 
     Raises:
         QwenVlaError: an episode cannot be read, or there is nothing to learn from.

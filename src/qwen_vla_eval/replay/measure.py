@@ -129,7 +129,7 @@ def done_of(episode: Episode, codec: EmbodimentCodec) -> np.ndarray:
 _codec: EmbodimentCodec
 _policy: RobotPolicy
 _reseed: Callable[[int], None]
-"""Of a worker process."""
+"""State of a worker process."""
 
 
 def _start(robot: Embodiment, checkpoint: Path | str, device: str, weights: str | None) -> None:

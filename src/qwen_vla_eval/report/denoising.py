@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qwen_vla_sim.tasks.task import Scene
 
 LINES = ("-", "--", ":")
-"""Of the first tool, the second, ..."""
+"""Colours of the first tool, the second, ..."""
 BESIDE = 0.3
 """How far beside the image paths are drawn, as a part of its sides."""
 UNUSUAL = 20

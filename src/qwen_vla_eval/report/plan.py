@@ -18,7 +18,7 @@ from qwen_vla_core.yaml_file.kinds import PLAN
 IN_DISTRIBUTION = "in_distribution"
 Sentence = Literal["right", "wrong", "none"]
 SENTENCES = {"right": "right sentence", "wrong": "wrong sentence", "none": "no sentence"}
-"""Of the embodiment, in words."""
+"""What tables say about the sentence that describes the embodiment."""
 SHIPPED = "shipped"
 """In place of a folder: the checkpoint that comes with the package for the robot."""
 Fraction = Annotated[float, Field(gt=0.0, le=1.0)]

@@ -56,7 +56,7 @@ class Optimizer:
             self._parts.append(torch.optim.AdamW(groups, betas=betas))
 
     def step(self, scale: float) -> None:
-        """Move along the gradients, at so much of each peak rate, and forget them."""
+        """Step along the gradients, at a share of each peak rate, and clear them."""
         for part in self._parts:
             for group in part.param_groups:
                 group["lr"] = scale * group["peak"]

@@ -51,7 +51,7 @@ class GroundingRecipe(Strict):
     steps: NonNegativeInt = 0
     """Steps that train vision and language on the bare question, before any action."""
     weight: NonNegativeFloat = 0.1
-    """Of its loss beside the action loss, as in the paper's supervised stage."""
+    """Weight of its loss beside the action loss, as in the paper's supervised stage."""
 
     @property
     def enabled(self) -> bool:
@@ -86,8 +86,8 @@ class Recipe(Strict):
             threads, as far as there are cores. The result does not depend on how many there are.
         precision: what the forward pass computes in; weights and optimiser stay float32.
         observations, instructions, draws: a batch is of that many observations, each with up to so
-            many of its instructions, each with so many noise draws.
-        prefix_steps: each draw is given up to so many steps without noise and learns to continue
+            many of its instructions, each with this many noise draws.
+        prefix_steps: each draw is given up to this many steps without noise and learns to continue
             them (real-time chunking), 0 for none. As many as the delay between an observation and
             its chunk may ever last.
         prefix_detour: how often a prefix is the beginning of another chunk; what follows leads

@@ -26,7 +26,7 @@ from ..hub import OF_A_RUN as CHECKPOINT
 from ..weights import read_json
 
 STATE, CURVE = "state", "curve.csv"
-"""In a save: what resuming needs, and how good the run was until then."""
+"""File of a save: what resuming needs, and how good the run was until then."""
 LATEST, SAVES = "latest", "saves"
 PROGRESS = Path(STATE) / "progress.json"
 LINKS = (CHECKPOINT, STATE, CURVE, "curve.png")
@@ -41,7 +41,7 @@ class Progress:
 
 
 def saved_progress(out: Path) -> Progress | None:
-    """Of the latest save of a run; None if there is none yet.
+    """Progress in the latest save of a run; None if there is none yet.
 
     Raises:
         CheckpointError: the save does not say; the message names the file.

@@ -41,7 +41,7 @@ from .saves import CHECKPOINT, CURVE, LATEST, STATE, Progress, check_save, new_s
 from .validation import read_curve, row_text, validate, write_curve
 
 MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
-"""In a state. The model's is called as in a checkpoint."""
+"""File names in a saved state. The model's is the same as in a checkpoint."""
 
 
 class Trainer:
@@ -157,7 +157,7 @@ class Trainer:
         return loss
 
     def _loss_of(self, trained: nn.ModuleDict, n: int, batch: Batch) -> torch.Tensor:
-        """Of a network for the n-th batch of this step."""
+        """Random numbers of a network for the n-th batch of this step."""
         with torch.autocast(
             self.device, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"
         ):

@@ -27,7 +27,7 @@ except ImportError:  # no ros2_control on this computer, and set-up did not buil
     ListControllers = None
 
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-"""Of commands that a network held up only the last one is of use."""
+"""If the network held commands up, only the last one is of use."""
 
 UPDATE_RATE = "update_rate"
 RATE_PAUSE_S = 1.0

@@ -27,7 +27,7 @@ class Consequence:
 
     Attributes:
         end_all: end the other nodes, and the launch with exit status 1.
-        restart_after_s: start the node again so much later, s; None for not.
+        restart_after_s: start the node again after this time, s; None: do not.
     """
 
     message: str

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from math import inf
 
 GUARD_S = 2.0
-"""A page that guards autonomy and confirms nothing for so long holds the robot, s: twenty states.
+"""A page that guards autonomy and confirms nothing for this time holds the robot, s: 20 states.
 A wireless link or a browser that loads something may pause for half of it."""
 
 FORGOTTEN_S = 5.0
-"""A page that holds the keys and says nothing for so long has given them back, s; as long as a
+"""A page that holds the keys and is silent for this time has given them back, s; as long as a
 terminal's (qwen_vla_core.teleop.keys)."""
 
 
@@ -63,7 +63,7 @@ class Presence:
     """All pages of one server.
 
     Attributes:
-        silence_s: keys that say nothing for so long are let go, s.
+        silence_s: keys that are silent for longer than this are released, s.
     """
 
     silence_s: float

@@ -29,10 +29,10 @@ NODES = {
     "teleop": "teleop_node",
     "record": "recorder_node",
 }
-"""Who offers what begins with a word."""
+"""First part of a service's name -> the node that offers it."""
 
 ANSWER_S = 2.0
-"""A node answers within milliseconds; after so long the page says that it does not, s."""
+"""Time after which the page says that a node does not answer, s; nodes answer in milliseconds."""
 
 Answer = Callable[[bool, str], None]
 

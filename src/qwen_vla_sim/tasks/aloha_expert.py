@@ -48,7 +48,7 @@ RELEASED_M = 0.07
 """From this height above the cube on, the fingers that gave it away are clear of it."""
 
 SPEED_RAD_S, CAREFUL_RAD_S = 1.1, 0.6
-"""Of the fastest joint, well below its limit; the second near cubes."""
+"""Speeds of the fastest joint, well below its limit; the second near cubes."""
 BRAKING_RAD_S2 = 3.0
 """Motions end softly: never faster than what this stops within the remaining way."""
 FINGER_M_S = 0.03

@@ -25,16 +25,16 @@ Fingers that close 18 mm beside the middle of a cube still lift it (10 of 10 sce
 _ALIGNED = 0.985
 """Cosine of the largest angle between where fingers point and where they should."""
 _RISE_M, _RISE_COS = 0.025, 0.03
-"""So much farther off than that, sideways or in angle, the fingers stay above the cube."""
+"""Farther off than by this much more, sideways or in angle, the fingers stay above the cube."""
 _ALONG = 3.0
-"""Open fingers pass a cube on both sides: along them they may be so many times farther off as they
+"""Open fingers pass a cube on both sides: along them they may be three times as far off as they
 come down, 36 mm (the next cube begins 57 mm from the middle of this one). They slide the rest,
 where the wrist's camera sees best how far it is.
 """
 _ARRIVED_M = 0.012
-"""From so far before its place in the hand the fingers close; 20 mm would do as well."""
+"""The fingers close from this distance to its place in the hand on; 20 mm would do as well."""
 _CLOSING_SLACK = 1.5
-"""Once they have begun to close, they may be so many times further off."""
+"""Factor on these tolerances once the fingers have begun to close."""
 _HELD_MARGIN_M = 0.001
 _AROUND_M = np.array([0.026, 0.022, 0.022])
 """A cube this near to its place in the hand, along the tool's axes, is between the fingers."""

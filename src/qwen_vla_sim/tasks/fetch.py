@@ -26,7 +26,7 @@ _BETWEEN_M = 0.17
 _YAW_RAD = (-0.2, 0.2)
 _START_M, _START_YAW_RAD = ((-0.93, -0.75), (-0.1, 0.1)), 0.1
 _SCATTER_M, _SCATTER_YAW_RAD = ((-0.8, -0.45), (-0.2, 0.2)), 0.3
-"""Of the base's middle; the bench's edge is at zero."""
+"""Distances of the base's middle; the bench's edge is at zero."""
 
 
 class Fetch(PickUp):

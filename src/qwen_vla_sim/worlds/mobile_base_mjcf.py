@@ -37,7 +37,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 """Kind -> shape -> what it looks like, standing on the floor."""
 RADIUS_M = MappingProxyType({"pillar": 0.14, "cone": 0.24, "box": 0.27, "ball": 0.20})
-"""Of the circle in which each kind stands, whatever its shape."""
+"""Radius of the circle in which each kind stands, whatever its shape."""
 
 _TOUCHED = 'contype="1" conaffinity="1"'
 

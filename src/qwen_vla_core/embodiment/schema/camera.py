@@ -19,7 +19,7 @@ ViewTag = Literal[
 """The first three are the paper's; a depth view has a tag of its own."""
 DEPTH_TAG_END = "_depth"
 LONGEST_HISTORY_S = 5.0
-"""So many seconds of images are kept in memory, about 30 MB each for one camera."""
+"""Seconds of images kept in memory, about 30 MB a second for one camera."""
 
 
 class Camera(Strict):
@@ -51,7 +51,7 @@ class Camera(Strict):
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """Of all its images, oldest first: how many action steps before the newest."""
+        """Action steps before the newest image, for each of its images, oldest first."""
         return (*reversed(self.history_steps), 0)
 
     def history_s(self, action_hz: float) -> tuple[float, ...]:
