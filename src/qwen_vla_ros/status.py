@@ -12,7 +12,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.interrupts import interrupts_held_back
 
 from .qos import RELIABLE
-from .status_board import ERROR, LEVELS, NodeStatus, StatusBoard
+from .status_board import ERROR, LEVELS, NodeStatus, StatusBoard, statuses_of
 
 COLLECT_S = 4.0
 """Discovery takes about a second, and each node publishes once a second."""
@@ -42,7 +42,10 @@ def show_status(namespace: str, once: bool, values: bool) -> int:
     try:
         node = rclpy.create_node("qwen_vla_status")
         node.create_subscription(
-            DiagnosticArray, "/diagnostics", lambda array: board.receive(_taken(array)), RELIABLE
+            DiagnosticArray,
+            "/diagnostics",
+            lambda array: board.receive(statuses_of(array, time.monotonic())),
+            RELIABLE,
         )
         _spin(node, COLLECT_S)
         if not board.statuses(time.monotonic()):
@@ -70,21 +73,6 @@ def _spin(node: Node, seconds: float) -> None:
     while (left_s := end_s - time.monotonic()) > 0.0:
         with interrupts_held_back():
             rclpy.spin_once(node, timeout_sec=min(left_s, 0.1))
-
-
-def _taken(array: DiagnosticArray) -> list[NodeStatus]:
-    now_s = time.monotonic()
-    return [
-        NodeStatus(
-            name=status.name,
-            robot=status.hardware_id,
-            level=min(int.from_bytes(status.level, "little"), len(LEVELS) - 1),
-            message=status.message,
-            values={pair.key: pair.value for pair in status.values},
-            received_s=now_s,
-        )
-        for status in array.status
-    ]
 
 
 def _table(statuses: list[NodeStatus], values: bool):

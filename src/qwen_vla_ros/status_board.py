@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 OK, WARN, ERROR, STALE = range(4)
 """diagnostic_msgs/DiagnosticStatus."""
@@ -51,6 +52,21 @@ class StatusBoard:
             (_aged(status, now_s) for status in self._last.values()),
             key=lambda status: (status.robot, status.name),
         )
+
+
+def statuses_of(array: Any, now_s: float) -> list[NodeStatus]:
+    """The statuses of a diagnostic_msgs/DiagnosticArray that was received now."""
+    return [
+        NodeStatus(
+            name=status.name,
+            robot=status.hardware_id,
+            level=min(int.from_bytes(status.level, "little"), STALE),
+            message=status.message,
+            values={pair.key: pair.value for pair in status.values},
+            received_s=now_s,
+        )
+        for status in array.status
+    ]
 
 
 def _aged(status: NodeStatus, now_s: float) -> NodeStatus:

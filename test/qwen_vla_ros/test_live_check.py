@@ -1,0 +1,168 @@
+"""`qwen-vla check --live`: whether the robot that runs is the one that is described."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import JointState
+
+from closed_loop import PATH, WIDOWX, ClosedLoop
+from qwen_vla_ros.live_check import Seen, SeenStream, check_live
+from qwen_vla_ros.status_board import ERROR, OK, NodeStatus
+from spinning import SpinningThread
+
+TIMES_S = tuple(np.arange(0.0, 2.0, 0.05))
+JOINTS = "wx250s/joint_states"
+
+
+def image(seed=0, height=96, width=96):
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def well():
+    """A WidowX in its start pose, and nothing to complain about."""
+    streams = {
+        name: SeenStream(topic=f"/{name}", received_s=TIMES_S, publishers=("/driver",))
+        for name in (*(camera.name for camera in WIDOWX.cameras), JOINTS)
+    }
+    start = {
+        joint.driver_name: value
+        for joint, value in zip(WIDOWX.joints, WIDOWX.start_D, strict=True)
+    }
+    node = NodeStatus(
+        name="/control_node", robot="widowx", level=OK, message="HOLD", values={}, received_s=0.0
+    )
+    return Seen(
+        streams=streams,
+        images={camera.name: [image(1), image(2)] for camera in WIDOWX.cameras},
+        positions={JOINTS: start},
+        statuses=(node,),
+    )
+
+
+def faults(seen):
+    found = check_live(WIDOWX, seen, "my.yaml")
+    return [f"{one.about}: {one.text}" for one in found if one.level != "ok"]
+
+
+def with_stream(name, **changes):
+    seen = well()
+    return replace(seen, streams={**seen.streams, name: replace(seen.streams[name], **changes)})
+
+
+def test_when_all_is_as_described_expect_nothing_to_change():
+    assert faults(well()) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (
+            with_stream("wrist", received_s=(), publishers=(), alike=("/camera/image_raw",)),
+            "camera wrist: nobody publishes /wrist; published are /camera/image_raw: start its "
+            "driver, or correct cameras.wrist.topic in my.yaml",
+        ),
+        (
+            with_stream(JOINTS, received_s=(0.0, 0.05, 0.8)),
+            f"{JOINTS}: 2.5 Hz on /{JOINTS}, with a gap of 0.75 s; joint_states_s in my.yaml "
+            "allows",
+        ),
+        (
+            with_stream(JOINTS, publishers=("/driver", "/other")),
+            "from /driver and /other: end all but one",
+        ),
+        (with_stream("wrist", problem="/wrist is published as X"), "/wrist is published as X"),
+    ],
+)
+def test_when_a_stream_is_wrong_expect_what_to_change_in_which_file(seen, expected):
+    if "is published as" in expected:
+        seen = replace(seen, images={})
+    assert [fault for fault in faults(seen) if expected in fault], faults(seen)
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        ([np.zeros((96, 96, 3), np.uint8)] * 2, "camera wrist: its images are black"),
+        ([np.full((96, 96, 3), 90, np.uint8)] * 2, "of a single colour"),
+    ],
+)
+def test_when_a_camera_shows_nothing_expect_it_named(images, expected):
+    seen = well()
+    (fault,) = faults(replace(seen, images={**seen.images, "wrist": images}))
+    assert expected in fault
+
+
+def test_when_a_real_camera_repeats_a_picture_expect_it_named():
+    images = {**well().images, "wrist": [image(1)] * 3}
+    (fault,) = faults(replace(well(), images=images))
+    assert fault.startswith("camera wrist: every image is the same to the last bit")
+    assert faults(replace(with_stream("wrist", publishers=("/sim_node",)), images=images)) == []
+
+
+@pytest.mark.parametrize(
+    ("driver_name", "position", "expected"),
+    [
+        (
+            "waist",
+            57.3,
+            "measured 57.3, outside -3.142 to 3.142 of my.yaml: is it in degrees?",
+        ),
+        ("elbow", -2.5, "has it another sign or offset?"),
+        ("waist", None, f"joint waist: {JOINTS} has no waist; it has "),
+    ],
+)
+def test_when_a_joint_is_not_as_described_expect_its_name_and_why(driver_name, position, expected):
+    seen = well()
+    positions = dict(seen.positions[JOINTS])
+    if position is None:
+        del positions[driver_name]
+    else:
+        positions[driver_name] = position
+    found = faults(replace(seen, positions={JOINTS: positions}))
+    assert [fault for fault in found if expected in fault], found
+
+
+def test_when_the_arm_is_where_it_was_never_trained_expect_the_channels_and_the_way_back():
+    seen = well()
+    folded = dict(seen.positions[JOINTS])
+    folded.update(waist=2.0, shoulder=-1.6, elbow=1.4, wrist_angle=1.0)
+    (fault,) = faults(replace(seen, positions={JOINTS: folded}))
+    assert "of the state's channels are within q01 to q99" in fault
+    assert "Call control/go_to_start" in fault
+
+
+def test_when_a_node_reports_an_error_or_control_does_not_run_expect_it_said():
+    seen = well()
+    bad = replace(seen.statuses[0], level=ERROR, message="no joint states")
+    assert faults(replace(seen, statuses=(bad,))) == ["/control_node: no joint states"]
+    (fault,) = faults(replace(seen, statuses=()))
+    assert fault.startswith("control_node: it does not run")
+
+
+def check(*arguments):
+    command = [sys.executable, "-m", "qwen_vla_cli.main", "check", *arguments, "--live"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90)
+
+
+def test_when_a_simulated_arm_runs_expect_its_topics_found_and_a_second_driver_named(
+    ros, tmp_path
+):
+    with ClosedLoop(tmp_path, names=("sim_node",)) as system:
+        system.expect(lambda: len(system.operator.images) == 2, 60.0, "both cameras show images")
+        ended = check(str(PATH), "--seconds", "3")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert f"Hz on /{JOINTS}" in ended.stdout and "camera wrist" in ended.stdout
+        assert "control_node" in ended.stdout and "0 errors, 1 warnings" in ended.stdout
+
+        rival = ros.create_node("second_driver")
+        publisher = rival.create_publisher(JointState, JOINTS, 10)
+        rival.create_timer(0.02, lambda: publisher.publish(JointState(name=["other"])))
+        spinning = SpinningThread(rival)
+        ended = check("widowx", "--seconds", "3")
+        spinning.end()
+        rival.destroy_node()
+        assert ended.returncode == 1
+        assert "/second_driver and /sim_node: end all but one" in ended.stdout
