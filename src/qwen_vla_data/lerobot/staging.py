@@ -114,7 +114,7 @@ def stage(
             raise QwenVlaError(f"no images of camera {camera.name}")
         encoded = episode.images[camera.name]
         if exact or camera.is_depth:
-            size = _look(encoded, camera.name, statistics, key)
+            size = _measure_images(encoded, camera.name, statistics, key)
             features[key] = feature("image", [*size, 3], ["height", "width", "channels"])
             rows = [{"bytes": data, "path": None} for data in encoded]
             arrays[key] = pa.array(rows, arrow_type(features[key]))
@@ -186,10 +186,10 @@ def _array(column: Column, described: dict) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), kind.value_type), type=kind)
 
 
-def _look(
+def _measure_images(
     encoded: Sequence[bytes], camera: str, statistics: dict[str, Statistics], key: str
 ) -> tuple[int, int]:
-    """Statistics of pictures that stay as they are; their size."""
+    """Statistics of images that stay as they are; their size."""
     images = [decode_picture(encoded[t], _which(camera, t)) for t in sampled(len(encoded))]
     sizes = {image.shape[:2] for image in images}
     if len(sizes) > 1:
@@ -206,7 +206,7 @@ def _film(
     path: Path,
     fps: int,
 ) -> tuple[int, int]:
-    """Encode the pictures; statistics of them, and their size."""
+    """Encode the images; statistics of them, and their size."""
     looked_at, seen, sizes = set(sampled(len(encoded))), [], set()
 
     def images():

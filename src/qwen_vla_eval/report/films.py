@@ -82,7 +82,7 @@ def _record(
         steps += 1
 
     result = runner.run(scene, on_step=see)
-    return [*frames, _look(runner)], result
+    return [*frames, _images(runner)], result
 
 
 def _ending(runner: EpisodeRunner, scene: "Scene", result: Mapping[str, Any]) -> str:
@@ -101,7 +101,7 @@ def _ending(runner: EpisodeRunner, scene: "Scene", result: Mapping[str, Any]) ->
     return f"did nothing, ended {100 * away_m:.0f} cm from the {nearest}"
 
 
-def _look(runner: EpisodeRunner) -> Images:
+def _images(runner: EpisodeRunner) -> Images:
     return {c.name: runner.world.render(c.name) for c in runner.codec.embodiment.cameras}
 
 

@@ -30,7 +30,7 @@ from ..teleop.base import receive
 from .lifecycle import EmbodimentNode, read_only
 from .process import run
 
-LOOK_PERIOD_S = 0.2
+CHECK_PERIOD_S = 0.2
 """How often the publishers of all topics are looked at, s."""
 
 COMMAND = "teleop/command"
@@ -86,9 +86,9 @@ class TeleopNode(EmbodimentNode):
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Begin; a dead-man must be seen released first."""
         self._session, self._leader_due_s = Session(self._mover), None
-        self._look()
+        self._check_publishers()
         self.every(1.0 / self._embodiment.command_hz, self._period)
-        self.every(LOOK_PERIOD_S, self._look)
+        self.every(CHECK_PERIOD_S, self._check_publishers)
         self.every(diagnostics.PERIOD_S, self._report)
         self._say(f"{self._section.type}: listening on {', '.join(self._section.topics)}")
         return super().on_activate(state)
@@ -228,7 +228,7 @@ class TeleopNode(EmbodimentNode):
         )
         self._command_s = time.monotonic()
 
-    def _look(self) -> None:
+    def _check_publishers(self) -> None:
         problems = [rival_problem(self, COMMAND, "stop all but one")]
         for topic in self._section.topics:
             nodes = [publisher.node for publisher in publishers_of(self, topic)]

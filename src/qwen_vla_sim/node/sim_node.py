@@ -115,7 +115,7 @@ class SimNode(EmbodimentNode):
         """Let time run."""
         self._simulated_until_s = time.monotonic()
         self.every(1.0 / self.get_parameter("joint_state_rate_hz").value, self._step)
-        self.every(1.0 / self.get_parameter("camera_rate_hz").value, self._look)
+        self.every(1.0 / self.get_parameter("camera_rate_hz").value, self._publish_images)
         self.every(STATUS_PERIOD_S, self._publish_status)
         if self._base:
             self.every(ODOMETRY_PERIOD_S, self._base.publish)
@@ -142,19 +142,19 @@ class SimNode(EmbodimentNode):
         for arm in self._arms:
             arm.publish()
 
-    def _look(self) -> None:
+    def _publish_images(self) -> None:
         stamp = self.get_clock().now().to_msg()
         for name, publisher in self._cameras.items():
             if name in self._world.depth_ranges_m:
-                encoding, picture = "32FC1", self._world.depth(name)
+                encoding, image = "32FC1", self._world.depth(name)
             else:
-                encoding, picture = "rgb8", self._world.render(name)
-            height, width = picture.shape[:2]
+                encoding, image = "rgb8", self._world.render(name)
+            height, width = image.shape[:2]
             message = Image(height=height, width=width, encoding=encoding)
-            message.step = picture.strides[0]
+            message.step = image.strides[0]
             message.header.stamp = stamp
             message.header.frame_id = name
-            message.data = array.array("B", picture.tobytes())  # bytes are checked one by one
+            message.data = array.array("B", image.tobytes())  # bytes are checked one by one
             publisher.publish(message)
 
     # --- the task and what a person would do: simulation only
