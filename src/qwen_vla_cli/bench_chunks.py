@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--episodes", type=positive, default=50, help="episodes, of about 4 boundaries each (50)"
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the first scene (0)")
+    parser.add_argument("--seed", type=not_negative, default=0, help="seed of the first scene (0)")
     add_workers(parser)
     parser.add_argument("--json", type=Path, help="write everything here too")
 

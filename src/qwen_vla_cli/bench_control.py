@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", default=str(SHIPPED_CHECKPOINT), help="the policy (the shipped one)"
     )
-    parser.add_argument("--trials", type=positive, default=50, help="of each kind (50)")
+    parser.add_argument("--trials", type=positive, default=50, help="trials of each kind (50)")
     parser.add_argument("--json", type=Path, help="write everything here too")
 
 

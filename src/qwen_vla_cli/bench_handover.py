@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device", action="append", help="type of a device; may be repeated (all of the robot's)"
     )
     parser.add_argument(
-        "--takeovers", type=positive, default=200, help="by each device, and back (200)"
+        "--takeovers",
+        type=positive,
+        default=200,
+        help="takeovers by each device, each with a hand-back (200)",
     )
     parser.add_argument("--json", type=Path, help="write everything here too")
 

@@ -22,7 +22,7 @@ from .outputs import require_writable, save_json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla bench model`."""
     parser.add_argument("--config", choices=("tiny", "5b"), default="tiny", help="size (tiny)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where (cpu)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="device (cpu)")
     parser.add_argument("--views", type=positive, help="cameras (tiny 2, 5b 3)")
     parser.add_argument("--size", type=positive, help="pixels of a view's side (tiny 96, 5b 224)")
     parser.add_argument("--steps", type=positive, help="Euler steps (5)")

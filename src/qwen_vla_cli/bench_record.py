@@ -21,7 +21,9 @@ KINDS = ("raw", "jpeg")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla bench record`."""
-    parser.add_argument("--seconds", type=positive, default=20, help="of each recording (20)")
+    parser.add_argument(
+        "--seconds", type=positive, default=20, help="length of each recording, s (20)"
+    )
     parser.add_argument("--json", type=Path, help="write everything here too")
 
 

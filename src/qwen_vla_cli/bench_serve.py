@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--robots", type=counts, default=[1, 2, 4, 8], help="robots at once (1,2,4,8)"
     )
     parser.add_argument(
-        "--requests", type=positive, default=200, help="of each robot, in each row (200)"
+        "--requests", type=positive, default=200, help="requests of each robot in each row (200)"
     )
     parser.add_argument(
         "--gpu-ms", type=not_negative, default=20, help="pretended time of one pass (20)"

@@ -1,12 +1,12 @@
-"""Measure the simulator: physics, pictures and the recording of training episodes.
+"""Measure the simulator: physics, images and the recording of training episodes.
 
 Example:
   qwen-vla bench sim
   qwen-vla bench sim --embodiment widowx --seconds 20 --json sim.json
 
-`physics` advances a scene of the robot's usual task while nothing is commanded; `pictures` is one
+`physics` advances a scene of the robot's usual task while nothing is commanded; `images` is one
 camera, of the size that is published; `episodes` records the expert with all that belongs to it,
-control loop, pictures, boxes, counterfactual plans and compression, in `--workers` processes.
+control loop, images, boxes, counterfactual plans and compression, in `--workers` processes.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Find what is wrong with episodes, before a training learns it.
+"""Find what is wrong with episodes, before you train on them.
 
 Example:
   qwen-vla data check recordings/widowx

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla data import`."""
     add_episodes(parser, "LeRobot folders, HDF5 files, or folders of them")
     parser.add_argument("--out", type=Path, required=True, help="folder of the episodes")
-    parser.add_argument("--instruction", help="what was done; HDF5 files do not say it")
+    parser.add_argument("--instruction", help="the task that was done; HDF5 files do not hold it")
     parser.add_argument(
         "--bgr",
         action="store_true",

@@ -30,10 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla generate`."""
     parser.add_argument("--embodiment", required=True, help="name in embodiments/, or a YAML file")
     parser.add_argument("--out", type=Path, required=True, help="folder of the episodes")
-    parser.add_argument("--task", help="name of a task (all the robot can do, in turn)")
-    parser.add_argument("--episodes", type=positive, default=1000, help="how many (1000)")
+    parser.add_argument("--task", help="name of a task (all tasks of the robot, in turn)")
     parser.add_argument(
-        "--first-seed", type=positive, help="of the scenes (the first that training may have)"
+        "--episodes", type=positive, default=1000, help="number of episodes (1000)"
+    )
+    parser.add_argument(
+        "--first-seed", type=positive, help="seed of the first scene (the first for training)"
     )
     parser.add_argument("--diverse", action="store_true", help="vary how scenes look")
     add_checkpoint(parser, "the scripted expert controls the robot")

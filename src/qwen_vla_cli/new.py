@@ -12,7 +12,7 @@ from .arguments import embodiment_file
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla new`."""
-    parser.add_argument("name", help="of your robot: letters, digits and _")
+    parser.add_argument("name", help="name of your robot: letters, digits and _")
     parser.add_argument(
         "--like",
         required=True,

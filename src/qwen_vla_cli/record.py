@@ -31,14 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="make whole recordings of files that were not finished or are truncated",
     )
-    parser.add_argument("--folder", default="", help="where to (recordings/<embodiment>)")
+    parser.add_argument(
+        "--folder", default="", help="folder of the recordings (recordings/<embodiment>)"
+    )
     parser.add_argument(
         "--follow-mode",
         action="store_true",
         help="an episode each time that the policy or a person moves the robot",
     )
     parser.add_argument("--instruction", default="", help="the task, until someone says another")
-    parser.add_argument("--checkpoint", default="", help="the policy that runs, to be named")
+    parser.add_argument(
+        "--checkpoint", default="", help="the running policy, to be named in the recording"
+    )
     parser.add_argument(
         "--raw-images", action="store_true", help="keep raw images as they are, not as JPEG"
     )

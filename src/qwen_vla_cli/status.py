@@ -11,6 +11,11 @@ too. A node that fell silent is STALE.
 
 import argparse
 
+EXIT_STATUSES = (
+    "Exit status: 0 done, 1 with --once: a node reports an error, 2 could not be done, "
+    "130 interrupted."
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla status`."""

@@ -1,4 +1,4 @@
-"""The simulator: physics, pictures and the recording of training episodes."""
+"""The simulator: physics, images and the recording of training episodes."""
 
 import time
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def tables(robot: dict) -> tuple[Table, Table]:
     return (
         Table(
             title=f"{robot['embodiment']}: {robot['degrees_of_freedom']} degrees of freedom",
-            columns=("physics and pictures", "per second", "times real time"),
+            columns=("physics and images", "per second", "times real time"),
             rows=[
                 (
                     f"steps of {1e3 * robot['timestep_s']:g} ms",
