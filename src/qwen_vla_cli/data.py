@@ -6,8 +6,8 @@ Example:
   qwen-vla data export recordings/widowx --out datasets/red_block
   qwen-vla data export --help
 
-An episode is a file of this program, or part of a LeRobot folder (v3.0); a folder of episodes is
-all that it holds. docs/data.md goes through an owner's day.
+An episode is a file of this program, a recording, or part of a LeRobot folder (v3.0); a folder of
+episodes is all that it holds. docs/data.md goes through an owner's day.
 """
 
 import argparse

@@ -15,8 +15,9 @@ from .plans import check_robot
 
 if TYPE_CHECKING:
     from .lerobot.reader import LeRobotFolder
+    from .recording.reader import Recording
 
-EPISODE = ".npz"
+EPISODE, RECORDING = ".npz", ".mcap"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class EpisodeSource:
     """One episode on this machine.
 
     Attributes:
-        path: an episode file of ours, or a LeRobot folder.
+        path: an episode file of ours, a recording, or a LeRobot folder.
         number: of the episode in that folder; None for a file, which is one.
     """
 
@@ -47,9 +48,11 @@ class EpisodeSource:
         Raises:
             QwenVlaError: it cannot be read.
         """
-        if self.number is None:
-            return Episode.load(self.path).embodiment
-        return _dataset(self.path).robot_type
+        if self.number is not None:
+            return _dataset(self.path).robot_type
+        if self.path.suffix == RECORDING:
+            return _recording(self.path).start.embodiment
+        return Episode.load(self.path).embodiment
 
     def fingerprint(self) -> tuple[str, int | None, int, int]:
         """Changes with the episode: its place, and size and time of the file that says so."""
@@ -66,6 +69,10 @@ class EpisodeSource:
         """
         if self.number is not None:
             return _dataset(self.path).load(self.number, codec, views=views)
+        if self.path.suffix == RECORDING:
+            from .recording.as_episode import episode_of
+
+            return episode_of(_recording(self.path), codec, views=views)
         episode = Episode.load(self.path)
         try:
             check_robot(episode, codec)
@@ -77,7 +84,7 @@ class EpisodeSource:
 def find_episodes(path: Path) -> list[EpisodeSource]:
     """The episodes that a path holds, in the order of their names.
 
-    A path is an episode file, a LeRobot folder, or a folder of episode files.
+    A path is an episode file, a recording, a LeRobot folder, or a folder of files.
 
     Raises:
         QwenVlaError: there is nothing of the kind; the message says what was looked for.
@@ -85,16 +92,18 @@ def find_episodes(path: Path) -> list[EpisodeSource]:
     if (path / "meta").is_dir():
         return [EpisodeSource(path=path, number=n) for n in range(len(_dataset(path)))]
     if path.is_dir():
-        if found := sorted(path.glob(f"*{EPISODE}")):
+        if found := sorted([*path.glob(f"*{EPISODE}"), *path.glob(f"*{RECORDING}")]):
             return [EpisodeSource(path=file) for file in found]
         raise QwenVlaError(
-            f"{path} holds no episodes: neither *{EPISODE} files nor a LeRobot dataset ({INFO})"
+            f"{path} holds no episodes: neither *{EPISODE} or *{RECORDING} files nor a LeRobot "
+            f"dataset ({INFO})"
         )
     if not path.exists():
         raise QwenVlaError(f"{path}: no such file or folder")
-    if path.suffix != EPISODE:
+    if path.suffix not in (EPISODE, RECORDING):
         raise QwenVlaError(
-            f"{path} is no episode: an episode is a *{EPISODE} file or part of a LeRobot folder"
+            f"{path} is no episode: an episode is a *{EPISODE} or *{RECORDING} file or part of a "
+            "LeRobot folder"
         )
     return [EpisodeSource(path=path)]
 
@@ -102,7 +111,7 @@ def find_episodes(path: Path) -> list[EpisodeSource]:
 def is_recorded(name: str) -> bool:
     """Whether a path names episodes, and not a checkpoint, a hub's name or a server."""
     path, _ = _split(name)
-    return path.suffix == EPISODE or (path / INFO).is_file()
+    return path.suffix in (EPISODE, RECORDING) or (path / INFO).is_file()
 
 
 def find_episode(name: str) -> EpisodeSource:
@@ -155,6 +164,12 @@ def _each_once(found: list[EpisodeSource]) -> list[EpisodeSource]:
         if places.count(place) > 1:
             raise QwenVlaError(f"{source} was named twice")
     return found
+
+
+def _recording(path: Path) -> "Recording":
+    from .recording.reader import open_recording
+
+    return open_recording(path)
 
 
 @lru_cache(maxsize=8)

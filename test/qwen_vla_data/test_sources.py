@@ -38,6 +38,7 @@ def test_when_one_episode_is_named_expect_that_one(places):
     assert str(find_episode(str(places / "files" / "1.npz"))).endswith("files/1.npz")
     assert str(find_episode(f"{places / 'dataset'}:1")).endswith("dataset episode 1")
     assert is_recorded(f"{places / 'dataset'}:1") and is_recorded("runs/7.npz")
+    assert is_recorded("recordings/widowx/7.mcap")
     assert not any(map(is_recorded, (str(places / "files"), "owner/model", "ws://gpu:8000", "")))
 
 
@@ -45,7 +46,7 @@ def test_when_one_episode_is_named_expect_that_one(places):
     ("name", "words"),
     [
         ("nothing", "nothing: no such file or folder"),
-        ("empty", r"empty holds no episodes: neither \*.npz files nor a LeRobot dataset"),
+        ("empty", r"empty holds no episodes: neither \*.npz or \*.mcap files nor a LeRobot"),
         ("dataset/meta/stats.json", "stats.json is no episode"),
         ("dataset", "dataset holds 2 episodes; name one, such as .*dataset:0"),
         ("dataset:2", "dataset has no episode 2; there are 2, from 0 on"),

@@ -14,6 +14,7 @@ from qwen_vla_data.lerobot.writer import assemble
 from qwen_vla_data.sources import find_episodes
 from qwen_vla_model.flow_matching import SigmoidNormal
 from qwen_vla_model.training.dataset import EpisodeDataset
+from recordings import Waving
 from robots import robot, two_arms_text
 from waved_episodes import codec_of, planned, teleoperated
 
@@ -197,14 +198,15 @@ def test_when_a_network_learns_canonical_channels_expect_the_motion_of_its_instr
     assert np.abs(told - asked)[..., joints].mean() < 0.3 * np.abs(asked)[..., joints].mean()
 
 
-@pytest.mark.parametrize("planned_by", ["a person", "an expert"])
-def test_when_a_lerobot_folder_is_learned_from_expect_the_samples_of_its_episodes(
-    tmp_path, planned_by
-):
+@pytest.mark.parametrize("kind", ["a person's", "an expert's", "a recording"])
+def test_when_a_lerobot_folder_is_learned_from_expect_the_samples_of_its_episodes(tmp_path, kind):
     widowx = codec_of("widowx")
     for number in range(2):
-        episode = teleoperated(widowx, 24) if planned_by == "a person" else planned(widowx, 24, 1)
-        episode.save(tmp_path / f"{number}.npz")
+        if kind == "a recording":
+            Waving(duration_s=5.0 + number).write(tmp_path / f"{number}.mcap")
+        else:
+            episode = (planned if kind == "an expert's" else teleoperated)(widowx, 24)
+            episode.save(tmp_path / f"{number}.npz")
     sources = find_episodes(tmp_path)
     folder = tmp_path / "dataset"
     staged = [stage(s.load(widowx), widowx, folder, s.name, exact=True) for s in sources]
