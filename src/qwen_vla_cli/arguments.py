@@ -34,7 +34,8 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 
 
 def add_episodes(
-    parser: argparse.ArgumentParser, what: str = "episode files, recordings, LeRobot folders, or folders"
+    parser: argparse.ArgumentParser,
+    what: str = "episode files, recordings, LeRobot folders, or folders",
 ) -> None:
     """`episodes`, `--embodiment` and `--workers`."""
     parser.add_argument("episodes", type=Path, nargs="+", metavar="PATH", help=what)
