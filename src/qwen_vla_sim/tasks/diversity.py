@@ -29,7 +29,10 @@ So a WidowX's block is never purple or pink here, as it is with ``Shift.COLOUR``
 picks up and what a base drives to may be.
 """
 SHADE = 0.12
-"""A word means all colours this near to its usual one in red, green and blue."""
+"""A word means all colours this near to its usual one in red, green and blue.
+
+Any two words are 0.35 apart or more, so that no colour could be called by both.
+"""
 MARGIN = 0.1
 """Nothing is recorded that is this near to what an evaluation shows as new."""
 LIGHT = (0.82, 1.18)
@@ -60,11 +63,11 @@ def diversify(scene: Scene, own: Mapping[str, Colour], cameras: Iterable[str]) -
     worn = {body: _word(colour, own) for body, colour in scene.colours.items()}
     unused = iter(rng.permutation([word for word in EXTRA if word not in own]))
     new = {
-        word: str(next(unused)) if rng.random() < _EXTRA_WORD else word
+        word: str(next(unused, word)) if rng.random() < _EXTRA_WORD else word
         for word in sorted(set(worn.values()))
     }
     known = EXTRA | dict(own)
-    colours = {body: _shade(rng, new[word], known) for body, word in worn.items()}
+    colours = {body: _shade(rng, known[new[word]]) for body, word in worn.items()}
     light = rng.uniform(*LIGHT)
     if rng.random() >= _USUAL_GROUND:
         colours["ground"] = _ground(rng, light, list(colours.values()))
@@ -97,14 +100,10 @@ def _reworded(text: str, new: Mapping[str, str]) -> str:
     return re.sub(r"\w+", lambda word: new.get(word[0], word[0]), text)
 
 
-def _shade(rng: np.random.Generator, word: str, known: Mapping[str, Colour]) -> Colour:
-    """A colour that a person would call by this word and no other."""
-    usual = known[word]
-    others = [colour for other, colour in known.items() if other != word]
+def _shade(rng: np.random.Generator, usual: Colour) -> Colour:
     while True:
         shade = _colour(np.clip(usual[:3] + rng.uniform(-SHADE, SHADE, 3), 0.0, 1.0))
-        own = distance(shade, usual)
-        if own < SHADE and all(distance(shade, other) > own + MARGIN for other in others):
+        if distance(shade, usual) < SHADE:
             return shade
 
 
@@ -113,13 +112,13 @@ def _ground(rng: np.random.Generator, light: float, things: list[Colour]) -> Col
     while True:
         rgb = rng.uniform(*_GREY) + rng.uniform(-_TINT, _TINT, 3)
         ground = _colour(np.clip(rgb, 0.0, 1.0))
-        if all(distance(ground, thing) > _CLEAR for thing in things) and not is_unseen(
+        if all(distance(ground, thing) > _CLEAR for thing in things) and not _is_unseen(
             ground, light
         ):
             return ground
 
 
-def is_unseen(ground: Colour, light: float) -> bool:
+def _is_unseen(ground: Colour, light: float) -> bool:
     """Whether an evaluation has such a ground, or one that looks like it in its light."""
     return any(
         distance(ground, unseen) <= MARGIN

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_sim.registry import make_tasks, make_world
 from qwen_vla_sim.tasks.aloha_cubes import UNSEEN_COLOUR as UNSEEN_OF_ARM
-from qwen_vla_sim.tasks.diversity import MARGIN, distance, diversify
+from qwen_vla_sim.tasks.diversity import EXTRA, MARGIN, distance, diversify
 from qwen_vla_sim.tasks.go_to import UNSEEN_COLOUR as UNSEEN_OF_KIND
 from qwen_vla_sim.tasks.shifts import (
     FIRST_TRAINING_SEED,
@@ -18,7 +18,7 @@ from qwen_vla_sim.tasks.shifts import (
     UNSEEN_LIGHT,
     Shift,
 )
-from qwen_vla_sim.tasks.tabletop import BLOCK_COLOURS, PLATE_COLOURS
+from qwen_vla_sim.tasks.tabletop import BLOCK_COLOURS, PLATE_COLOURS, RGB
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
 ROBOTS = {
@@ -95,12 +95,25 @@ def test_when_many_seeds_are_recorded_expect_new_words_that_name_the_same_bodies
         pairs = zip(usual.instructions, scene.instructions, strict=True)
         assert all(task.target(usual, old) == task.target(scene, new) for old, new in pairs)
         assert len({*scene.instructions}) == len(usual.instructions)
+        for word, colour in words_worn(scene):
+            apart = {other: distance(colour, usual) for other, usual in known(task).items()}
+            assert min(apart, key=apart.get) == word
         words |= {word for text in scene.instructions for word in text.split()}
         lights.append(scene.light)
         grounds.add(scene.colours.get("ground"))
     assert min(lights) < 0.88 and max(lights) > 1.12
     assert len(grounds) > 30 and None in grounds
     assert {"orange", "brown", "white", "black"} <= words or task.name == "go_to_side"
+
+
+def words_worn(scene):
+    """What each thing that is called by its colour is called, and how it looks."""
+    named = [(name.split()[0], scene.colours[body]) for body, name in scene.names.items()]
+    return [(word, colour) for word, colour in named if word in EXTRA or word in RGB]
+
+
+def known(task):
+    return dict(EXTRA) | dict(task.colours)
 
 
 def test_when_a_scene_of_the_evaluation_is_to_be_diverse_expect_refusal():
