@@ -16,6 +16,7 @@ from qwen_vla_data.episode import Episode
 from qwen_vla_data.pictures import decode_picture
 from qwen_vla_data.plans import with_plans
 from qwen_vla_data.sources import EpisodeSource
+from qwen_vla_data.takeovers import taken_over, went_wrong
 
 from ..action_space import ActionSpace
 from ..model import Inputs
@@ -58,6 +59,8 @@ class EpisodeDataset:
     Args:
         space: how actions are encoded; fitted to these episodes where it is None.
         images: whether prompts hold views; without, no image is read.
+        takeovers: how often a step counts in which a person had taken over from the policy. What
+            the policy did just before is left out (``qwen_vla_data.takeovers``).
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class EpisodeDataset:
         processor: Processor,
         space: ActionSpace | None = None,
         images: bool = True,
+        takeovers: int = 1,
     ):
         self.processor, self._images = processor, images
         self._question = copy(processor)
@@ -77,11 +81,20 @@ class EpisodeDataset:
         self.steps = [
             (episode, views, t)
             for episode, views in episodes
-            for t in range(len(episode.states_TS))
-            if episode.valid_NTH[:, t].any()
+            for t, times in enumerate(self._times(episode, takeovers))
+            for _ in range(times)
         ]
+        if not self.steps:
+            raise QwenVlaError("no step of the episodes may be learned from")
 
         self.space = space or self._fit([episode for episode, _ in episodes])
+
+    def _times(self, episode: Episode, takeovers: int) -> np.ndarray:
+        """How often each step is learned from, [T]."""
+        step_s = self.processor.embodiment.action_step_s * episode.stride
+        times_T = np.where(taken_over(episode), takeovers, 1)
+        learned_T = episode.valid_NTH.any(axis=(0, 2)) & ~went_wrong(episode, step_s)
+        return np.where(learned_T, times_T, 0)
 
     def _fit(self, episodes: Sequence[Episode]) -> ActionSpace:
         """The action space of all chunks that may be learned from whole."""

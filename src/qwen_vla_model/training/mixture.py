@@ -91,7 +91,11 @@ class Mixture:
         found, held_out = episodes_of(source), recipe.validation_episodes
         processor = Processor(config, tokenizer, robot)
         learned = EpisodeDataset(
-            found[:-held_out][: source.first], processor, space, recipe.images
+            found[:-held_out][: source.first],
+            processor,
+            space,
+            recipe.images,
+            source.takeovers,
         )
         self.learned[name] = learned
         self.held_out[name] = EpisodeDataset(

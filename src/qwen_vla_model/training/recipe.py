@@ -34,13 +34,16 @@ class LearningRates(Strict):
 class Source(Strict):
     """A part of the mixture: a robot's description, and a folder of its episodes.
 
-    Episode files, or a LeRobot dataset: what the folder holds decides.
+    Episode files, recordings, or a LeRobot dataset: what the folder holds decides.
     """
 
     embodiment: Path
     episodes: Path
     weight: PositiveFloat = 1.0
     """How often a batch is of it, against the other sources' weights."""
+    takeovers: PositiveInt = 1
+    """How often a step is learned from in which a person had taken over from the policy, against
+    one of all others. The last second of the policy before that is never learned from."""
     first: PositiveInt | None = None
     """Learn from only so many, the first by name: what fewer episodes would have given."""
 

@@ -161,6 +161,21 @@ def test_when_a_person_teleoperated_expect_what_was_commanded_next_and_no_more_t
     assert batch.boxes_P4.isnan().all()
 
 
+def test_when_a_person_took_over_expect_their_steps_more_often_and_the_second_before_never(
+    tmp_path,
+):
+    widowx = codec_of("widowx")
+    modes = ["AUTONOMY"] * 20 + ["TELEOP"] * 20
+    episode = teleoperated(
+        widowx, 40, modes_T=np.array(modes), interventions_T=np.arange(40) >= 20
+    )
+    episode.save(tmp_path / "1.npz")
+    processor = micro_processor(widowx.embodiment)[1]
+    data = EpisodeDataset(find_episodes(tmp_path), processor, takeovers=3)
+    learned = [t for *_, t in data.steps]
+    assert learned == [*range(15), *(t for t in range(20, 39) for _ in range(3))]
+
+
 def test_when_no_episode_is_as_long_as_a_chunk_expect_that_in_words(path):
     episode = Episode.load(path)
     episode.valid_NTH[:, :, 10:] = False
