@@ -12,14 +12,15 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover faults test-page web test-pythons test-lerobot distribution lock reference docs generalist bench-gpu lint clean
+.PHONY: help setup demo test mutants handover faults fuzz test-page web test-pythons test-lerobot distribution lock reference docs generalist bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
 	@echo "make mutants    put small faults into a copy of the source and see that a test finds each"
 	@echo "make handover   a few hand-overs between policy and person by each device, in simulation"
-	@echo "make faults     a policy that is slow or killed in motion, with all nodes of a robot"
+	@echo "make faults     nodes that are slow, stalled, killed or starved in motion; docs/faults.md lists all faults"
+	@echo "make fuzz       a million control periods with wrong input of every kind: about ten minutes"
 	@echo "make test-page  the robot's page in a real browser (needs chromium); pictures in out/page"
 	@echo "make web        build the page from web/ into resource/web (needs node and npm)"
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and try each for a minute"
@@ -48,7 +49,10 @@ handover: setup
 	$(BIN)/python -m pytest test/qwen_vla_eval/bench/handover_for_real.py $(ARGS)
 
 faults: setup
-	$(BIN)/python -m pytest test/qwen_vla_ros/faults_for_real.py $(ARGS)
+	$(BIN)/python -m pytest -rP test/qwen_vla_ros/faults_for_real.py test/qwen_vla_ros/nodes/faults_for_real.py $(ARGS)
+
+fuzz: setup
+	cd test && $(abspath $(BIN))/python fuzzed_control.py $(ARGS)
 
 # A simulated robot with its page in Chromium, which CI does not have.
 test-page: setup

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,23 +31,32 @@ FLOAT32 = 1e-6
 class ClosedLoop:
     """Some of the nodes, and a person who watches them; rclpy is initialised."""
 
-    def __init__(self, folder, names=("sim_node", "control_node", "policy_node"), policy=""):
+    def __init__(
+        self, folder, names=("sim_node", "control_node", "policy_node"), policy="", relay=False
+    ):
         nodes = describe_bringup(
             embodiment=str(PATH), checkpoint=str(SHIPPED_CHECKPOINT), use_sim=True
         )
         nodes = [n for n in nodes if n.name in names]
         if policy:  # a file of test/faults in its place
             nodes = [replace(n, module=policy) if n.name == "policy_node" else n for n in nodes]
+        if relay:  # the process ``camera_relay`` between cameras and policy
+            sim = next(n for n in nodes if n.name == "sim_node")
+            between = replace(sim, name="camera_relay", module="camera_relay", parameters={})
+            nodes = [n for n in nodes if n is not sim]
+            nodes += [replace(sim, module="far_sim_node"), between]
         environment = {"PYTHONPATH": os.pathsep.join([str(FAULTS), *sys.path])}
         self.processes = NodeProcesses(nodes, environment, folder)
         self.operator = Operator(WIDOWX)
         self.sent = []  # what the arm's driver really received, [6] each
+        self.sent_s = []  # when, steady time
         self.operator.create_subscription(
             JointGroupCommand, "wx250s/commands/joint_group", self._on_sent, 100
         )
 
     def _on_sent(self, message):
         self.sent.append(np.array(message.cmd))
+        self.sent_s.append(time.monotonic())
 
     def __enter__(self):
         self.processes.__enter__()
@@ -76,6 +86,7 @@ class ClosedLoop:
         scene_instruction = operator.reset_simulation(seed)
         operator.set_active("control_node", True)
         self.sent.clear()  # it begins anew where the arm was placed
+        self.sent_s.clear()
         operator.insist("reset", timeout_s=15.0)  # of what the last episode may have latched
         operator.instruct(instruction or scene_instruction)
         operator.insist("engage_policy", timeout_s=15.0)
@@ -83,6 +94,11 @@ class ClosedLoop:
 
     def moved(self):
         return self.sent and np.abs(self.sent[-1] - self.sent[0]).max() > MOVING_RAD
+
+    def moved_until_s(self):
+        """When the last command came that differs from the one before, steady time."""
+        steps = np.flatnonzero(np.abs(np.diff(self.sent, axis=0)).max(axis=1) > FLOAT32)
+        return self.sent_s[steps[-1] + 1]
 
     def check_commands(self):
         """Every command so far is within limits and speeds, by an observer of its own."""

@@ -103,6 +103,8 @@ class MeasuredPose:
             for_s: how long at least the samples must have agreed, s; at most ``RECENT_S``.
         """
         for topic, rows in self._rows.items():
+            if self._doubtful[topic]:  # that may be where the robot really is
+                return f"{topic}: its latest sample is too far from the one before to be believed"
             known = [sample for sample in self._samples[topic] if sample[0] >= steady_s - RECENT_S]
             window = [sample for sample in known if sample[0] >= steady_s - for_s]
             if len(window) < AGREEING:

@@ -75,6 +75,14 @@ def test_when_it_has_not_stood_for_long_enough_expect_so_said():
     assert "too few samples" in measured.unsteady(0.05, for_s=0.2)
 
 
+def test_when_the_latest_sample_was_refused_expect_no_steady_pose_until_one_is_taken():
+    measured = fed()
+    measured.add("arm", HERE + [2.5, 0.0], 0.2)
+    assert "arm: its latest sample is too far" in measured.unsteady(0.2)
+    measured.add("arm", HERE, 0.21)
+    assert measured.unsteady(0.21) == ""
+
+
 def test_when_the_robot_is_being_moved_expect_the_joint_that_moves():
     measured = fed()
     for k in range(1, 11):

@@ -222,6 +222,21 @@ def test_when_a_message_is_enormous_expect_no_gap_in_the_commands_and_the_refusa
     assert len(sent_s) > 3 and np.diff(sent_s).max() < 0.1
 
 
+def test_when_ros_time_is_simulated_and_no_clock_runs_expect_no_engaging_and_no_motion(
+    start_control,
+):
+    system = start_control(
+        base_text(), base=True, arguments=("-p", "control_node:use_sim_time:=true")
+    )
+    system.expect(lambda: system.messages, "control_node runs")
+    wait(system, 1.2)  # until emergency stops would have been discovered
+    system.plan(np.zeros(3), [0.3, 0.0, 0.2])
+    wait(system, 0.1)
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "ROS time" in reason and "/clock" in reason
+    assert system.base.received == []
+
+
 def test_when_an_input_is_published_as_another_type_expect_it_named_and_no_engaging(
     start_control, other
 ):
