@@ -65,6 +65,22 @@ class ArmKinematics:
         self._tool = self._model.getFrameId(_TOOL)
         self.lower_D = np.array([joint.lower for joint in group.joints])
         self.upper_D = np.array([joint.upper for joint in group.joints])
+        # A joint's pose before its parent's, [D, 4, 4]: at zero, and by how much it changes with
+        # sin q and 1 - cos q (Rodrigues) or, of a prismatic one, with q.
+        self._at_zero, self._sine, self._versine, self._slide = np.zeros(
+            (4, len(group.joints), 4, 4)
+        )
+        for d, (joint, link) in enumerate(
+            zip(group.joints, group.action.kinematics.links, strict=True)
+        ):
+            axis = np.eye(3)["xyz".index(link.axis)]
+            self._at_zero[d] = np.eye(4)
+            self._at_zero[d, :3, 3] = link.origin_m
+            if joint.unit == "rad":
+                turn = pin.skew(axis)
+                self._sine[d, :3, :3], self._versine[d, :3, :3] = turn, turn @ turn
+            else:
+                self._slide[d, :3, 3] = axis
 
     def forward(self, positions_D: np.ndarray) -> np.ndarray:
         """Tool pose [4, 4] for joint positions [D].
@@ -77,16 +93,25 @@ class ArmKinematics:
         pin.framesForwardKinematics(self._model, self._data, np.asarray(positions_D, dtype=float))
         return self._data.oMf[self._tool].homogeneous.copy()
 
-    def links(self, positions_D: np.ndarray) -> np.ndarray:
-        """Poses [1 + D, 4, 4] in base_link: its own, and those of the links that joints move.
+    def links(self, positions_BD: np.ndarray) -> np.ndarray:
+        """Poses [B, 1 + D, 4, 4] in base_link: its own, and those of the links that joints move.
+
+        For positions [B, D], all at once: Pinocchio takes eight times as long for one after the
+        other, most of it to hand its placements over.
 
         Raises:
             NonFiniteError: a position is NaN or infinite.
         """
-        if not np.isfinite(positions_D).all():
-            raise NonFiniteError(f"joint positions {positions_D} are not finite")
-        pin.forwardKinematics(self._model, self._data, np.asarray(positions_D, dtype=float))
-        return np.array([placement.homogeneous for placement in self._data.oMi])
+        if not np.isfinite(positions_BD).all():
+            raise NonFiniteError(f"joint positions {positions_BD} are not finite")
+        q = positions_BD[..., None, None]
+        local = self._at_zero + np.sin(q) * self._sine + (1.0 - np.cos(q)) * self._versine
+        local = local + q * self._slide
+        poses = np.empty((len(positions_BD), 1 + local.shape[1], 4, 4))
+        poses[:, 0] = np.eye(4)
+        for d in range(local.shape[1]):
+            np.matmul(poses[:, d], local[:, d], out=poses[:, d + 1])
+        return poses
 
     def jacobian(self, positions_D: np.ndarray) -> np.ndarray:
         """How the tool moves with the joints, [6, D].

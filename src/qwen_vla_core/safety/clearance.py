@@ -66,11 +66,6 @@ class Placed:
     ends_BC2: np.ndarray
     tools: list[np.ndarray]
 
-    def first(self, count: int) -> "Placed":
-        """The first poses only."""
-        tools = [tools[:count] for tools in self.tools]
-        return Placed(ends_BC2=self.ends_BC2[:count], tools=tools)
-
 
 class Clearance:
     """Clearances of one robot; positions are those of all joints but a base's, D of them.
@@ -133,12 +128,12 @@ class Clearance:
         """
         ends, tools = [], []
         for arm in self._arms:
-            poses_BL = np.stack([arm.kinematics.links(q[arm.rows]) for q in positions_BD])
+            poses_BL = arm.kinematics.links(positions_BD[:, arm.rows])
             last_B = poses_BL[:, -1]
             tools.append(last_B[:, :3, :3] @ arm.tool_m + last_B[:, :3, 3])
-            poses_BC1 = (arm.mount @ poses_BL)[:, arm.links][:, :, None]
-            turned_BC2 = (poses_BC1[..., :3, :3] @ arm.ends_C2[..., None])[..., 0]
-            ends.append(turned_BC2 + poses_BC1[..., :3, 3])
+            poses_BC = (arm.mount @ poses_BL)[:, arm.links]
+            turned_BC2 = arm.ends_C2 @ poses_BC[..., :3, :3].swapaxes(-1, -2)
+            ends.append(turned_BC2 + poses_BC[..., None, :3, 3])
         return Placed(ends_BC2=np.concatenate(ends, axis=1), tools=tools)
 
     def left(self, placed: "Placed", only: np.ndarray | None = None) -> np.ndarray:

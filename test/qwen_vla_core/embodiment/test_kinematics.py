@@ -43,6 +43,16 @@ def test_when_one_joint_of_an_aloha_turns_expect_its_published_axis_sign_and_uni
     )
 
 
+@given(st.lists(joint_positions, min_size=1, max_size=4))
+def test_when_links_of_several_poses_are_wanted_expect_what_pinocchio_says_of_the_last(poses):
+    links_BL = ARM.links(np.array(poses))
+    tool = np.eye(4)
+    tool[:3, 3] = WIDOWX.groups[0].action.kinematics.tool_origin_m
+    for positions_D, links in zip(poses, links_BL, strict=True):
+        np.testing.assert_array_equal(links[0], np.eye(4))
+        np.testing.assert_allclose(links[-1] @ tool, ARM.forward(positions_D), atol=1e-12)
+
+
 @settings(max_examples=200)
 @given(joint_positions, st.integers(0, 2**32 - 1))
 def test_when_the_inverse_answers_expect_the_pose_within_limits(positions_D, seed):
