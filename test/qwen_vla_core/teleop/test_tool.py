@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.teleop.tool import ToolMotion
 
-WIDOWX = load_embodiment(Path(__file__).parents[3] / "embodiments" / "widowx.yaml")
+WIDOWX_PATH = Path(__file__).parents[3] / "embodiments" / "widowx.yaml"
+WIDOWX = load_embodiment(WIDOWX_PATH)
 ARM = WIDOWX.groups[0]
 START_D = np.array(ARM.start)
 LOWER_D = np.array([joint.lower for joint in ARM.joints])
@@ -61,6 +62,24 @@ def test_when_the_arm_is_stretched_to_a_singular_pose_expect_bounded_joints_and_
     assert (np.abs(moved_D - stretched_D) <= SPEED_D * DT_S + 1e-12).all()
     back_D, _ = drive(along(0, -0.1), 1.0, stretched_D + 0.05)
     assert TOOL.pose(back_D)[0, 3] < TOOL.pose(stretched_D)[0, 3] - 0.05
+
+
+@pytest.mark.parametrize("speed", [0.15, -0.15])
+def test_when_an_alohas_tool_leaves_its_start_sideways_expect_no_joint_near_its_highest_speed(
+    speed,
+):
+    aloha = load_embodiment(WIDOWX_PATH.with_name("aloha.yaml"))
+    arm, tool = aloha.groups[0], ToolMotion(aloha.groups[0])
+    positions_D, fastest, said = np.array(arm.start), 0.0, []
+    limit_D = np.array([joint.velocity for joint in arm.joints])
+    for _ in range(100):
+        moved_D, words = tool.step(positions_D, along(1, speed), DT_S)
+        fastest = max(fastest, np.max(np.abs(moved_D - positions_D) / DT_S / limit_D))
+        positions_D = moved_D
+        said.append(words)
+    assert fastest <= 0.6 + 1e-9
+    assert "left_arm is slowed: left_forearm_roll is as fast as it may be" in said
+    assert abs(tool.pose(positions_D)[1, 3] - tool.pose(np.array(arm.start))[1, 3]) > 0.15
 
 
 def test_when_a_joint_is_at_its_limit_expect_its_name_and_no_motion_beyond():
