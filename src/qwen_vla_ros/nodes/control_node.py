@@ -20,6 +20,7 @@ from qwen_vla_core.safety import Intersection, Rule, Verdict
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
 from ..drivers import make_drivers
+from ..drivers.robot import RobotDrivers
 from ..estop_topic import TELEOP_ESTOP
 from ..messages import joint_state_message
 from ..mode_topics import ModeTopics
@@ -27,6 +28,7 @@ from ..qos import RELIABLE
 from .control_inputs import ControlInputs
 from .lifecycle import EmbodimentNode, read_only
 from .parameters import declare_number
+from .priority import run_first, runs_first
 from .process import run
 
 VERIFY_PERIOD_S = 0.2
@@ -78,9 +80,6 @@ class ControlNode(EmbodimentNode):
         """Connect everything; nothing is sent before a person engages."""
         self._embodiment = self.load_embodiment()
         self._names = self._embodiment.joint_names
-        self._rows = {
-            g.name: self._embodiment.group_slice(g.name) for g in self._embodiment.groups
-        }
         self._dry_run = self.get_parameter("dry_run").value
         estop_topics = self.get_parameter("estop_topics").value
         self._loop = ControlLoop(
@@ -89,7 +88,7 @@ class ControlNode(EmbodimentNode):
             estop_topics=estop_topics,
             state=self._loop and self._loop.state,  # what was latched stays latched
         )
-        self._drivers = make_drivers(self, self._embodiment)
+        self._drivers = RobotDrivers(make_drivers(self, self._embodiment), self._embodiment)
         self._robot_limits, self._intersection = {}, Intersection(limits=self._loop.limiter.limits)
         self._commanding = False
         self._counts, self._last_refusal = Counter(), ""
@@ -182,12 +181,7 @@ class ControlNode(EmbodimentNode):
     def _send(self, cycle: Cycle, ros_s: float) -> None:
         motion = cycle.filtered.motion
         if cycle.commanding and not self._dry_run:
-            inputs, now_s = self._loop.inputs, time.monotonic()
-            for name, rows in self._rows.items():
-                measured_G = inputs.measured_D[rows] if inputs.fresh(rows, now_s) else None
-                self._drivers[name].send(
-                    motion.command_D[rows], motion.velocity_D[rows], measured_G
-                )
+            self._drivers.send(motion, self._measured)
         elif self._commanding:
             self._stop_drivers()
         self._commanding = cycle.commanding
@@ -195,11 +189,14 @@ class ControlNode(EmbodimentNode):
         self._command.publish(message)
         self._feedback.publish(message)  # for devices that can follow
 
+    def _measured(self, rows: slice) -> np.ndarray | None:
+        inputs = self._loop.inputs
+        return inputs.measured_D[rows] if inputs.fresh(rows, time.monotonic()) else None
+
     def _stop_drivers(self) -> None:
         self._commanding = False
         if not self._dry_run:
-            for driver in self._drivers.values():
-                driver.stop()
+            self._drivers.stop()
 
     def _count(self, cycle: Cycle) -> None:
         if cycle.state.mode is Mode.AUTONOMY and not cycle.following:
@@ -217,9 +214,7 @@ class ControlNode(EmbodimentNode):
     # --- check and report
 
     def _driver_problems(self) -> list[str]:
-        problems = [d.problem for d in self._drivers.values() if d.problem is not None]
-        # Two groups may miss the same driver.
-        return [*dict.fromkeys(problems), *self._intersection.empty]
+        return [*self._drivers.problems, *self._intersection.empty]
 
     def _blockers(self, event: ModeEvent) -> list[str]:
         """Why a request cannot be granted now, beside the reasons that the loop finds itself."""
@@ -240,16 +235,12 @@ class ControlNode(EmbodimentNode):
         self.get_logger().warning(self._last_refusal, throttle_duration_sec=1.0)
 
     def _verify(self) -> None:
-        for driver in self._drivers.values():
-            driver.verify()
+        self._drivers.verify()
         self._obey_robot_limits()
         self._inputs.check_graph()
 
     def _obey_robot_limits(self) -> None:
-        limits = {}
-        for driver in self._drivers.values():
-            limits |= driver.limits
-        if limits != self._robot_limits:
+        if (limits := self._drivers.limits) != self._robot_limits:
             self._robot_limits = limits
             self._intersection = self._loop.limiter.intersect(limits)
             for tightened in self._intersection.tightened:
@@ -262,20 +253,19 @@ class ControlNode(EmbodimentNode):
             *self._inputs.problems,
             *self._inputs.policy_problems,
         ]
-        warnings = dict.fromkeys(d.warning for d in self._drivers.values() if d.warning)
         silent = self._loop.inputs.silent(time.monotonic())
         level, message = diagnostics.OK, f"{state.mode.value}: {state.reason}"
         if problems or silent or state.fault:
             level = diagnostics.ERROR
             message = "; ".join(filter(None, [*problems, *silent, state.fault]))
         elif (
-            warnings
+            self._drivers.warnings
             or self._last_refusal
             or self._counts["autonomy_holds"]
             or state.mode is Mode.ESTOP
         ):
             level = diagnostics.WARN
-        message = "; ".join(filter(None, [message, *warnings, self._last_refusal]))
+        message = "; ".join(filter(None, [message, *self._drivers.warnings, self._last_refusal]))
         self._last_refusal = ""
         lateness_ms = np.array(self._lateness_s or [0.0]) * 1e3
         self._diagnostics.publish(
@@ -285,6 +275,7 @@ class ControlNode(EmbodimentNode):
                 "mode": state.mode.value,
                 "commanding": self._commanding,
                 "dry_run": self._dry_run,
+                "real_time": runs_first(),
                 "max_speed_scale": self._loop.limiter.max_speed_scale,
                 "period_ms": self._period_s * 1e3,
                 "lateness_p50_ms": float(np.percentile(lateness_ms, 50)),
@@ -300,6 +291,7 @@ class ControlNode(EmbodimentNode):
 
 def main() -> None:
     """Entry point of the control_node executable."""
+    run_first()
     run(ControlNode)
 
 
