@@ -290,10 +290,10 @@ def fuzz(steps, seed=0, progress=False):
     Raises:
         AssertionError: with the seed that shows it again.
     """
-    of, commands, refused = texts(), 0, 0  # of: robot -> description
+    of, done, commands, refused = texts(), 0, 0, 0  # of: robot -> description
     names = list(of)
     with tqdm(total=steps, unit="period", disable=not progress) as bar:
-        while bar.n < steps:
+        while done < steps:
             name, rng = names[seed % len(names)], np.random.default_rng(seed)
             text = with_another_number(of[name], rng) if rng.random() < 0.3 else of[name]
             try:
@@ -303,13 +303,14 @@ def fuzz(steps, seed=0, progress=False):
                 seed += 1
                 continue
             with np.errstate(over="ignore", invalid="ignore"):
-                for period in range(min(STEPS, steps - bar.n)):
+                for period in range(min(STEPS, steps - done)):
                     try:
                         robot.step()
                     except Exception as error:
                         again = f"fails again with --seed {seed} --steps {period + 1}"
                         raise AssertionError(f"{name}: {error}; {again}") from error
             commands += robot.commands
+            done += period + 1
             bar.update(period + 1)
             seed += 1
     return commands, refused

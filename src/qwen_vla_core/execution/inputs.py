@@ -181,7 +181,10 @@ class Inputs:
             source: TELEOP or POLICY, where that is needed as well.
         """
         needed = (*self.measured_topics, *self.heartbeats, source)
-        return tuple(words for name, words in self.expired(steady_s).items() if name in needed)
+        expired = self.expired(steady_s)
+        if not self._odometry_received:  # since ``clear``, whatever was before
+            expired.setdefault(self._odometry_topic, f"{self._odometry_topic}: nothing received")
+        return tuple(words for name, words in expired.items() if name in needed)
 
     def clear(self) -> None:
         """Nobody looked for a while: the robot may be elsewhere, a clock may have been set."""

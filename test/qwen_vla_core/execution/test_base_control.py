@@ -211,6 +211,14 @@ def test_when_odometry_was_never_received_expect_no_command_at_all(base):
     assert base.run(0.5).commands == []
 
 
+def test_when_it_was_paused_and_no_odometry_came_since_expect_engaging_refused(base):
+    base.driving().loop.pause(base.ros_s)
+    transition = base.ask(ModeEvent.GO_TO_START)
+    assert transition.answer is Answer.REFUSED and ODOMETRY in transition.reason
+    base.run(0.1)
+    assert base.ask(ModeEvent.GO_TO_START).answer is Answer.ACCEPTED
+
+
 def test_when_the_bases_own_stop_is_pressed_expect_a_latch_until_released_and_reset(base):
     base.driving().loop.on_estop(True, base.ros_s, ESTOP_OF_BASE)
     assert base.loop.state.mode is Mode.ESTOP and ESTOP_OF_BASE in base.loop.state.reason
