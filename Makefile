@@ -23,7 +23,7 @@ help:
 	@echo "make fuzz       a million control periods with wrong input of every kind: about ten minutes"
 	@echo "make test-page  the robot's page in a real browser (needs chromium); pictures in out/page"
 	@echo "make web        build the page from web/ into resource/web (needs node and npm)"
-	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and try each for a minute"
+	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and test each for some minutes"
 	@echo "make test-lerobot  load exported datasets with LeRobot itself, where Python 3.12 is found"
 	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"

@@ -5,7 +5,7 @@ set -Euo pipefail
 cd "$(dirname "$0")/.." || exit
 . scripts/find_python.sh
 
-# Numbers on the way to a motor, nodes over real DDS, network and training: about a minute.
+# Numbers on the way to a motor, nodes over real DDS, and the network: one to three minutes.
 QUICK=(
     test/qwen_vla_core test/test_embodiments.py test/test_layering.py test/test_locks.py
     test/qwen_vla_ros/nodes/test_control_node.py test/qwen_vla_model/test_policy.py

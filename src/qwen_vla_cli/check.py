@@ -1,7 +1,7 @@
 """Check an embodiment, recipe, report plan, gamepad map or backend, and print what it says.
 
 With --live, look for some seconds whether the robot that runs is the one that an embodiment
-describes: topics, types, rates, pictures, joint names, units and limits, and what its nodes
+describes: topics, types, rates, images, joint names, units and limits, and what its nodes
 report. Nothing is published and nothing moves. Exit status 1 if something has to be changed.
 
 Example:
