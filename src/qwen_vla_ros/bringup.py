@@ -30,6 +30,7 @@ class NodeDescription:
         parameters: ROS parameters that differ from the file's.
         parameter_file: parameters of the node in config/.
         namespace: ROS namespace; empty for none.
+        log_level: debug, info, warn, error or fatal.
     """
 
     name: str
@@ -37,18 +38,25 @@ class NodeDescription:
     parameters: Mapping[str, Value]
     parameter_file: Path
     namespace: str = ""
+    log_level: str = "info"
 
     @property
     def enclave(self) -> str:
         """Where SROS2 looks for the node's key; without SROS2 it means nothing."""
         return f"/{self.namespace}/{self.name}" if self.namespace else f"/{self.name}"
 
+    @property
+    def ros_arguments(self) -> list[str]:
+        """What stands behind ``--ros-args`` beside names and parameters."""
+        logger = ".".join(filter(None, [self.namespace.replace("/", "."), self.name]))
+        return ["--enclave", self.enclave, "--log-level", f"{logger}:={self.log_level}"]
+
     def command(self) -> list[str]:
         """The command line that runs the node with the current interpreter."""
         command = [sys.executable, "-m", self.module, "--ros-args", "-r", f"__node:={self.name}"]
         if self.namespace:
             command += ["-r", f"__ns:=/{self.namespace}"]
-        command += ["--enclave", self.enclave, "--params-file", str(self.parameter_file)]
+        command += [*self.ros_arguments, "--params-file", str(self.parameter_file)]
         for key, value in self.parameters.items():
             command += ["-p", f"{key}:={json.dumps(value)}"]
         return command
@@ -112,6 +120,7 @@ def describe_bringup(
     embodiment: str,
     checkpoint: str | None,
     backend: str = "",
+    device: str = "",
     weights: str | None = None,
     instruction: str = "",
     use_sim: bool = False,
@@ -121,6 +130,7 @@ def describe_bringup(
     view: bool = False,
     rviz: bool = False,
     record: bool = False,
+    log_level: str = "info",
 ) -> tuple[NodeDescription, ...]:
     """The nodes for one embodiment.
 
@@ -129,6 +139,7 @@ def describe_bringup(
         checkpoint: folder of the policy's weights; None for the simulator's scripted expert in
             the place of policy_node.
         backend: how another's server is asked, as for ``load_policy``; empty for a policy of ours.
+        device: torch device of the policy; empty for what the parameter file says.
         weights: their data type; None for what the parameter file says.
         instruction: the task in words; may come later on policy/instruction.
         use_sim: run the simulated hardware instead of the robot's drivers.
@@ -139,6 +150,7 @@ def describe_bringup(
         view: serve the robot's page to browsers on this machine.
         rviz: publish what RViz shows (visualizer_node).
         record: run recorder_node, which records when a person asks for it.
+        log_level: of all nodes: debug, info, warn, error or fatal.
     """
     config = share_directory() / "config" / "nodes"
     nodes = [
@@ -160,6 +172,7 @@ def describe_bringup(
                     "backend": backend,
                     "instruction": instruction,
                     "simulated": use_sim,
+                    **({"device": device} if device else {}),
                     **({"weights": weights} if weights else {}),
                 },
                 parameter_file=config / "policy_node.yaml",
@@ -206,7 +219,8 @@ def describe_bringup(
                 parameter_file=config / "sim_node.yaml",
             ),
         )
-    return tuple(replace(node, namespace=namespace.strip("/")) for node in nodes)
+    of_all = {"namespace": namespace.strip("/"), "log_level": log_level}
+    return tuple(replace(node, **of_all) for node in nodes)
 
 
 def describe_page(

@@ -99,6 +99,24 @@ def test_when_the_expert_has_an_instruction_expect_it_to_drive_once_engaged(ros,
             operator.destroy_node()
 
 
+def test_when_device_weights_and_log_level_are_named_expect_them_at_the_nodes():
+    nodes = describe_bringup(
+        embodiment="x.yaml",
+        checkpoint=SHIPPED,
+        use_sim=True,
+        device="cuda:1",
+        weights="int8",
+        log_level="debug",
+    )
+    (policy,) = [node for node in nodes if node.name == "policy_node"]
+    assert {'device:="cuda:1"', 'weights:="int8"'} <= set(policy.command())
+    for node in nodes:
+        assert f"{node.name}:=debug" in node.command()
+    plain = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED, namespace="/lab/left")
+    assert "lab.left.control_node:=info" in plain[0].command()
+    assert not any("device" in node.parameters for node in plain)
+
+
 @pytest.mark.parametrize("instruction", ["yes", "1", "a: b", "pick up the 'red' block"])
 def test_when_an_instruction_looks_like_yaml_expect_it_as_text(instruction):
     nodes = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED, instruction=instruction)

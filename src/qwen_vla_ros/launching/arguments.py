@@ -1,5 +1,6 @@
 """What the launch files take, and what people write there: checked before any node starts."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -30,11 +31,17 @@ class LaunchArgumentError(QwenVlaError):
 
 @dataclass(frozen=True, kw_only=True)
 class Argument:
-    """One launch argument; a flag is true or false."""
+    """One launch argument.
+
+    Attributes:
+        is_flag: it is true or false.
+        allowed: what else than its default may be written, a regular expression; "" for anything.
+    """
 
     default: str
     description: str
     is_flag: bool = False
+    allowed: str = ""
 
 
 ARGUMENTS = {
@@ -49,6 +56,18 @@ ARGUMENTS = {
         default="",
         description="how another's server is asked (pi0, for example): a name in "
         "config/backends/, or a YAML file; empty for a policy of ours",
+    ),
+    "device": Argument(
+        default="",
+        description="where the model runs: cpu or cuda, cuda:1 for the second GPU; empty for what "
+        "config/nodes/policy_node.yaml says",
+        allowed=r"cpu|cuda(:\d+)?",
+    ),
+    "weights": Argument(
+        default="",
+        description="data type of the weights: float32, bfloat16, float16, int8 or nf4; empty for "
+        "what suits the device",
+        allowed="float32|bfloat16|float16|int8|nf4",
     ),
     "instruction": Argument(
         default="", description="the task in words; may come later on policy/instruction"
@@ -81,6 +100,11 @@ ARGUMENTS = {
         description="run recorder_node; record/start, or follow_mode in config/nodes/"
         "recorder_node.yaml, begins an episode",
         is_flag=True,
+    ),
+    "log_level": Argument(
+        default="info",
+        description="of all nodes: debug, info, warn, error or fatal",
+        allowed="debug|info|warn|error|fatal",
     ),
     "use_rviz": Argument(
         default="true",
@@ -129,12 +153,18 @@ def read(texts: Mapping[str, str]) -> dict[str, str | bool]:
     """All arguments by name, flags as bool.
 
     Raises:
-        LaunchArgumentError: a flag that is neither true nor false, or no embodiment.
+        LaunchArgumentError: a flag that is neither true nor false, a value that is not allowed, or
+            no embodiment.
     """
     values = {
         name: flag(name, texts[name]) if argument.is_flag else texts[name].strip()
         for name, argument in ARGUMENTS.items()
     }
+    for name, value in values.items():
+        argument = ARGUMENTS[name]
+        if argument.allowed and value != argument.default:
+            if not re.fullmatch(argument.allowed, value):
+                raise LaunchArgumentError(f"{name}:={value} is not {argument.description}")
     if not values["embodiment"]:
         raise LaunchArgumentError("say which robot: embodiment:=<name or YAML file>")
     return values

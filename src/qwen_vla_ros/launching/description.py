@@ -81,6 +81,8 @@ def _launch(context: LaunchContext) -> list:
         embodiment=str(path),
         checkpoint=checkpoint,
         backend=values["backend"],
+        device=values["device"],
+        weights=values["weights"],
         instruction=values["instruction"],
         use_sim=use_sim,
         dry_run=values["dry_run"],
@@ -89,6 +91,7 @@ def _launch(context: LaunchContext) -> list:
         view=values["view"],
         rviz=values["use_rviz"],
         record=values["record"],
+        log_level=values["log_level"],
     )
     _check_executables(descriptions)
     settings = discovery_settings(use_sim, os.environ)
@@ -141,7 +144,7 @@ def _node(description: NodeDescription, settings: Mapping[str, str], restarts: i
                 for key, value in description.parameters.items()
             },
         ],
-        ros_arguments=["--enclave", description.enclave],
+        ros_arguments=description.ros_arguments,
         additional_env=dict(settings),
         output="screen",
         prefix=_die_with_launch(),

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qwen_vla_model.precision import WEIGHTS
 from qwen_vla_ros.launching.arguments import (
     ARGUMENTS,
     FALSE,
@@ -76,3 +77,20 @@ def test_when_another_launch_file_includes_ours_expect_its_own_arguments_to_be_l
     refuse_unknown(foreign, typed_for_us=False)
     with pytest.raises(LaunchArgumentError, match="robot_model"):
         refuse_unknown(foreign, typed_for_us=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("device", "gpu"), ("device", "/dev/ttyUSB0"), ("weights", "fp16"), ("log_level", "verbose")],
+)
+def test_when_a_value_is_not_allowed_expect_what_may_be_written(name, value):
+    with pytest.raises(LaunchArgumentError, match=f"^{name}:={value} is not .*(cpu|nf4|fatal)"):
+        read(DEFAULTS | {"embodiment": "widowx", name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("device", "cuda:1"), ("log_level", "debug"), *[("weights", w) for w in WEIGHTS]],
+)
+def test_when_a_value_is_allowed_expect_it(name, value):
+    assert read(DEFAULTS | {"embodiment": "widowx", name: value})[name] == value
