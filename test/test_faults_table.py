@@ -8,7 +8,7 @@ FAULTS = 50
 
 
 def test_when_faults_are_listed_in_the_docs_expect_each_of_their_tests_to_exist():
-    text = (ROOT / "docs" / "faults.md").read_text()
+    text = (ROOT / "docs" / "faults.md").read_text().partition("## Measured")[0]
     rows = re.findall(r"^\| (\d+) \|(.*)\|$", text, re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(1, FAULTS + 1))
     for number, row in rows:
