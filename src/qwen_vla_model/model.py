@@ -41,6 +41,8 @@ class Inputs:
         valid_PHK: bool, the paper's mask M: where the robot has a step and a channel. What lies
             outside is padding. It is zero in the actions, in the noise and all the way between,
             so that nothing that happens there reaches a loss or an action.
+        positions_3PL: the tokens' multi-section positions (``QwenVla.positions``), where they
+            have to be an input, of a traced pass; else None.
     """
 
     patches: tuple[torch.Tensor, ...]
@@ -51,16 +53,18 @@ class Inputs:
     mask_PL: torch.Tensor | None
     state_PK: torch.Tensor
     valid_PHK: torch.Tensor
+    positions_3PL: torch.Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Inputs":
         """The same on another device."""
         return self.map(lambda tensor: tensor.to(device))
 
     def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
-        """The same with every tensor changed."""
+        """The same with every tensor changed, in the order of ``tensors``."""
+        patches = tuple(map(change, self.patches))
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         changed = {k: change(v) for k, v in values.items() if isinstance(v, torch.Tensor)}
-        return replace(self, patches=tuple(map(change, self.patches)), **changed)
+        return replace(self, patches=patches, **changed)
 
     def tensors(self) -> list[torch.Tensor]:
         """All of them, in a fixed order."""
@@ -100,14 +104,17 @@ class QwenVla(nn.Module):
             inputs.input_ids_PL,
             views_OIE[inputs.observation_P],
             inputs.image_at,
-            self._positions(inputs),
+            self.positions(inputs),
         )
 
     def context(self, inputs: Inputs, hidden_PLE: torch.Tensor) -> Context:
         """Hidden states to what the expert attends to."""
-        return self.expert.prepare(hidden_PLE, self._positions(inputs), inputs.mask_PL)
+        return self.expert.prepare(hidden_PLE, self.positions(inputs), inputs.mask_PL)
 
-    def _positions(self, inputs: Inputs) -> torch.Tensor:
+    def positions(self, inputs: Inputs) -> torch.Tensor:
+        """Multi-section positions of the prompts' tokens [3, P, L]."""
+        if inputs.positions_3PL is not None:
+            return inputs.positions_3PL
         ids_PL = inputs.input_ids_PL
         return self.backbone.positions(*ids_PL.shape, inputs.image_at, inputs.grids, ids_PL.device)
 

@@ -10,6 +10,7 @@ import torch
 from qwen_vla_core.embodiment import Camera, Embodiment
 from qwen_vla_core.errors import ChunkError, ObservationError
 from qwen_vla_core.execution import Prefix
+from qwen_vla_core.freed_memory import keep_freed_memory
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation.empty_scene import empty_scene
@@ -27,7 +28,10 @@ from .real_time_chunking import soft_mask
 from .runtime import PrefixInputs, Runtime, peak_mib, together
 
 INSTRUCTION_TOKENS = 48
-"""Room for an instruction where shapes are fixed: about 35 words. A longer one runs eagerly."""
+"""Room for an instruction where passes are prepared: about 35 words. A longer one runs eagerly."""
+
+LARGEST_TENSOR_BYTES = 2**25
+"""More than a tensor of the small network has, whose memory the next pass takes again."""
 
 
 class QwenVlaPolicy:
@@ -89,6 +93,7 @@ class QwenVlaPolicy:
                 or fetched).
         """
         torch.set_num_threads(threads)
+        keep_freed_memory(LARGEST_TENSOR_BYTES)
         folder = find_checkpoint(name)
         config = load_config(folder)
         space = load_action_space(folder, embodiment)
@@ -103,7 +108,7 @@ class QwenVlaPolicy:
         return policy
 
     def warm_up(self) -> float:
-        """Run every kind of pass on an empty scene; on a GPU, capture it first.
+        """Run every kind of pass on an empty scene; capture it first on a GPU, trace it on a CPU.
 
         After this the first real chunk is as quick as the others.
 
@@ -117,12 +122,14 @@ class QwenVlaPolicy:
         prefixes = [None, Prefix(actions_NC=still_NC[:1], committed=1)]
         if 1 < longest < robot.horizon:
             prefixes.append(Prefix(actions_NC=still_NC, committed=longest))
+        still_C = self.processor.codec.still(scene.commanded_D)
         for prefix in prefixes:
+            inputs, held = self.prepare_inputs([scene]), self._prefix_inputs(prefix, still_C)
             if self._fixed:
-                still_C = self.processor.codec.still(scene.commanded_D)
-                self.runtime.fix(
-                    self.prepare_inputs([scene]), self._prefix_inputs(prefix, still_C)
-                )
+                self.runtime.fix(inputs, held)
+            else:
+                shortest = self.processor.tokens_around
+                self.runtime.trace(inputs, held, range(shortest, shortest + INSTRUCTION_TOKENS))
             self.infer(scene, prefix)
         begin_s = time.monotonic()
         self.infer(scene)
@@ -145,7 +152,7 @@ class QwenVlaPolicy:
         runtime = self.runtime
         return {
             "weights": self.weights,
-            "path": "eager" if runtime.why_eager else "graph",
+            "path": runtime.path,
             "why_eager": runtime.why_eager,
             "eager_fallbacks": runtime.eager_passes,
             "tokens": runtime.tokens,

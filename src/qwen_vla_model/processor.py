@@ -115,10 +115,14 @@ class Processor:
         sentence = build_prompt(self.prompt_embodiment, instruction, bins)
         return [*chain(*views), *self._tokenize_words(sentence)]
 
+    @property
+    def tokens_around(self) -> int:
+        """Tokens of a prompt beside its instruction's."""
+        return len(self.tokens("", np.zeros(len(self.embodiment.state_channels))))
+
     def room_for(self, instruction_tokens: int) -> int:
         """Tokens of a prompt with an instruction of this length, rounded up to whole tiles."""
-        others = len(self.tokens("", np.zeros(len(self.embodiment.state_channels))))
-        return -(-(others + instruction_tokens) // TILE) * TILE
+        return -(-(self.tokens_around + instruction_tokens) // TILE) * TILE
 
     def __call__(
         self,

@@ -3,18 +3,21 @@
 On a GPU most of an eager pass is the launching of thousands of kernels. There the pass is
 captured once, at warm-up, as a CUDA graph on buffers of fixed shape, and replayed with new
 contents: another picture, state, prefix or instruction is a copy into these buffers. What does
-not fit them, a very long instruction, runs eagerly, and the reason is reported.
+not fit them, a very long instruction, runs eagerly, and the reason is reported. On a CPU the pass
+of a small network is a traced program (``traced.py``), with the same rules.
 """
 
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from .model import Inputs, QwenVla
+from .traced import LARGEST_PARAMETERS, TracedPass, rounds_of, with_tokens
+from .traced import SAME as TRACED_SAME
 
 WARM_UPS = 3
 """Passes before a capture: libraries allocate and choose their kernels in the first ones."""
@@ -58,8 +61,9 @@ class Runtime:
     """Runs a model whose weights do not change any more.
 
     Attributes:
-        why_eager: why the last pass was not a replayed graph; empty where it was one.
-        eager_passes: how many were not, of those that a graph was expected for.
+        why_eager: why the last pass was neither a replayed graph nor a traced program; empty
+            where it was.
+        eager_passes: how many were neither, of those that one was expected for.
         tokens: of the last prompt, with its padding.
     """
 
@@ -73,6 +77,12 @@ class Runtime:
         self._generator = torch.Generator(self.device).manual_seed(seed)
         self._fixed: dict[tuple[str, int], _FixedPass] = {}
         self._failed: dict[tuple[str, int], str] = {}
+        self._traced: dict[tuple[str, int], dict[int, TracedPass]] = {}
+
+    @property
+    def path(self) -> str:
+        """How the last pass ran: ``eager``, ``traced`` or ``graph``."""
+        return "eager" if self.why_eager else "traced" if self._traced else "graph"
 
     def reseed(self, seed: int) -> None:
         """Seed the generator of the noise that chunks start from."""
@@ -99,6 +109,64 @@ class Runtime:
         else:  # also NaN
             self._failed[kind] = f"the graph's chunk is {difference:.2g} away from the eager one"
 
+    def trace(self, inputs: Inputs, prefix: PrefixInputs | None, tokens: range) -> None:
+        """Trace passes of this kind for prompts of these lengths; of a small network on a CPU.
+
+        Guided ones differentiate and stay eager. A trace that fails leaves the eager path, and the
+        reason in ``why_eager``.
+
+        Args:
+            inputs: without padding.
+        """
+        kind = _kind(inputs, prefix)
+        parameters = sum(p.numel() for p in self.model.parameters())
+        if self.device.type != "cpu" or parameters > LARGEST_PARAMETERS or kind[0] == "guided":
+            return
+        if kind in self._traced or kind in self._failed:
+            return
+        programs = {}
+        for rounds in range(rounds_of(tokens[0]), rounds_of(tokens[-1]) + 1):
+            of_rounds = [length for length in tokens if rounds_of(length) == rounds]
+            try:
+                programs[rounds] = self._checked_trace(inputs, prefix, of_rounds)
+            except Exception as error:  # what torch cannot trace or freeze: any of its own
+                self._failed[kind] = f"no traced program: {error}"
+                return
+        self._traced[kind] = programs
+
+    def _checked_trace(
+        self, inputs: Inputs, prefix: PrefixInputs | None, lengths: Sequence[int]
+    ) -> TracedPass:
+        """A program that repeats the eager pass on contents and lengths that it was not made with.
+
+        Raises:
+            RuntimeError: it does not.
+        """
+
+        def contents(length: int) -> tuple[Inputs, tuple[torch.Tensor, ...]]:
+            of_length = with_tokens(inputs, length)
+            noise = torch.randn(inputs.valid_PHK.shape)
+            return self._with_positions(of_length), self._tensors(noise, prefix)
+
+        def run(inputs: Inputs, noise: torch.Tensor, *prefix: torch.Tensor) -> torch.Tensor:
+            return self.model.denoise(inputs, noise, *prefix, schedule=self._schedule)
+
+        program = TracedPass(self.model, run, *contents(lengths[len(lengths) // 2]))
+        for length in (lengths[0], lengths[-1]):
+            other, tensors = contents(length)
+            other = replace(other, patches=tuple(map(torch.randn_like, other.patches)))
+            difference = program.difference(other, tensors)
+            if not difference <= TRACED_SAME:  # also NaN
+                raise RuntimeError(f"its chunk is {difference:.2g} away from the eager one")
+        return program
+
+    def _with_positions(self, inputs: Inputs) -> Inputs:
+        return replace(inputs, positions_3PL=self.model.positions(inputs))
+
+    @staticmethod
+    def _tensors(noise: torch.Tensor, prefix: PrefixInputs | None) -> tuple[torch.Tensor, ...]:
+        return (noise, *(() if prefix is None else prefix.tensors()))
+
     def chunk(self, inputs: Inputs, prefix: PrefixInputs | None = None) -> torch.Tensor:
         """Normalised chunks [P, H, K] on the device, valid until the next call.
 
@@ -111,13 +179,22 @@ class Runtime:
             self.why_eager = self._fixed[kind].why_not(inputs)
             if not self.why_eager:
                 return self._fixed[kind](inputs, noise, prefix)
+        elif kind in self._traced:
+            program = self._traced[kind].get(rounds_of(self.tokens))
+            self.why_eager = (
+                program.why_not(inputs)
+                if program is not None
+                else f"a prompt of {self.tokens} tokens is longer than what was traced"
+            )
+            if not self.why_eager:
+                return program(self._with_positions(inputs), self._tensors(noise, prefix))
         elif kind in self._failed:
             self.why_eager = self._failed[kind]
-        elif self._fixed or self._failed:
+        elif self._fixed or self._failed or self._traced:
             self.why_eager = f"{kind[0]} passes of {kind[1]} prompts were not prepared"
         else:
             self.why_eager = f"no graphs on {self.device.type}"
-        self.eager_passes += bool(self._fixed or self._failed)
+        self.eager_passes += bool(self._fixed or self._failed or kind in self._traced)
         return self._denoise(inputs.to(self.device), noise, self._moved(prefix))
 
     def _denoise(

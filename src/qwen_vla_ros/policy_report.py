@@ -25,7 +25,7 @@ def status(
     if late:
         return diagnostics.WARN, late
     if model.get("eager_fallbacks") and model["path"] == "eager":
-        return diagnostics.WARN, f"slow, without a graph: {model['why_eager']}"
+        return diagnostics.WARN, f"slow, not as prepared: {model['why_eager']}"
     return diagnostics.OK, "running"
 
 

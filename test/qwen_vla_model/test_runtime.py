@@ -1,4 +1,7 @@
-"""The pass from fixed buffers is the eager pass; on a GPU it is its replayed graph."""
+"""The pass from fixed buffers is the eager pass; on a GPU it is its replayed graph.
+
+So is the traced program of a CPU.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -11,6 +14,7 @@ from micro_qwen_vla import micro_config, micro_inputs, micro_model
 from qwen_vla_model.config import qwen_vla_5b
 from qwen_vla_model.runtime import PrefixInputs, Runtime, compiled
 from qwen_vla_model.speed.passes import Shape, random_inputs, random_model
+from qwen_vla_model.traced import DELTA_TOKENS, TracedPass
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
@@ -179,3 +183,72 @@ def test_when_compiled_expect_the_same_chunk_and_nothing_compiled_again_for_new_
             chunks = [runtime._denoise(*content) for content in contents]
     for chunk, same in zip(chunks, expected, strict=True):
         torch.testing.assert_close(chunk, same, **TOLERANCE)
+
+
+# --- a traced program, on a CPU
+
+SHORT, LONG = 13, DELTA_TOKENS + 40
+"""Tokens of prompts of one round of the delta rule, and of two."""
+
+
+def traced(kind, **choices):
+    """One that was traced for SHORT to LONG prompts of a kind, and one that was not."""
+    model = micro_model(prefix_steps=3, **choices)
+    program, eager = Runtime(model, seed=7), Runtime(model, seed=7)
+    program.trace(inputs_of(0, 3), held_of(kind), range(SHORT, LONG + 1))
+    return program, eager
+
+
+@pytest.mark.parametrize(
+    ("kind", "choices"),
+    [("free", {"context": "joint"}), ("continued", {}), ("continued", {"prediction": "velocity"})],
+)
+def test_when_traced_expect_the_eager_chunk_for_any_contents_and_length(kind, choices):
+    program, eager = traced(kind, **choices)
+    for i, words in enumerate((1, 30, DELTA_TOKENS - 12, DELTA_TOKENS - 11, 90)):
+        inputs, held = inputs_of(i, words), held_of(kind, seed=i)
+        chunk = program.chunk(inputs, held)
+        assert (program.path, program.why_eager) == ("traced", "")
+        torch.testing.assert_close(chunk, eager.chunk(inputs, held), **TOLERANCE)
+    assert program.eager_passes == 0
+
+
+def test_when_something_was_not_traced_expect_the_eager_chunk_and_the_reason():
+    program, eager = traced("continued")
+    one_view = replace(inputs_of(1, 3), patches=inputs_of(1, 3).patches[:1])
+    assert "another shape" in next(iter(program._traced.values()))[1].why_not(one_view)
+    asked = [
+        (inputs_of(1, 2 * DELTA_TOKENS), "continued", "longer than what was traced", 1),
+        (replace(inputs_of(1, 3), grids=((2, 8), (4, 4))), "continued", "other places", 2),
+        (inputs_of(1, 3), "guided", "guided passes", 2),  # of those no program is expected
+        (padded(inputs_of(1, 3)), "continued", "another shape", 3),
+    ]
+    for inputs, kind, reason, fallbacks in asked:
+        chunk, held = program.chunk(inputs, held_of(kind)), held_of(kind)
+        torch.testing.assert_close(chunk, eager.chunk(inputs, held), **TOLERANCE)
+        assert reason in program.why_eager and program.eager_passes == fallbacks
+    program.chunk(inputs_of(1, 3), held_of("continued"))
+    assert program.why_eager == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(0.1, "0.1 away from the eager one"), (float("nan"), "nan away")]
+)
+def test_when_a_traced_program_differs_expect_the_eager_chunk_and_the_reason(
+    monkeypatch, fault, reason
+):
+    run = TracedPass.__call__
+    monkeypatch.setattr(TracedPass, "__call__", lambda *asks: run(*asks) + fault)
+    program, eager = traced("free")
+    torch.testing.assert_close(program.chunk(inputs_of(1, 3)), eager.chunk(inputs_of(1, 3)))
+    assert reason in program.why_eager and program.eager_passes == 1
+
+
+def test_when_torch_cannot_trace_expect_the_eager_chunk_and_the_reason(monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("Tracer cannot infer type")
+
+    monkeypatch.setattr(torch.jit, "trace", fail)
+    program, eager = traced("free")
+    torch.testing.assert_close(program.chunk(inputs_of(1, 3)), eager.chunk(inputs_of(1, 3)))
+    assert "cannot infer type" in program.why_eager and program.eager_passes == 1

@@ -25,7 +25,7 @@ SLOW, LATE = "install flash-linear-attention", "chunks come 0.7 s late"
             "",
             FELL_BACK,
             diagnostics.WARN,
-            "slow, without a graph: a prompt of 300 tokens",
+            "slow, not as prepared: a prompt of 300 tokens",
         ),
         ("", "", "", {"path": "graph", "eager_fallbacks": 1}, diagnostics.OK, "running"),
     ],
