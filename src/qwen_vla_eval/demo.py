@@ -150,6 +150,6 @@ def _remember(operator, inputs, frames: list) -> Callable[[float], None]:
         if elapsed_s >= next_frame_s:
             next_frame_s = elapsed_s + FRAME_PERIOD_S
             state = f"{operator.mode.partition(':')[0]}  {elapsed_s:4.1f} s"
-            frames.append((dict(operator.images), inputs.scene(), state))
+            frames.append((operator.images, inputs.scene(), state))
 
     return remember

@@ -10,6 +10,7 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
@@ -22,9 +23,11 @@ from std_srvs.srv import Trigger
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.from_messages import seconds
+from qwen_vla_core.images import MAX_BYTES
 from qwen_vla_core.interrupts import interrupts_held_back
 
 from .images import rgb_from_image
+from .newest import Newest
 from .qos import IMAGES, LATCHED, RELIABLE
 
 ANSWER_TIMEOUT_S = 20.0
@@ -43,7 +46,6 @@ class Operator(Node):
 
     Attributes:
         mode: the newest text on control/mode.
-        images: newest image of each camera, uint8 RGB [H, W, 3].
         commands: (ROS time s, positions [D]) of every command since ``clear_commands``.
         velocities: [D] of each of them, rad/s and m/s; received_s: when it came, steady time, s.
         task_status: what the simulator reports about the task.
@@ -52,7 +54,7 @@ class Operator(Node):
     def __init__(self, embodiment: Embodiment) -> None:
         super().__init__("operator")
         self.mode = ""
-        self.images: dict[str, np.ndarray] = {}
+        self._images: dict[str, np.ndarray] = {}
         self.commands: list[tuple[float, np.ndarray]] = []
         self.velocities: list[np.ndarray] = []
         self.received_s: list[float] = []
@@ -64,6 +66,9 @@ class Operator(Node):
         self._service_clients = {}
         self._embodiment = embodiment
         self._subscribe()
+        # Of its own: rclpy.spin_once adds the node to an executor and removes it, each time.
+        self._spinner = SingleThreadedExecutor()
+        self._spinner.add_node(self)
 
     def _subscribe(self) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
@@ -72,8 +77,22 @@ class Operator(Node):
         self.create_subscription(JointState, "control/command", self._on_command, RELIABLE)
         self.create_subscription(String, "sim_node/task_status", self._on_task_status, LATCHED)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
-        for camera in self._embodiment.cameras:
-            self.create_subscription(Image, camera.topic, self._on_image(camera), IMAGES)
+        self._views = [
+            (camera, Newest(self, Image, camera.topic, IMAGES, MAX_BYTES))
+            for camera in self._embodiment.cameras
+        ]
+
+    def destroy_node(self) -> None:
+        self._spinner.shutdown()
+        super().destroy_node()
+
+    @property
+    def images(self) -> dict[str, np.ndarray]:
+        """Newest image of each camera, uint8 RGB [H, W, 3]; fetched when it is asked for."""
+        for camera, view in self._views:
+            if (message := view.take_message()) is not None:
+                self._images[camera.name] = rgb_from_image(message, camera.topic)
+        return dict(self._images)
 
     def instruct(self, instruction: str) -> None:
         """Tell the policy its task."""
@@ -189,7 +208,7 @@ class Operator(Node):
             if left_s <= 0.0:
                 return False
             with interrupts_held_back():
-                rclpy.spin_once(self, timeout_sec=min(left_s, 0.05))
+                self._spinner.spin_once(timeout_sec=min(left_s, 0.05))
         return True
 
     def clear_commands(self) -> None:
@@ -225,12 +244,6 @@ class Operator(Node):
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
             self.diagnostics[status.name] = (status.message, values)
-
-    def _on_image(self, camera):
-        def receive(message: Image) -> None:
-            self.images[camera.name] = rgb_from_image(message, camera.topic)
-
-        return receive
 
 
 @contextmanager
