@@ -13,9 +13,7 @@ import argparse
 import os
 from pathlib import Path
 
-from qwen_vla_core.resources import SHIPPED_CHECKPOINT
-
-from .arguments import embodiment_file, positive
+from .arguments import add_checkpoint, checkpoint_folder, embodiment_file, positive
 from .outputs import require_writable, save_json
 
 
@@ -24,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embodiment", default="widowx", help="name in embodiments/ or YAML file (widowx)"
     )
-    parser.add_argument(
-        "--checkpoint", default=str(SHIPPED_CHECKPOINT), help="the policy (the shipped one)"
-    )
+    add_checkpoint(parser)
     parser.add_argument("--trials", type=positive, default=50, help="trials of each kind (50)")
     parser.add_argument("--json", type=Path, help="write everything here too")
 
@@ -40,9 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_writable(arguments.json)
     path = embodiment_file(arguments.embodiment)
+    checkpoint = str(checkpoint_folder(arguments.checkpoint))
     with tqdm(total=arguments.trials * len(BOUNDS_MS), unit="trial", dynamic_ncols=True) as bar:
         result = measure_control(
-            path, arguments.checkpoint, arguments.trials, lambda done: bar.update(done - bar.n)
+            path, checkpoint, arguments.trials, lambda done: bar.update(done - bar.n)
         )
     show(tables(result))
     save_json(arguments.json, {"cores": os.cpu_count(), "robot": result})

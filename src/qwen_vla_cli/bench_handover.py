@@ -13,9 +13,7 @@ import argparse
 import os
 from pathlib import Path
 
-from qwen_vla_core.resources import SHIPPED_CHECKPOINT
-
-from .arguments import embodiment_file, positive
+from .arguments import add_checkpoint, checkpoint_folder, embodiment_file, positive
 from .outputs import require_writable, save_json
 
 
@@ -24,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embodiment", default="widowx", help="name in embodiments/ or YAML file (widowx)"
     )
-    parser.add_argument(
-        "--checkpoint", default=str(SHIPPED_CHECKPOINT), help="the policy (the shipped one)"
-    )
+    add_checkpoint(parser)
     parser.add_argument(
         "--device", action="append", help="type of a device; may be repeated (all of the robot's)"
     )
@@ -50,15 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_writable(arguments.json)
     path = embodiment_file(arguments.embodiment)
+    checkpoint = str(checkpoint_folder(arguments.checkpoint))
     robot = load_embodiment(path)
     devices = arguments.device or list(robot.teleop.types if robot.teleop else ["joy"])
     for device in devices:
         check_teleop(robot, device)
     total = arguments.takeovers * len(devices)
     with tqdm(total=total, unit="takeover", dynamic_ncols=True) as bar:
-        result = measure_handover(
-            path, arguments.checkpoint, devices, arguments.takeovers, bar.update
-        )
+        result = measure_handover(path, checkpoint, devices, arguments.takeovers, bar.update)
     show(tables(result))
     save_json(arguments.json, {"cores": os.cpu_count(), "robot": result})
     return 0

@@ -68,7 +68,15 @@ def test_when_a_word_is_mistyped_expect_the_nearest_one(qwen_vla, words, meant):
 
 
 @pytest.mark.parametrize(
-    "words", ["evaluate", "demo", "bench chunks", "generate --embodiment widowx --out new"]
+    "words",
+    [
+        "evaluate",
+        "demo",
+        "bench chunks",
+        "bench control",
+        "bench handover",
+        "generate --embodiment widowx --out new",
+    ],
 )
 def test_when_a_folder_is_no_checkpoint_expect_what_it_lacks_and_where_runs_keep_theirs(
     qwen_vla, tmp_path, monkeypatch, words
