@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="device (cpu)")
     parser.add_argument("--views", type=positive, help="cameras (tiny 2, 5b 3)")
     parser.add_argument("--size", type=positive, help="pixels of a view's side (tiny 96, 5b 224)")
-    parser.add_argument("--steps", type=positive, help="Euler steps (5)")
+    parser.add_argument("--steps", type=positive, help="Euler steps (tiny 2, 5b 5)")
     parser.add_argument(
         "--paths",
         type=lambda text: tuple(text.split(",")),
