@@ -86,11 +86,17 @@ def run_embodiment(
     checkpoint: Path,
     episodes: Sequence[DemoEpisode],
     out: Path,
+    server: str | None = None,
 ) -> list[dict]:
-    """All episodes of one robot; the results land in ``out``."""
+    """All episodes of one robot; the results land in ``out``.
+
+    Args:
+        server: address of a server of the checkpoint; None where policy_node loads it.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    print(f"{embodiment.name}, {checkpoint}")
-    nodes = describe_bringup(embodiment=str(path), checkpoint=str(checkpoint), use_sim=True)
+    print(f"{embodiment.name}, {checkpoint}" + (f" at {server}" if server else ""))
+    policy = server or str(checkpoint)
+    nodes = describe_bringup(embodiment=str(path), checkpoint=policy, use_sim=True)
     picture, over = CommandPicture(embodiment), SceneFilm(embodiment)
     outcomes = []
     with (
@@ -124,6 +130,7 @@ def run_embodiment(
     summary = {
         "embodiment": embodiment.name,
         "checkpoint": str(checkpoint),
+        "server": server,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "episodes": outcomes,
         "diagnostics": {name: values for name, (_, values) in diagnostics.items()},

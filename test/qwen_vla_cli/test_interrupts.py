@@ -89,11 +89,13 @@ def test_when_a_report_is_interrupted_expect_finished_episodes_kept(start, tmp_p
     assert {path.suffix for path in cells.iterdir()} == {".json"}
 
 
-def test_when_a_demo_is_interrupted_expect_every_node_gone_and_status_lines_that_never_wrapped(
+def test_when_a_remote_demo_is_interrupted_expect_nodes_and_server_gone_and_unwrapped_status_lines(
     start, tmp_path
 ):
-    command = start("demo", "--embodiment", "mobile_base", "--episodes", 9, "--out", tmp_path)
-    command.wait_until("AUTONOMY")
+    arguments = "--embodiment", "mobile_base", "--episodes", 9, "--remote", "--out", tmp_path
+    command = start("demo", *arguments)
+    command.wait_until("AUTONOMY")  # which wants chunks
+    assert "serving ws://127.0.0.1" in (tmp_path / "server.log").read_text()
     assert command.interrupt() == 130
     assert "interrupted" in command.said and "Traceback" not in command.said
     status = re.findall(r"\r\x1b\[K([^\r\n]*)", command.said)

@@ -1,11 +1,13 @@
 """What the bench of the policy server says."""
 
+import cv2
 import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_eval.bench.serve import IN_PROCESS, OURS, STOCK, measure_serve, measure_url, soak
 from qwen_vla_eval.bench.serve import table as table_of
+from qwen_vla_eval.bench.serve_picture import draw_serve
 from qwen_vla_eval.tables import show
 from robots import WIDOWX
 from scripted_policy import ScriptedPolicy, serving
@@ -13,7 +15,7 @@ from scripted_policy import ScriptedPolicy, serving
 ROBOT = load_embodiment(WIDOWX)
 
 
-def test_when_a_server_is_measured_expect_direct_calls_batches_and_openpis_loop(capsys):
+def test_when_a_server_is_measured_expect_direct_calls_batches_and_openpis_loop(capsys, tmp_path):
     measured = measure_serve(ROBOT, [1, 2], requests=3, gpu_s=0.005)
     ways = [(result["way"], result["robots"]) for result in measured["results"]]
     assert ways == [(IN_PROCESS, 1), (OURS, 1), (OURS, 2), (STOCK, 1), (STOCK, 2)]
@@ -24,6 +26,9 @@ def test_when_a_server_is_measured_expect_direct_calls_batches_and_openpis_loop(
     show([table_of(measured), *measured["goals"]])
     printed = capsys.readouterr().out
     assert "openpi's loop" in printed and "the wire costs" in printed
+    draw_serve(measured, tmp_path / "serve.png")
+    drawn = cv2.imread(str(tmp_path / "serve.png"))
+    assert drawn.shape[1] > 2 * drawn.shape[0] > 0 and drawn.std() > 10
 
 
 def test_when_a_server_that_runs_is_measured_expect_its_address_in_the_table(capsys):
