@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover faults fuzz test-page web test-pythons test-lerobot distribution lock reference docs generalist bench-gpu lint clean
+.PHONY: help setup demo test mutants handover faults fuzz test-page web test-pythons test-lerobot distribution lock reference docs generalist fleet soak bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
@@ -30,6 +30,8 @@ help:
 	@echo "make reference  write docs/commands.md anew from the code"
 	@echo "make docs       build the documentation as a site: out/docs"
 	@echo "make generalist train one set of weights for three robots: about two and a half hours on two cores"
+	@echo "make fleet      two replicas of the shipped weights: one is killed, both are replaced, all end"
+	@echo "make soak       four robots ask a policy server for half an hour; fails if its memory grows"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
 	@echo "make lint       check format and style"
 	@echo "make clean      remove build outputs and caches (rm -rf $(VENV) for a new set-up)"
@@ -114,6 +116,12 @@ docs: setup
 bench-gpu: setup
 	@! nvidia-smi -L >/dev/null 2>&1 || bash scripts/set_up.sh gpu
 	$(BIN)/qwen-vla bench gpu $(ARGS)
+
+fleet: setup
+	$(BIN)/python -m pytest test/qwen_vla_cli/fleet_for_real.py $(ARGS)
+
+soak: setup
+	$(BIN)/qwen-vla bench serve --soak-minutes 30 --robots 4 $(ARGS)
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -4,10 +4,16 @@ Example:
   qwen-vla serve                                   # the shipped weights, this machine only
   qwen-vla serve --embodiment widowx --embodiment aloha --device cuda \\
       --host 0.0.0.0 --api-key-file key.txt --tls-cert cert.pem --tls-key key.pem
+  qwen-vla serve --device cuda:0 --device cuda:1 --checkpoint runs/current
 
 A robot uses it with checkpoint:=ws://host:port (wss:// with TLS) and the key in the environment
 variable QWEN_VLA_API_KEY; a stock openpi client works as well. GET /healthz says whether it is
 alive, GET /metrics what it did, for Prometheus. Anything but loopback needs a key.
+
+Several devices are a fleet: a replica of the policy on each, behind one port. A connection goes to
+the replica that has the fewest; one that dies is started again. SIGUSR1 to this process replaces
+one after the other by what --checkpoint names then, and no request is lost; if that does not load,
+those that serve go on. Their /metrics are on --port + 1, + 2, and so on.
 """
 
 import argparse
@@ -33,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=not_negative, default=8000, help="0: any free one (8000)")
-    parser.add_argument("--device", default="cpu", help="torch device: cpu or cuda (cpu)")
+    parser.add_argument(
+        "--device",
+        action="append",
+        help="torch device: cpu, cuda, cuda:1; repeat it for several (cpu)",
+    )
     parser.add_argument(
         "--weights",
         choices=("float32", "bfloat16", "float16", "int8", "nf4"),
@@ -47,18 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted."""
-    from qwen_vla_eval.serving import serve_checkpoint
+    from qwen_vla_eval.serving import Serving, serve_checkpoint
 
     tls = arguments.tls_cert, arguments.tls_key
     serve_checkpoint(
-        checkpoint_folder(arguments.checkpoint),
-        [embodiment_file(name) for name in arguments.embodiment or ["widowx"]],
-        host=arguments.host,
-        port=arguments.port,
-        device=arguments.device,
-        weights=arguments.weights,
-        threads=arguments.threads,
-        api_key_file=arguments.api_key_file,
-        tls=tls if any(tls) else None,
+        Serving(
+            checkpoint=checkpoint_folder(arguments.checkpoint),
+            embodiments=[embodiment_file(name) for name in arguments.embodiment or ["widowx"]],
+            host=arguments.host,
+            port=arguments.port,
+            devices=arguments.device or ["cpu"],
+            weights=arguments.weights,
+            threads=arguments.threads,
+            api_key_file=arguments.api_key_file,
+            tls=tls if any(tls) else None,
+        )
     )
     return 0

@@ -1,73 +1,181 @@
 """`qwen-vla serve`: one checkpoint for one or more robots, until SIGINT or SIGTERM."""
 
 import asyncio
+import functools
 import resource
 import signal
+import socket
 import ssl
-from collections.abc import Sequence
+import sys
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from qwen_vla_core.child_process import die_with_parent
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
-from qwen_vla_core.errors import RemoteError
+from qwen_vla_core.errors import QwenVlaError, RemoteError
 from qwen_vla_remote.engine import Served
+from qwen_vla_remote.fleet import Fleet
+from qwen_vla_remote.link import READY, Link
 from qwen_vla_remote.process import prepare_process
 from qwen_vla_remote.server import PolicyServer, check_exposure
 
 
-def serve_checkpoint(
-    checkpoint: Path | str,
-    embodiments: Sequence[Path],
-    *,
-    host: str,
-    port: int,
-    device: str,
-    weights: str | None,
-    threads: int,
-    api_key_file: Path | None,
-    tls: tuple[Path | None, Path | None] | None,
-) -> None:
-    """Load the policies, which share their weights, and serve them.
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """What is served, and to whom.
 
-    Args:
-        checkpoint: a folder, or ``owner/model`` on the hub.
+    Attributes:
+        checkpoint: a folder.
         embodiments: YAML files of the robots.
         host, port: to listen on; port 0 for any that is free.
-        device, weights, threads: as for ``QwenVlaPolicy.load``.
+        devices: of torch; a replica on each.
+        weights, threads: as for ``QwenVlaPolicy.load``.
         api_key_file: its first line is what clients have to show.
         tls: files of certificate and private key.
+    """
+
+    checkpoint: Path
+    embodiments: Sequence[Path]
+    host: str
+    port: int
+    devices: Sequence[str]
+    weights: str | None
+    threads: int
+    api_key_file: Path | None
+    tls: tuple[Path | None, Path | None] | None
+
+    @property
+    def address(self) -> str:
+        return f"{'wss' if self.tls else 'ws'}://{self.host}"
+
+    def check(self) -> None:
+        """Read what is small, before torch is loaded, which takes seconds.
+
+        Raises:
+            QwenVlaError: a file cannot be used, or a network would be served without a key.
+        """
+        check_exposure(self.host, _read_key(self.api_key_file))
+        _tls(self.tls)
+        for path in self.embodiments:
+            load_embodiment(path)
+
+    def server(self, device: str, port: int, **options: object) -> PolicyServer:
+        """Load the policies, which share their weights, for a device.
+
+        Raises:
+            QwenVlaError: the checkpoint does not fit a robot.
+        """
+        prepare_process()
+        from qwen_vla_model.policy import QwenVlaPolicy
+
+        served, policy = {}, None
+        for robot in map(load_embodiment, self.embodiments):
+            policy = QwenVlaPolicy.load(
+                self.checkpoint,
+                robot,
+                device,
+                weights=self.weights,
+                threads=self.threads,
+                beside=policy,
+            )
+            took_s = policy.warm_up()
+            served[robot.name] = Served(policy=policy, codec=EmbodimentCodec(robot))
+            print(f"{robot.name}: one inference takes {took_s * 1e3:.0f} ms", flush=True)
+            if policy.slow_reason:
+                print(policy.slow_reason, flush=True)
+        return PolicyServer(
+            str(self.checkpoint),
+            served,
+            host=self.host,
+            port=port,
+            api_key=_read_key(self.api_key_file),
+            tls=_tls(self.tls),
+            **options,
+        )
+
+
+def serve_checkpoint(serving: Serving) -> None:
+    """Load the policies and serve them, from this process or from one for each device.
+
     Raises:
         QwenVlaError: the checkpoint does not fit a robot, or the address cannot be served.
     """
-    api_key = _read_key(api_key_file)
-    check_exposure(host, api_key)  # before torch is loaded, which takes seconds
-    context = _tls(tls)
-    robots = [load_embodiment(path) for path in embodiments]
-    prepare_process()
-    from qwen_vla_model.policy import QwenVlaPolicy
-
-    served, policy = {}, None
-    for robot in robots:
-        policy = QwenVlaPolicy.load(
-            checkpoint, robot, device, weights=weights, threads=threads, beside=policy
+    serving.check()
+    if len(serving.devices) > 1:
+        asyncio.run(_serve_fleet(serving))
+        return
+    server = serving.server(*serving.devices, serving.port)
+    asyncio.run(
+        _until_told(
+            server.run(lambda port: print(f"serving {serving.address}:{port}", flush=True))
         )
-        took_s = policy.warm_up()
-        served[robot.name] = Served(policy=policy, codec=EmbodimentCodec(robot))
-        print(f"{robot.name}: one inference takes {took_s * 1e3:.0f} ms", flush=True)
-        if policy.slow_reason:
-            print(policy.slow_reason, flush=True)
-    server = PolicyServer(
-        str(checkpoint), served, host=host, port=port, api_key=api_key, tls=context
     )
-    asyncio.run(_until_told(server, f"{'wss' if context else 'ws'}://{host}"))
 
 
-async def _until_told(server: PolicyServer, address: str) -> None:
-    """Serve until SIGINT or SIGTERM."""
+async def _serve_fleet(serving: Serving) -> None:
+    """Replicas behind one port; SIGUSR1 replaces them by what the checkpoint is then."""
+    family = socket.AF_INET6 if ":" in serving.host else socket.AF_INET
+    try:
+        listener = socket.create_server((serving.host, serving.port), family=family, backlog=1024)
+    except OSError as error:
+        raise RemoteError(
+            f"cannot serve {serving.host} port {serving.port}: {error.strerror}"
+        ) from error
+    port = listener.getsockname()[1]
+    fleet = Fleet(functools.partial(_serve_replica, serving, port), len(serving.devices), listener)
+    updates: set[asyncio.Future] = set()
+
+    def update() -> None:
+        task = asyncio.ensure_future(_update(fleet))
+        updates.add(task)  # or it could be collected while it runs
+        task.add_done_callback(updates.discard)
+
+    def on_ready() -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, update)
+        print(f"serving {serving.address}:{port}", flush=True)
+
+    with listener:
+        await _until_told(fleet.run(on_ready))
+
+
+async def _update(fleet: Fleet) -> None:
+    try:
+        await fleet.update()
+    except RemoteError as error:
+        print(f"not updated: {error}", flush=True)
+
+
+def _serve_replica(serving: Serving, port: int, number: int, link: socket.socket) -> None:
+    """A replica's process; its own port, for /metrics, is ``number`` + 1 above the fleet's."""
+    die_with_parent()
+    own_port = port + 1 + number if serving.port else 0
+    device = serving.devices[number]
+    with Link(fileno=link.detach()) as ours:
+        try:
+            server = serving.server(device, own_port, share_port=True, link=ours)
+        except QwenVlaError as error:
+            sys.exit(f"replica {number} on {device}: {error}")
+
+        def on_port(own: int) -> None:
+            print(f"replica {number} on {device}: /metrics on port {own}", flush=True)
+            ours.send(READY)
+
+        _allow_connections()
+        with suppress(asyncio.CancelledError):
+            asyncio.run(server.run(on_port))
+
+
+def _allow_connections() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a connection is a file
-    serving = asyncio.ensure_future(
-        server.run(lambda port: print(f"serving {address}:{port}", flush=True))
-    )
+
+
+async def _until_told(work: Coroutine) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    _allow_connections()
+    serving = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, serving.cancel)

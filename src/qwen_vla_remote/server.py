@@ -11,7 +11,7 @@ import ipaddress
 import logging
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from websockets.asyncio.server import Request as HttpRequest
 from websockets.asyncio.server import Response, Server, ServerConnection, serve
@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from qwen_vla_core.errors import QwenVlaError, RemoteError
 
 from .engine import Client, Engine, Served
+from .link import Link
 from .messages import Request, describe_server, read_request
 from .metrics import Metrics
 from .wire import REQUEST_BYTES, pack, unpack
@@ -78,6 +79,7 @@ class PolicyServer:
         api_key: str | None = None,
         tls: ssl.SSLContext | None = None,
         share_port: bool = False,
+        link: Link | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -87,15 +89,16 @@ class PolicyServer:
             port: 0 for any that is free.
             api_key: what clients have to show as ``Authorization: Api-Key ...``.
             tls: certificate and key of this machine.
-            share_port: other processes of this machine may serve the same port; the kernel gives
-                each connection to one of them.
+            share_port: a replica that is about to end may serve the same port.
+            link: brings further connections, and ends the server when it ends.
         Raises:
             RemoteError: a network would be served without a key.
         """
         check_exposure(host, api_key)
         self._robots = {name: s.codec.embodiment for name, s in served.items()}
         self._metadata = pack(describe_server(policy, self._robots))
-        self._address, self._tls, self._share_port = (host, port), tls, share_port
+        self._address, self._tls = (host, port), tls
+        self._share_port, self._link = share_port, link
         self._api_key = f"Api-Key {api_key}".encode() if api_key else None
         self.metrics = Metrics()
         self._engine = Engine(served, self.metrics)
@@ -113,47 +116,54 @@ class PolicyServer:
         """
         host, port = self._address
         try:
-            server = await serve(
-                self._serve,
-                host,
-                port,
-                ssl=self._tls,
-                process_request=self._on_http,
-                origins=[None],  # a page in a browser on this machine is no client
-                compression=None,
-                max_size=REQUEST_BYTES,
-                max_queue=1,
-                open_timeout=HANDSHAKE_S,
-                ping_interval=PING_S,
-                ping_timeout=PING_S,
-                close_timeout=1.0,
-                server_header=None,
-                backlog=1024,
-                reuse_port=self._share_port,
-                logger=_QUIET,
-            )
+            servers = [await self._listen(host=host, port=port, reuse_port=self._share_port)]
         except OSError as error:
             raise RemoteError(f"cannot serve {host} port {port}: {error.strerror}") from error
+        ended = asyncio.get_running_loop().create_future()
         try:
-            on_port(server.sockets[0].getsockname()[1])
-            await asyncio.get_running_loop().create_future()
+            if self._link is not None:
+                self._link.on_end = ended.cancel
+                servers.append(await self._listen(sock=self._link))
+            on_port(servers[0].sockets[0].getsockname()[1])
+            await ended
         finally:
-            await self._end(server)
+            await self._end(servers)
 
-    async def _end(self, server: Server) -> None:
+    async def _listen(self, **where: object) -> Server:
+        return await serve(
+            self._serve,
+            **where,
+            ssl=self._tls,
+            process_request=self._on_http,
+            origins=[None],  # a page in a browser on this machine is no client
+            compression=None,
+            max_size=REQUEST_BYTES,
+            max_queue=1,
+            open_timeout=HANDSHAKE_S,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            close_timeout=1.0,
+            server_header=None,
+            backlog=1024,
+            logger=_QUIET,
+        )
+
+    async def _end(self, servers: Sequence[Server]) -> None:
         """Nobody is let in any more, and everybody goes after the answer that they wait for.
 
         A client of ours then finds the next server, and asks again what this one had not read.
         """
         self._ending = True
-        server.close(close_connections=False)
+        for server in servers:
+            server.close(close_connections=False)
         leaving = [asyncio.ensure_future(c.close(RESTART, "restart")) for c in self._idle]
         try:
-            await asyncio.wait_for(server.wait_closed(), DRAIN_S)
+            await asyncio.wait_for(_closed(servers), DRAIN_S)
         except asyncio.TimeoutError:
-            for connection in server.connections:
-                connection.transport.abort()
-            await server.wait_closed()
+            for server in servers:
+                for connection in server.connections:
+                    connection.transport.abort()
+            await _closed(servers)
         await asyncio.gather(*leaving, return_exceptions=True)
         self._engine.close()
 
@@ -240,6 +250,11 @@ class PolicyServer:
         infer_s = time.monotonic() - begin_s
         self.metrics.latency_s.add(infer_s)
         return _success(request, actions, infer_s, previous_s), 0
+
+
+async def _closed(servers: Sequence[Server]) -> None:
+    for server in servers:
+        await server.wait_closed()
 
 
 def _success(request: Request, actions, infer_s: float, previous_s: float | None) -> bytes:

@@ -1,0 +1,176 @@
+"""Replicas behind one port, each a process that really dies; robots ask all the while."""
+
+import asyncio
+import functools
+import os
+import signal
+import socket
+import threading
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from child_processes import alive, wait_for
+from fleet_replica import serve_replica
+from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.errors import RemoteError
+from qwen_vla_remote.client import RemotePolicy
+from qwen_vla_remote.fleet import Fleet
+from robots import WIDOWX
+from scripted_policy import scene
+
+pytestmark = pytest.mark.timeout(120)
+ROBOT = load_embodiment(WIDOWX)
+REPLICAS, ROBOTS = 2, 4
+
+
+class Running:
+    """A fleet in a thread.
+
+    Attributes:
+        url: of its port.
+        file: what its replicas load.
+    """
+
+    def __init__(self, file):
+        self.file = file
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.fleet = Fleet(functools.partial(serve_replica, file), REPLICAS, self._listener)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._ready = threading.Event()
+
+    def __enter__(self):
+        self._work = self._submit(self.fleet.run(self._ready.set))
+        while not self._ready.wait(0.05):
+            if self._work.done():
+                self._work.result()
+        return self
+
+    def __exit__(self, *error):
+        pids = list(self.fleet.pids.values())
+        self._work.cancel()
+        wait_for(lambda: not alive(pids), 20.0, "the end of every replica")
+        self._listener.close()
+
+    def _submit(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def update(self):
+        self._submit(self.fleet.update()).result(60.0)
+
+
+class Asking:
+    """A robot that asks again at once.
+
+    Attributes:
+        answers: in tenths the checkpoint, in hundredths the replica.
+        failures: what it was told instead of an answer.
+    """
+
+    def __init__(self, url):
+        self.answers, self.failures, self._on = [], [], True
+        self._policy = RemotePolicy(url, ROBOT, deadline_s=10.0)
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self._thread.start()
+
+    def _ask(self):
+        while self._on:
+            try:
+                self.answers.append(round(float(self._policy.infer(scene(ROBOT))[0, 0]), 2))
+            except RemoteError as error:
+                self.failures.append(str(error))
+
+    @property
+    def replica(self):
+        return round(self.answers[-1] * 100) % 10
+
+    @property
+    def version(self):
+        return int(self.answers[-1] * 10 + 1e-6)
+
+    def end(self):
+        self._on = False
+        self._thread.join(20.0)
+        assert not self._thread.is_alive(), "a request without answer or refusal"
+        self._policy.close()
+
+
+@contextmanager
+def asking(url):
+    with ExitStack() as stack:
+        robots = []
+        for _ in range(ROBOTS):
+            robots.append(Asking(url))
+            stack.callback(robots[-1].end)
+        go_on(robots)
+        yield robots
+
+
+def go_on(robots, count=5):
+    before = [len(robot.answers) for robot in robots]
+    wait_for(
+        lambda: all(len(r.answers) >= n + count for r, n in zip(robots, before, strict=True)),
+        20.0,
+        "answers for every robot",
+    )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    file = tmp_path_factory.mktemp("fleet") / "checkpoint"
+    file.write_text("1")
+    with Running(file) as running:
+        yield running
+
+
+def test_when_robots_connect_expect_as_many_for_each_replica_also_after_others_have_left(running):
+    for _ in range(2):
+        with asking(running.url) as robots:
+            assert sorted(robot.replica for robot in robots) == [0, 0, 1, 1]
+
+
+def test_when_a_replica_is_killed_while_robots_ask_expect_every_answer_and_another_in_its_place(
+    running,
+):
+    with asking(running.url) as robots:
+        killed = running.fleet.pids[0]
+        os.kill(killed, signal.SIGKILL)
+        go_on(robots)
+        assert {robot.replica for robot in robots} == {1}
+        wait_for(lambda: running.fleet.pids.get(0, killed) != killed, 30.0, "another replica")
+        with asking(running.url) as others:
+            assert {robot.replica for robot in others} == {0}
+        go_on(robots)
+    assert [robot.failures for robot in robots + others] == [[]] * (2 * ROBOTS)
+
+
+def test_when_it_is_updated_while_robots_ask_expect_the_new_answers_and_none_lost(running):
+    before = running.fleet.pids
+    with asking(running.url) as robots:
+        running.file.write_text("2")
+        running.update()
+        wait_for(lambda: all(robot.version == 2 for robot in robots), 20.0, "the new checkpoint")
+    assert [robot.failures for robot in robots] == [[]] * ROBOTS
+    assert not set(before.values()) & set(running.fleet.pids.values())
+    wait_for(lambda: not alive(before.values()), 20.0, "the end of the old replicas")
+
+
+def test_when_an_update_does_not_load_expect_those_that_serve_to_go_on(running):
+    before = running.fleet.pids
+    version = running.file.read_text()
+    with asking(running.url) as robots:
+        running.file.write_text("damaged")
+        with pytest.raises(RemoteError, match="replica 0 ended with status 1 while it loaded"):
+            running.update()
+        go_on(robots)
+    running.file.write_text(version)
+    assert running.fleet.pids == before
+    assert [robot.failures for robot in robots] == [[]] * ROBOTS
+
+
+def test_when_a_replica_cannot_be_started_at_first_expect_the_end_of_the_others_too(tmp_path):
+    (tmp_path / "checkpoint").write_text("damaged")
+    with pytest.raises(RemoteError, match="while it loaded"), Running(tmp_path / "checkpoint"):
+        raise AssertionError("it runs")
