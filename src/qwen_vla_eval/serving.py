@@ -132,12 +132,11 @@ async def _serve_fleet(serving: Serving) -> None:
         updates.add(task)  # or it could be collected while it runs
         task.add_done_callback(updates.discard)
 
-    def on_ready() -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, update)
-        print(f"serving {serving.address}:{port}", flush=True)
-
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, update)
     with listener:
-        await _until_told(fleet.run(on_ready))
+        await _until_told(
+            fleet.run(lambda: print(f"serving {serving.address}:{port}", flush=True))
+        )
 
 
 async def _update(fleet: Fleet) -> None:

@@ -72,8 +72,9 @@ class Fleet:
         self._listener.setblocking(False)
         work: list[asyncio.Future] = []
         try:
-            for number in range(self._count):  # in turn: weights on their way fill memory twice
-                await self._start(number)
+            async with self._starting:
+                for number in range(self._count):  # in turn: weights that load fill memory twice
+                    await self._start(number)
             on_ready()
             work = [asyncio.ensure_future(self._hand_over())]
             work += [asyncio.ensure_future(self._keep(number)) for number in range(self._count)]
