@@ -57,6 +57,9 @@ class Running:
     def _submit(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
+    def idle(self):
+        return not any(replica.connections for replica in self.fleet._serving.values())
+
     def update(self):
         self._submit(self.fleet.update()).result(60.0)
 
@@ -127,6 +130,7 @@ def running(tmp_path_factory):
 
 def test_when_robots_connect_expect_as_many_for_each_replica_also_after_others_have_left(running):
     for _ in range(2):
+        wait_for(running.idle, 20.0, "the end of earlier connections")
         with asking(running.url) as robots:
             assert sorted(robot.replica for robot in robots) == [0, 0, 1, 1]
 
