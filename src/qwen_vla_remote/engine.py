@@ -37,7 +37,7 @@ MOST_AT_ONCE = 8
 PASSES = 5
 """The median of this many last passes of a robot is the estimate for the next one."""
 EXPECTED_PASSES = 0.75
-"""For so much of a pass after its answer a client is waited for that came back within it before.
+"""Share of a pass: a client that last came back within it is waited for that long again.
 Two groups that wait for each other lose a whole pass."""
 
 

@@ -29,7 +29,7 @@ from .status_board import StatusBoard, statuses_of
 IMAGE_S = 0.5
 """Between two images that are looked at."""
 LATE_S = 1.0
-"""Discovery: the first message may come so much later than the subscription."""
+"""How much later than the subscription the first message may come: discovery takes time."""
 
 
 def look(robot: Embodiment, namespace: str, seconds: float) -> Seen:

@@ -22,9 +22,9 @@ from .robot_model import RobotModel
 from .urdf import ANYWHERE, arms, grippers_of, scene_frame
 
 EXECUTED_S = 4.0
-"""What was executed is drawn for so long."""
+"""How long what was executed is drawn, s."""
 FADE_S = 3.0
-"""An old plan has faded after so long."""
+"""How long an old plan takes to fade, s."""
 OLD_PLANS = 6
 """How many fade at a time; an ALOHA makes twelve a second, which nobody can tell apart."""
 POSES = 256

@@ -45,7 +45,7 @@ class Source(Strict):
     """How often a step is learned from in which a person had taken over from the policy, against
     one of all others. The last second of the policy before that is never learned from."""
     first: PositiveInt | None = None
-    """Learn from only so many, the first by name: what fewer episodes would have given."""
+    """Learn from only this many, the first by name: what fewer episodes would have given."""
 
 
 class GroundingRecipe(Strict):
