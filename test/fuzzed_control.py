@@ -43,7 +43,6 @@ class Fuzz:
         """Raises QwenVlaError where the description is refused."""
         self.rng = np.random.default_rng(seed)
         self.robot = robot = parse_embodiment(text, f"fuzz-{seed}.yaml")
-        self.heartbeat = robot.watchdogs.estop_heartbeat_s is not None
         self.loop = ControlLoop(robot, estop_topics=["estop"])
         self.streams = joint_streams(robot)
         self.period_s = 1.0 / robot.command_hz
