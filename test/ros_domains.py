@@ -8,8 +8,10 @@ import pytest
 from domain_coordinator import domain_id
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-# Workers walk half a circle apart, so that none takes a domain another has just left.
-_DOMAINS = itertools.count(50 * _WORKER + os.getpid())
+_OF_EACH = 100 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# Each worker walks through domains of its own, and meets one again after all others: a node that
+# was killed there is still found for 20 s. A run begins elsewhere than the one before it.
+_DOMAINS = (_WORKER * _OF_EACH + 1 + step % _OF_EACH for step in itertools.count(os.getpid()))
 
 
 @contextmanager
@@ -19,7 +21,7 @@ def reserved_domain():
     domain_coordinator reserves it by binding a port.
     """
     with (
-        domain_id(lambda: next(_DOMAINS) % 100 + 1) as domain,
+        domain_id(lambda: next(_DOMAINS)) as domain,
         pytest.MonkeyPatch.context() as environment,
     ):
         environment.setenv("ROS_DOMAIN_ID", str(domain))

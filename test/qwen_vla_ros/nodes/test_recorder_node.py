@@ -190,6 +190,7 @@ def test_when_the_disk_gets_full_expect_an_error_and_a_whole_file(start):
 def test_when_the_folder_goes_away_expect_an_error_and_the_recorder_to_go_on(start):
     rig = start()
     rig.ask("start")
+    rig.wait(lambda: any(rig.folder.glob("*.part")), "the file")  # before, it would be made anew
     rig.folder.rename(rig.folder.with_name("unplugged"))
     rig.wait(lambda: rig.level == DiagnosticStatus.ERROR, "the error")
     rig.folder.with_name("unplugged").rename(rig.folder)
