@@ -11,7 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-WAIT_S = 30.0
+WAIT_S, ASK_AGAIN_S = 30.0, 3.0
 
 
 class SimNodeProcess:
@@ -35,12 +35,16 @@ class SimNodeProcess:
         return condition()
 
     def call(self, kind, service, **fields):
+        """Asks again where no answer comes: a server drops it that has not yet discovered us."""
         client = self.node.create_client(kind, service)
         assert self.wait(client.service_is_ready)
-        future = client.call_async(kind.Request(**fields))
-        assert self.wait(future.done)
+        futures = []
+        for _ in range(round(WAIT_S / ASK_AGAIN_S)):
+            futures.append(client.call_async(kind.Request(**fields)))
+            if self.wait(lambda: any(future.done() for future in futures), ASK_AGAIN_S):
+                break
         self.node.destroy_client(client)
-        return future.result()
+        return next(future for future in futures if future.done()).result()
 
     def errors_after_stop(self):
         self.process.send_signal(signal.SIGINT)

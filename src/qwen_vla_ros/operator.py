@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import rclpy
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -35,6 +35,15 @@ ANSWER_TIMEOUT_S = 20.0
 ASK_AGAIN_S = 3.0
 """A server that has not yet discovered where a client listens drops its answer after 0.1 s
 (rmw_fastrtps: "client will not receive response"): asked again, it answers."""
+
+
+GOALS = {
+    Transition.TRANSITION_CONFIGURE: State.PRIMARY_STATE_INACTIVE,
+    Transition.TRANSITION_ACTIVATE: State.PRIMARY_STATE_ACTIVE,
+    Transition.TRANSITION_DEACTIVATE: State.PRIMARY_STATE_INACTIVE,
+    Transition.TRANSITION_CLEANUP: State.PRIMARY_STATE_UNCONFIGURED,
+}
+"""Where each transition leads."""
 
 
 class OperatorError(QwenVlaError):
@@ -139,7 +148,7 @@ class Operator(Node):
         Raises:
             OperatorError: no answer.
         """
-        answer = self._call(Trigger, service, Trigger.Request())
+        answer = self._call(Trigger, service, Trigger.Request(), again=lambda: False)
         return answer.success, answer.message
 
     def insist(self, name: str, timeout_s: float) -> None:
@@ -173,8 +182,12 @@ class Operator(Node):
             OperatorError: it does not answer or does not change.
         """
         request = ChangeState.Request(transition=Transition(id=transition))
-        if not self._call(ChangeState, f"{node}/change_state", request).success:
-            raise OperatorError(f"{node} refused transition {transition}")
+        if self._call(ChangeState, f"{node}/change_state", request).success:
+            return
+        # It may have made the transition before, and only the answer was lost.
+        found = self._call(GetState, f"{node}/get_state", GetState.Request()).current_state
+        if found.id != GOALS.get(transition):
+            raise OperatorError(f"{node} refused transition {transition}; it is {found.label}")
 
     def reset_simulation(self, seed: int, task: str = "", shift: str = "") -> str:
         """Have sim_node lay out the scene of ``seed``; returns the scene's own instruction.
@@ -193,7 +206,7 @@ class Operator(Node):
         for result in self._call(SetParameters, "sim_node/set_parameters", request).results:
             if not result.successful:
                 raise OperatorError(f"sim_node refused {wanted}: {result.reason}")
-        answer = self._call(Trigger, "sim_node/reset", Trigger.Request(), again=lambda: True)
+        answer = self._call(Trigger, "sim_node/reset", Trigger.Request())
         if not answer.success:
             raise OperatorError(f"sim_node did not lay out a scene: {answer.message}")
         if not self.wait(lambda: self.task_status.get("seed") == seed, 5.0):
@@ -215,7 +228,7 @@ class Operator(Node):
         """Start a new record of commands."""
         self.commands, self.velocities, self.received_s = [], [], []
 
-    def _call(self, service_type: type, name: str, request: object, again=lambda: False):
+    def _call(self, service_type: type, name: str, request: object, again=lambda: True):
         if name not in self._service_clients:  # finding a service again each time takes long
             self._service_clients[name] = self.create_client(service_type, name)
         client = self._service_clients[name]

@@ -9,6 +9,8 @@ from qwen_vla_core.errors import QwenVlaError
 
 WAIT_S = 10.0
 """Discovery takes a second, on a busy machine a few."""
+ASK_AGAIN_S = 2.0
+"""A server that has not yet discovered us drops its answer."""
 
 
 def find_robot(namespace: str) -> tuple[str, bool]:
@@ -29,13 +31,14 @@ def find_robot(namespace: str) -> tuple[str, bool]:
                 "first, or name it with --embodiment"
             )
         request = GetParameters.Request(names=["embodiment", "simulated"])
-        future = client.call_async(request)
         executor.add_node(node)
-        executor.spin_until_future_complete(future, timeout_sec=WAIT_S)
-        if not future.done():
-            raise QwenVlaError(f"{client.srv_name} does not answer for {WAIT_S:g} s")
-        embodiment, simulated = future.result().values
-        return embodiment.string_value, simulated.bool_value
+        for _ in range(round(WAIT_S / ASK_AGAIN_S)):
+            future = client.call_async(request)
+            executor.spin_until_future_complete(future, timeout_sec=ASK_AGAIN_S)
+            if future.done():
+                embodiment, simulated = future.result().values
+                return embodiment.string_value, simulated.bool_value
+        raise QwenVlaError(f"{client.srv_name} does not answer for {WAIT_S:g} s")
     finally:
         executor.shutdown()
         node.destroy_node()
