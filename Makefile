@@ -21,7 +21,7 @@ help:
 	@echo "make handover   a few hand-overs between policy and person by each device, in simulation"
 	@echo "make faults     nodes that are slow, stalled, killed or starved in motion; docs/faults.md lists all faults"
 	@echo "make fuzz       a million control periods with wrong input of every kind: three minutes"
-	@echo "make test-page  the robot's page in a real browser (needs chromium); pictures in out/page"
+	@echo "make test-page  the robot's page in a real browser (needs chromium); images in out/page"
 	@echo "make web        build the page from web/ into resource/web (needs node and npm)"
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and test each for some minutes"
 	@echo "make test-lerobot  load exported datasets with LeRobot itself, where Python 3.12 is found"

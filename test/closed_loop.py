@@ -76,7 +76,7 @@ class ClosedLoop:
         operator = self.operator
         self.expect(lambda: "/policy_node" in operator.diagnostics, START_S, "policy_node speaks")
         self.expect(lambda: len(operator.commands) > 5, START_S, "control_node runs")
-        self.expect(lambda: len(operator.images) == 2, START_S, "both cameras show pictures")
+        self.expect(lambda: len(operator.images) == 2, START_S, "both cameras show images")
         return self
 
     def engage(self, seed, instruction=None):

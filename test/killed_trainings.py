@@ -28,7 +28,7 @@ from qwen_vla_model.training.saves import check_save, saved_progress
 from qwen_vla_model.training.stages import train
 from qwen_vla_model.training.validation import read_curve
 
-validation._draw = lambda path, rows: path.write_bytes(b"a picture")  # drawing takes seconds
+validation._draw = lambda path, rows: path.write_bytes(b"a figure")  # drawing takes seconds
 
 CHANGES = 60
 """A save makes about 25, so kills are spread over two or three of them."""
@@ -108,7 +108,7 @@ def _train(recipe: Path, log: Path, resume: bool) -> None:
 def _kill_after_changes(child: int, run: Path, changes: int) -> None:
     deadline_s, before = time.monotonic() + DEADLINE_S, None
     while changes >= 0:
-        if (now := _picture(run)) != before:
+        if (now := _snapshot(run)) != before:
             before, changes = now, changes - 1
         assert os.waitpid(child, os.WNOHANG) == (0, 0), "the training ended by itself"
         assert time.monotonic() < deadline_s, "the training does not go on"
@@ -117,7 +117,7 @@ def _kill_after_changes(child: int, run: Path, changes: int) -> None:
     os.waitpid(child, 0)
 
 
-def _picture(run: Path) -> list[tuple[str, int]]:
+def _snapshot(run: Path) -> list[tuple[str, int]]:
     """Names and sizes of what is in a folder."""
     found = []
     for folder, _, files in os.walk(run):

@@ -20,7 +20,7 @@ def record(folder, seed, steps=4, robot="widowx", states=7, instructions=SENTENC
     """An episode of noise; what is learned from it does not matter here."""
     rng = np.random.default_rng(seed)
 
-    def picture(camera):
+    def image(camera):
         pixels = rng.integers(0, 256, (camera.height, camera.width, 3), dtype=np.uint8)
         return cv2.imencode(".png", pixels)[1].tobytes()
 
@@ -29,7 +29,7 @@ def record(folder, seed, steps=4, robot="widowx", states=7, instructions=SENTENC
         stride=1,
         seed=seed,
         instructions=instructions,
-        images={c.name: tuple(picture(c) for _ in range(steps)) for c in WIDOWX.cameras},
+        images={c.name: tuple(image(c) for _ in range(steps)) for c in WIDOWX.cameras},
         states_TS=rng.uniform(0.1, 0.2, (steps, states)).astype(np.float32),
         commanded_TD=rng.uniform(-0.2, 0.2, (steps, 7)).astype(np.float32),
         actions_NTHC=rng.uniform(-0.05, 0.05, (2, steps, 16, 7)).astype(np.float32),

@@ -115,7 +115,7 @@ def test_when_a_camera_topic_or_joint_is_named_wrongly_expect_refusal_with_file_
 @pytest.mark.parametrize("lost", [True, False], ids=["lost", "frozen"])
 def test_when_a_camera_is_lost_or_frozen_expect_no_observation_and_its_name(lost):
     assembler, refused = assembler_of(WIDOWX, simulated=False), None
-    picture = np.zeros((96, 96, 3), np.uint8)
+    image = np.zeros((96, 96, 3), np.uint8)
     for tick in range(100):
         now = Instant(ros_s=1000.0 + 0.05 * tick, steady_s=50.0 + 0.05 * tick)
         stamps = {"stamp_s": now.ros_s, "now": now}
@@ -123,7 +123,7 @@ def test_when_a_camera_is_lost_or_frozen_expect_no_observation_and_its_name(lost
             if camera.name == "wrist" and lost and tick > 40:
                 continue
             fresh = camera.name != "wrist" or lost
-            assembler.add_image(camera.name, picture + np.uint8(tick if fresh else 0), **stamps)
+            assembler.add_image(camera.name, image + np.uint8(tick if fresh else 0), **stamps)
         for stream in joint_streams(WIDOWX):
             positions = START_D[list(stream.rows)]
             assembler.add_joints(stream.topic, stream.driver_names, positions, **stamps)

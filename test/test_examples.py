@@ -29,7 +29,7 @@ def run(name, *arguments):
 
 @pytest.fixture(scope="module")
 def scene():
-    """A base in front of pillars: its policy, the picture it sees and what it is told."""
+    """A base in front of pillars: its policy, the image it sees and what it is told."""
     policy = load_policy(embodiment="mobile_base")
     embodiment = policy.processor.embodiment
     world = make_world(embodiment)
@@ -38,10 +38,10 @@ def scene():
     return policy, world.render("front"), scene.instruction
 
 
-def test_when_a_picture_is_given_expect_the_waypoints_that_the_policy_plans(tmp_path, scene):
+def test_when_an_image_is_given_expect_the_waypoints_that_the_policy_plans(tmp_path, scene):
     policy, rgb, instruction = scene
-    cv2.imwrite(str(tmp_path / "picture.png"), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    lines = run("infer_on_picture.py", tmp_path / "picture.png", instruction).splitlines()
+    cv2.imwrite(str(tmp_path / "image.png"), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    lines = run("infer_on_image.py", tmp_path / "image.png", instruction).splitlines()
     told = np.array([re.findall(r"[+-]\d\.\d\d", line) for line in lines], float)
     observation = Observation(
         stamp_s=0.0,
@@ -55,10 +55,10 @@ def test_when_a_picture_is_given_expect_the_waypoints_that_the_policy_plans(tmp_
     assert len(told) == 9 and np.abs(told[-1]).max() > 0.2  # it goes somewhere
 
 
-def test_when_a_file_is_no_picture_expect_that_said():
-    command = [sys.executable, EXAMPLES / "infer_on_picture.py", __file__, "go"]
+def test_when_a_file_is_no_image_expect_that_said():
+    command = [sys.executable, EXAMPLES / "infer_on_image.py", __file__, "go"]
     ended = subprocess.run(command, capture_output=True, text=True)
-    assert ended.returncode == 1 and ended.stderr.strip().endswith("not a readable picture")
+    assert ended.returncode == 1 and ended.stderr.strip().endswith("not a readable image")
 
 
 def test_when_the_simulator_is_driven_expect_the_task_done():
@@ -83,10 +83,10 @@ def test_when_nothing_is_named_expect_the_shipped_checkpoint_on_a_widowx():
     policy = load_policy()
     robot = policy.processor.embodiment
     start_D = np.array(robot.start_D)
-    pictures = {camera.name: np.zeros((480, 640, 3), np.uint8) for camera in robot.cameras}
+    images = {camera.name: np.zeros((480, 640, 3), np.uint8) for camera in robot.cameras}
     observation = Observation(
         stamp_s=5.0,
-        images=pictures,
+        images=images,
         positions_D=start_D,
         commanded_D=start_D,
         instruction="pick up the red block",

@@ -37,18 +37,18 @@ def waved(robot, steps):
 
 
 def dots(steps, seed=0, size=(48, 64), static=False):
-    """RGB pictures [T, H, W, 3]: a coloured field of its own, and a dot that moves over it."""
+    """RGB images [T, H, W, 3]: a coloured field of its own, and a dot that moves over it."""
     rng = np.random.default_rng(seed)
     field = cv2.resize(rng.integers(40, 220, (4, 4, 3), dtype=np.uint8), size[::-1])
-    pictures = np.tile(field, (steps, 1, 1, 1))
-    for t, picture in enumerate(pictures):
+    images = np.tile(field, (steps, 1, 1, 1))
+    for t, image in enumerate(images):
         x = 8 if static else 8 + 3 * t % (size[1] - 16)
-        cv2.circle(picture, (x, size[0] // 2), 5, (250, 30, 30), -1)
-    return pictures
+        cv2.circle(image, (x, size[0] // 2), 5, (250, 30, 30), -1)
+    return images
 
 
-def png(picture):
-    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+def png(image):
+    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
 
 
 def teleoperated(codec, steps=30, seed=0, **changes):

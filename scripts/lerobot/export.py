@@ -10,7 +10,7 @@ import numpy as np
 REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY / "test"))
 
-from qwen_vla_data.pictures import decode_picture  # noqa: E402
+from qwen_vla_data.images import decode_image  # noqa: E402
 from qwen_vla_data.plans import next_actions  # noqa: E402
 from waved_episodes import codec_of, planned, teleoperated  # noqa: E402
 
@@ -44,7 +44,7 @@ def main():
 def expected(episode, codec):
     """What LeRobot has to find in an episode."""
     colours = {
-        f"observation.images.{name}": decode_picture(frames[FRAME], name).mean((0, 1)).tolist()
+        f"observation.images.{name}": decode_image(frames[FRAME], name).mean((0, 1)).tolist()
         for name, frames in episode.images.items()
     }
     return {

@@ -13,7 +13,7 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset  # noqa: E402
 
 FRAME = 5
 COLOUR = 3.0 / 255.0
-"""What H.264 may change of a picture's mean colours, of 1."""
+"""What H.264 may change of an image's mean colours, of 1."""
 
 
 def main():

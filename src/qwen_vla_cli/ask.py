@@ -32,12 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_core.errors import QwenVlaError
-    from qwen_vla_data.pictures import decode_picture, encode_png
+    from qwen_vla_data.images import decode_image, encode_png
     from qwen_vla_model.asking import where_is
     from qwen_vla_model.policy import QwenVlaPolicy
 
     require_writable(arguments.out)
-    image_HWC = decode_picture(arguments.image.read_bytes(), str(arguments.image))
+    image_HWC = decode_image(arguments.image.read_bytes(), str(arguments.image))
     robot = load_embodiment(embodiment_file(arguments.embodiment))
     policy = QwenVlaPolicy.load(checkpoint_folder(arguments.checkpoint), robot)
     box_4 = where_is(policy, image_HWC, arguments.question)

@@ -2,7 +2,7 @@
 
 Example:
   qwen-vla bench serve
-  qwen-vla bench serve --robots 1,4,8 --gpu-ms 20 --json serve.json --picture serve.png
+  qwen-vla bench serve --robots 1,4,8 --gpu-ms 20 --json serve.json --figure serve.png
   qwen-vla bench serve --url ws://gpu-machine:8000 --embodiment widowx
   qwen-vla bench serve --soak-minutes 30 --robots 4      # what is lost, how memory grows
 
@@ -45,20 +45,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--url", help="a server that runs, in the place of a pretended one")
     how.add_argument("--soak-minutes", type=positive, help="ask for this many minutes instead")
     parser.add_argument("--json", type=Path, help="write everything here too")
-    parser.add_argument("--picture", type=Path, help="draw latency and batches here, PNG")
+    parser.add_argument("--figure", type=Path, help="draw latency and batches here, PNG")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write where asked."""
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.serve import measure_serve, measure_url, table
-    from qwen_vla_eval.bench.serve_picture import draw_serve
+    from qwen_vla_eval.bench.serve_figure import draw_serve
     from qwen_vla_eval.tables import show
 
     require_writable(arguments.json)
-    require_writable(arguments.picture)
-    if arguments.picture is not None and arguments.soak_minutes:
-        raise QwenVlaError("--soak-minutes has no --picture: leave one of them out")
+    require_writable(arguments.figure)
+    if arguments.figure is not None and arguments.soak_minutes:
+        raise QwenVlaError("--soak-minutes has no --figure: leave one of them out")
     robot = load_embodiment(embodiment_file(arguments.embodiment))
     wanted, status = (arguments.robots, arguments.requests), 0
     if arguments.soak_minutes:
@@ -69,9 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         measured = measure_serve(robot, *wanted, arguments.gpu_ms / 1e3)
     if "results" in measured:
         show([table(measured), *measured["goals"]])
-        if arguments.picture is not None:
-            draw_serve(measured, arguments.picture)
-            print(f"as a picture: {arguments.picture}")
+        if arguments.figure is not None:
+            draw_serve(measured, arguments.figure)
+            print(f"as a figure: {arguments.figure}")
     save_json(arguments.json, measured)
     return status
 

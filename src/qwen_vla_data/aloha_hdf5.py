@@ -2,7 +2,7 @@
 
 As record_episodes.py of tonyzhaozh/aloha and Interbotix/aloha writes them: ``observations/qpos``
 [T, 14] and ``action`` [T, 14], both left arm, left gripper, right arm, right gripper, grippers
-0 closed to 1 open; ``observations/images/<camera>``, pictures [T, H, W, 3] or padded JPEG files
+0 closed to 1 open; ``observations/images/<camera>``, images [T, H, W, 3] or padded JPEG files
 [T, bytes]. ``action`` is where the followers were sent from step t on. What a Mobile ALOHA's base
 did (``base_action``) is left out.
 """
@@ -20,7 +20,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import resize_view
 
 from .episode import Episode
-from .pictures import encode_png
+from .images import encode_png
 from .plans import commands_of
 
 RATE_HZ = 50.0
@@ -31,11 +31,11 @@ CHANNELS = 14
 def read_aloha_hdf5(
     path: Path, codec: EmbodimentCodec, instruction: str, *, bgr: bool = False
 ) -> Episode:
-    """One file as an episode, pictures at the size at which the model sees them.
+    """One file as an episode, images at the size at which the model sees them.
 
     Args:
         instruction: what was done; the files do not say it.
-        bgr: the pictures' first colour is blue. ALOHA's own scripts take it for red.
+        bgr: the images' first colour is blue. ALOHA's own scripts take it for red.
     Raises:
         QwenVlaError: it is no such file or damaged, the robot is no ALOHA, or a camera is missing.
     """
@@ -60,7 +60,7 @@ def read_aloha_hdf5(
                 if key in file:
                     images[camera.name] = tuple(
                         encode_png(resize_view(image, camera))
-                        for image in _pictures(path, file[key], every, bgr)
+                        for image in _images(path, file[key], every, bgr)
                     )
                 elif not camera.optional:
                     there = ", ".join(file.get("observations/images", {})) or "none"
@@ -100,7 +100,7 @@ def _check_fits(robot: Embodiment) -> None:
         )
 
 
-def _pictures(path: Path, stored: h5py.Dataset, every: int, bgr: bool) -> Iterator[np.ndarray]:
+def _images(path: Path, stored: h5py.Dataset, every: int, bgr: bool) -> Iterator[np.ndarray]:
     """uint8 RGB [H, W, 3], one after the other."""
     for t in range(0, len(stored), every):
         image = stored[t]

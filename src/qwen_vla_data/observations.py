@@ -10,7 +10,7 @@ from qwen_vla_core.types import Observation
 
 from .checks.finding import seconds_of
 from .episode import Episode
-from .pictures import decode_picture
+from .images import decode_image
 
 
 class EpisodeObservations:
@@ -20,7 +20,7 @@ class EpisodeObservations:
         """Prepare an episode of this robot.
 
         Raises:
-            QwenVlaError: past pictures that a camera shows were not recorded.
+            QwenVlaError: past images that a camera shows were not recorded.
         """
         self._episode, self._codec, self._robot = episode, codec, codec.embodiment
         for camera in self._robot.cameras:
@@ -33,10 +33,10 @@ class EpisodeObservations:
         self._stamps_T = seconds_T if episode.stamps_T is None else episode.stamps_T
 
     def at(self, step: int) -> Observation:
-        """The observation of a step; before the first picture of a history the first stands.
+        """The observation of a step; before the first image of a history the first stands.
 
         Raises:
-            QwenVlaError: a camera that is not optional is missing, a picture is damaged, or the
+            QwenVlaError: a camera that is not optional is missing, an image is damaged, or the
                 state is none that the arm can be in.
         """
         episode = self._episode
@@ -47,7 +47,7 @@ class EpisodeObservations:
                 if camera.optional:
                     continue
                 raise QwenVlaError(f"no images of camera {camera.name}")
-            *past, images[camera.name] = self._pictures(camera, step)
+            *past, images[camera.name] = self._images(camera, step)
             if past:
                 history[camera.name] = tuple(past)
         return Observation(
@@ -61,12 +61,12 @@ class EpisodeObservations:
             instruction=episode.instructions[0],
         )
 
-    def _pictures(self, camera: Camera, step: int) -> list[np.ndarray]:
+    def _images(self, camera: Camera, step: int) -> list[np.ndarray]:
         """The images of a camera, oldest first."""
         frames: Mapping[str, tuple[bytes, ...]] = self._episode.images
         steps = [max(step - back // self._episode.stride, 0) for back in camera.frames]
         return [
-            decode_picture(frames[camera.name][t], f"image {t} of camera {camera.name}")
+            decode_image(frames[camera.name][t], f"image {t} of camera {camera.name}")
             for t in steps
         ]
 

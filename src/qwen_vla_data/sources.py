@@ -63,7 +63,7 @@ class EpisodeSource:
         """Read it for a robot.
 
         Args:
-            views: pictures may come at the size at which the model sees them.
+            views: images may come at the size at which the model sees them.
         Raises:
             QwenVlaError: it is damaged or another robot's; the message names it.
         """

@@ -21,7 +21,7 @@ class EpisodeSummary:
         success: None where nobody judged.
         intervention_share: of the steps, those in which a person had the robot; None where that
             was not recorded.
-        cameras: their names. megabytes: of encoded pictures.
+        cameras: their names. megabytes: of encoded images.
     """
 
     steps: int

@@ -14,7 +14,7 @@ from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_core.scene import Scene
 from qwen_vla_ros.bringup import describe_bringup
 
-from .command_picture import CommandPicture
+from .command_figure import CommandFigure
 from .demo_episodes import DemoEpisode, asking_for, each_task, usual_scenes
 from .scene_film import SceneFilm
 from .simulated_robot import SimulatedRobot
@@ -97,7 +97,7 @@ def run_embodiment(
     print(f"{embodiment.name}, {checkpoint}" + (f" at {server}" if server else ""))
     policy = server or str(checkpoint)
     nodes = describe_bringup(embodiment=str(path), checkpoint=policy, use_sim=True)
-    picture, over = CommandPicture(embodiment), SceneFilm(embodiment)
+    figure, over = CommandFigure(embodiment), SceneFilm(embodiment)
     outcomes = []
     with (
         SimulatedRobot(embodiment, nodes, out / "log", StatusLine()) as robot,
@@ -117,7 +117,7 @@ def run_embodiment(
             )
             outcome["success"] = outcome["success"] if episode.judged else None
             outcomes.append({**dataclasses.asdict(episode), **outcome})
-            picture.add(robot.operator.commands, robot.operator.velocities, episode.instruction)
+            figure.add(robot.operator.commands, robot.operator.velocities, episode.instruction)
             # Only now: drawing beside an ALOHA's episode made its inferences 1.6 times as long.
             for images, scene, state in frames:
                 video.add(over.drawn(images, scene), (episode.instruction, state))
@@ -126,7 +126,7 @@ def run_embodiment(
         video.save_strip(out / "demo.png")
         video.save_gif(out / "demo.gif")
         diagnostics = robot.operator.diagnostics
-    picture.save(out / "commands.png")
+    figure.save(out / "commands.png")
     summary = {
         "embodiment": embodiment.name,
         "checkpoint": str(checkpoint),

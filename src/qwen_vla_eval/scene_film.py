@@ -8,13 +8,13 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.scene import Scene
-from qwen_vla_core.scene.picture import draw_map, draw_plan
+from qwen_vla_core.scene.drawing import draw_map, draw_plan
 
 from .video import VIEW_PX
 
 
 class SceneFilm:
-    """Draws over the pictures of one robot."""
+    """Draws over the images of one robot."""
 
     def __init__(self, embodiment: Embodiment) -> None:
         from qwen_vla_sim.viewpoint import Viewpoint
@@ -22,7 +22,7 @@ class SceneFilm:
         self._view = Viewpoint(embodiment)
 
     def drawn(self, images: Mapping[str, np.ndarray], scene: Scene) -> dict[str, np.ndarray]:
-        """The pictures, uint8 RGB, as large as a film shows the first of them, with the scene."""
+        """The images, uint8 RGB, as large as a film shows the first of them, with the scene."""
         size = (VIEW_PX, VIEW_PX)
         shown = {
             camera: cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)

@@ -83,7 +83,7 @@ class SimulatedRobot:
         self._stack.close()
 
     def _wait_until_ready(self) -> None:
-        """Wait for pictures, a mode and a policy that is loaded.
+        """Wait for images, a mode and a policy that is loaded.
 
         Raises:
             QwenVlaError: a node ended, or it takes too long; with the end of its log.

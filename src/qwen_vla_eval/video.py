@@ -11,7 +11,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.whole_file import write_whole
 
 VIEW_PX = 352
-"""Side of the first camera's picture, divided among the others; in blocks of 8 like all sizes."""
+"""Side of the first camera's image, divided among the others; in blocks of 8 like all sizes."""
 CAPTION_PX, LINE_PX = 56, 24
 MARGIN_PX = 10
 GIF_RATE_HZ, GIF_LEVELS = 4.0, 16
@@ -58,7 +58,7 @@ class EpisodeVideo:
 
         Args:
             times: how often the video shows it; the film strip counts it once.
-            below: a picture as wide as ``frame_width`` says.
+            below: an image as wide as ``frame_width`` says.
         Raises:
             QwenVlaError: it cannot be written.
         """
@@ -105,7 +105,7 @@ def frame_width(cameras: int) -> int:
 
 
 def caption_bar(lines: tuple[str, str], width: int) -> np.ndarray:
-    """Two lines of text as a picture, to stand above a frame."""
+    """Two lines of text as an image, to stand above a frame."""
     bar = np.full((CAPTION_PX, width, 3), 32, dtype=np.uint8)
     for i, line in enumerate(lines, 1):
         _write(bar, line, i * LINE_PX)
@@ -113,7 +113,7 @@ def caption_bar(lines: tuple[str, str], width: int) -> np.ndarray:
 
 
 def side_by_side(images: list[np.ndarray]) -> np.ndarray:
-    """The first picture as it is, the others in a column beside it."""
+    """The first image as it is, the others in a column beside it."""
     first, *others = images
     frame = _square(first, VIEW_PX)
     if others:

@@ -1,4 +1,4 @@
-"""A question about a picture, answered by the weights that also move the robot.
+"""A question about an image, answered by the weights that also move the robot.
 
 The only kind of question that training teaches is where a thing is (``training/grounding.py``):
 the first camera's view and a sentence that names it, without a word about a robot.
@@ -10,20 +10,20 @@ import numpy as np
 
 from qwen_vla_core.instruction import check_instruction
 
-from .pictures import resize_to
+from .images import resize_to
 from .policy import QwenVlaPolicy
 from .training.grounding import point_out
 
 
-def where_is(policy: QwenVlaPolicy, picture_HWC: np.ndarray, question: str) -> np.ndarray:
-    """Where a picture shows what is named: left, top, right, bottom as fractions [4].
+def where_is(policy: QwenVlaPolicy, image_HWC: np.ndarray, question: str) -> np.ndarray:
+    """Where an image shows what is named: left, top, right, bottom as fractions [4].
 
     NaN where the weights answer with anything but a box. There is a box also where the thing is
-    not in the picture: training never showed that.
+    not in the image: training never showed that.
 
     Args:
         policy: of weights that were trained with grounding.
-        picture_HWC: uint8 RGB of any size, as the robot's first camera sees.
+        image_HWC: uint8 RGB of any size, as the robot's first camera sees.
         question: any sentence that names the thing.
     Raises:
         InstructionError: the question is empty or too long.
@@ -32,7 +32,7 @@ def where_is(policy: QwenVlaPolicy, picture_HWC: np.ndarray, question: str) -> n
     processor.prompt_embodiment, processor.pad_to = None, 0
     robot = processor.embodiment
     camera, *others = robot.cameras
-    frame = resize_to(policy.runtime.device, picture_HWC, camera)
+    frame = resize_to(policy.runtime.device, image_HWC, camera)
     frames = frame.expand(1, len(camera.frames), *frame.shape)
     inputs = processor(
         [frames, *[None] * len(others)],

@@ -18,7 +18,7 @@ def predictions(
     So they differ by what is seen and said alone.
 
     Args:
-        observations: with pictures of the same cameras.
+        observations: with images of the same cameras.
         seed: of the noise.
     Returns:
         float64 [N, H, C], counted from the chunk's start (``ActionSpace``).

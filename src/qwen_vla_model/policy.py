@@ -20,8 +20,8 @@ from .action_space import ActionSpace
 from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
 from .delta_net import slow_delta_net_reason
 from .hub import find_checkpoint
+from .images import resize_to
 from .model import Inputs, QwenVla
-from .pictures import resize_to
 from .precision import Weights, default_weights
 from .processor import Processor
 from .real_time_chunking import soft_mask
@@ -163,7 +163,7 @@ class QwenVlaPolicy:
         """Predict float32 [H, C] in [-1, 1], beginning with what ``prefix`` commits.
 
         Raises:
-            ObservationError: a picture of a camera that is not optional, or of a camera's history,
+            ObservationError: an image of a camera that is not optional, or of a camera's history,
                 is missing.
             InstructionError: the instruction is empty or too long.
             ChunkError: the prefix has other channels or leaves nothing to predict.
@@ -176,7 +176,7 @@ class QwenVlaPolicy:
     ) -> list[np.ndarray]:
         """As ``infer``, for several robots of the same kind in one pass.
 
-        All have pictures of the same cameras, and prefixes of the same shape or none. On a GPU
+        All have images of the same cameras, and prefixes of the same shape or none. On a GPU
         only single ones run as a graph.
         """
         still_PC = [self.processor.codec.still(o.commanded_D) for o in observations]
@@ -231,7 +231,7 @@ class QwenVlaPolicy:
         )
 
     def _frames(self, observation: Observation, camera: Camera) -> torch.Tensor | None:
-        """What a camera saw, [1, F, height, width, 3]; None without an optional picture."""
+        """What a camera saw, [1, F, height, width, 3]; None without an optional image."""
         if camera.name not in observation.images:
             if camera.optional:
                 return None

@@ -14,8 +14,8 @@ from qwen_vla_core.errors import CheckpointError
 from .backbone import Grid
 from .channel_layout import channel_slots
 from .config import STATE_BINS, QwenVlaConfig
+from .images import patchify
 from .model import Inputs
-from .pictures import patchify
 from .tokenizer import (
     IMAGE,
     PAD,
@@ -82,9 +82,9 @@ class Processor:
                 )
 
     def _view_tokens(self, camera: Camera, grid: Grid) -> list[int]:
-        """Token ids of one camera's pictures, oldest first, inside its tag.
+        """Token ids of one camera's images, oldest first, inside its tag.
 
-        Of history the paper only says that there may be some. A past picture is a picture here;
+        Of history the paper only says that there may be some. A past image is an image here;
         Qwen3.5's path for video would merge them in pairs, evenly spaced, for half the tokens.
         """
         start, end = tag_tokens(camera.tag)
@@ -95,7 +95,7 @@ class Processor:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def _tokenize_words(self, text: str) -> list[int]:
-        """Token ids of what people wrote, where ``<|image_pad|>`` is no place of a picture."""
+        """Token ids of what people wrote, where ``<|image_pad|>`` is no place of an image."""
         return [*chain(*map(self._tokenize, cut_control_tokens(text, self._controls)))]
 
     def tokens(
@@ -105,7 +105,7 @@ class Processor:
 
         Args:
             state_S: normalised state; in the text where proprioception is ``prompt``.
-            seen: for each camera, whether it has a picture; all of them, if None.
+            seen: for each camera, whether it has an image; all of them, if None.
         """
         bins = None
         if self.config.expert.proprioception == "prompt":
@@ -136,7 +136,7 @@ class Processor:
 
         Args:
             images: for each camera, uint8 [O, F, height, width, 3], already resized, of its F
-                frames, oldest first; None where an optional camera has no picture.
+                frames, oldest first; None where an optional camera has no image.
             observation_P: the observation of each prompt.
             states_PS: native states of each prompt.
             answers: to each prompt, in training. They stand behind it, outside of the mask.

@@ -2,7 +2,7 @@
 
 On a GPU most of an eager pass is the launching of thousands of kernels. There the pass is
 captured once, at warm-up, as a CUDA graph on buffers of fixed shape, and replayed with new
-contents: another picture, state, prefix or instruction is a copy into these buffers. What does
+contents: another image, state, prefix or instruction is a copy into these buffers. What does
 not fit them, a very long instruction, runs eagerly, and the reason is reported. On a CPU the pass
 of a small network is a traced program (``traced.py``), with the same rules.
 """

@@ -67,7 +67,7 @@ _TASKS = (
 
 
 def tag_tokens(tag: str) -> tuple[str, str]:
-    """What stands before and after the pictures of a view."""
+    """What stands before and after the images of a view."""
     return f"<|{tag}_start|>", f"<|{tag}_end|>"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Camera, Embodiment, EmbodimentCodec
 from qwen_vla_core.embodiment.streams import JointStream, joint_streams
-from qwen_vla_data.checks.pictures import BLACK, FLAT
+from qwen_vla_data.checks.images import BLACK, FLAT
 
 from .status_board import ERROR as NODE_ERROR
 from .status_board import OK as NODE_OK

@@ -1,6 +1,6 @@
 """Topics of which only the newest message counts, taken when it is wanted.
 
-Three cameras and two arms at their own rates are some 300 messages a second, for a picture that is
+Three cameras and two arms at their own rates are some 300 messages a second, for an image that is
 drawn ten times. The middleware keeps the newest, and ``take`` fetches it.
 """
 

@@ -113,7 +113,7 @@ class SceneInputs:
         )
 
     def image(self, name: str) -> np.ndarray | None:
-        """The newest picture of a camera, RGB; None where there is none that can be read."""
+        """The newest image of a camera, RGB; None where there is none that can be read."""
         data = self._images.get(name)
         camera, topic = self._cameras[name]
         message = None if data is None else topic.read(data)

@@ -270,12 +270,12 @@ def ghost_message(scene: Scene) -> JointState:
     return message
 
 
-def picture_message(picture: np.ndarray, scene: Scene, frame: str) -> Image:
-    """An RGB picture, uint8 [H, W, 3], as a message."""
-    height, width, _ = picture.shape
+def image_message(image: np.ndarray, scene: Scene, frame: str) -> Image:
+    """An RGB image, uint8 [H, W, 3], as a message."""
+    height, width, _ = image.shape
     message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
     message.header = Header(frame_id=frame, stamp=stamp_message(scene.stamp_s))
-    message.data.frombytes(picture.tobytes())  # rclpy checks a list byte by byte
+    message.data.frombytes(image.tobytes())  # rclpy checks a list byte by byte
     return message
 
 

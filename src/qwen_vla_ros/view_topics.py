@@ -19,8 +19,8 @@ def executed_topic(group: str) -> str:
     return f"view/executed/{group}"
 
 
-def picture_topic(camera: str) -> str:
-    """A camera's picture with mode, instruction and ages written on it."""
+def image_topic(camera: str) -> str:
+    """A camera's image with mode, instruction and ages written on it."""
     return f"view/image/{camera}"
 
 
@@ -42,6 +42,6 @@ def viewed_topics(embodiment: Embodiment) -> tuple[str, ...]:
         MARKERS,
         *map(plan_topic, groups),
         *map(executed_topic, groups),
-        *(picture_topic(camera.name) for camera in embodiment.cameras),
+        *(image_topic(camera.name) for camera in embodiment.cameras),
         *dict.fromkeys(description_topic(arm) for arm in arms(embodiment)),
     )

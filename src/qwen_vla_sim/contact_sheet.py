@@ -16,7 +16,7 @@ from .worlds.world import World
 
 WIDTH_PX, CAPTION_PX, GAP_PX = 1320, 26, 4
 HIGHEST_PX = 220
-"""Height of a row of pictures at most; many cameras make it lower."""
+"""Height of a row of images at most; many cameras make it lower."""
 _PAPER, _INK = 255, (40, 40, 40)
 
 
@@ -51,7 +51,7 @@ def _moments(
 
 
 def _side_by_side(moments: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """A row of pictures, wider gaps between moments."""
+    """A row of images, wider gaps between moments."""
     gaps_px = GAP_PX * (sum(len(views) for views in moments) + 2 * len(moments))
     aspect = sum(view.shape[1] / view.shape[0] for views in moments for view in views)
     height = min(HIGHEST_PX, int((WIDTH_PX - gaps_px) / aspect))
@@ -81,7 +81,7 @@ def main() -> None:
         "--out resource/tasks.png",
     )
     parser.add_argument("embodiments", type=Path, nargs="+", help="embodiment YAMLs")
-    parser.add_argument("--out", type=Path, required=True, help="the picture, PNG")
+    parser.add_argument("--out", type=Path, required=True, help="the figure, PNG")
     parser.add_argument("--seed", type=int, default=0, help="of every scene (0)")
     arguments = parser.parse_args()
     robots = [load_embodiment(path) for path in arguments.embodiments]

@@ -17,7 +17,7 @@ from qwen_vla_core.policy import Policy
 from qwen_vla_core.whole_file import write_text_whole
 from qwen_vla_core.worker_pool import WorkerPool
 from qwen_vla_data.episode import Episode
-from qwen_vla_data.pictures import encode_png
+from qwen_vla_data.images import encode_png
 
 from .disturbance import Disturbance
 from .progress import progress_bar

@@ -100,7 +100,7 @@ def roll_out(
 
 
 def make_histories(embodiment: Embodiment) -> dict[str, ImageHistory]:
-    """A history for every camera whose past pictures are shown, by its name."""
+    """A history for every camera whose past images are shown, by its name."""
     return {
         camera.name: ImageHistory(camera.history_s(embodiment.action_hz), camera.max_age_s)
         for camera in embodiment.cameras
@@ -118,7 +118,7 @@ def observe(
     """What the robot sees now: its cameras, measured and commanded joints.
 
     Args:
-        histories: camera name -> its past pictures, to which this one is added.
+        histories: camera name -> its past images, to which this one is added.
     """
     images = {camera.name: world.render(camera.name) for camera in codec.embodiment.cameras}
     for name, history in histories.items():

@@ -1,6 +1,6 @@
 """The page in a real browser, on a simulated robot with its real nodes: `make test-page`.
 
-Its name keeps it out of `make test`: it needs Chromium and two minutes. Pictures of what it saw
+Its name keeps it out of `make test`: it needs Chromium and two minutes. Images of what it saw
 are left in out/page/.
 """
 

@@ -1,4 +1,4 @@
-"""`qwen-vla ask`: the shipped weights point at what a sentence names, in pictures never seen."""
+"""`qwen-vla ask`: the shipped weights point at what a sentence names, in images never seen."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ import pytest
 from qwen_vla_cli import ask
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_data.pictures import encode_png
+from qwen_vla_data.images import encode_png
 from qwen_vla_model.asking import where_is
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_sim.registry import find_tasks, make_world
@@ -20,8 +20,8 @@ WIDOWX = load_embodiment(Path(__file__).parents[2] / "embodiments" / "widowx.yam
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    """For each of some evaluated scenes a picture, and the box of everything that has a name."""
+def images():
+    """For each of some evaluated scenes an image, and the box of everything that has a name."""
     world, (task,) = make_world(WIDOWX), find_tasks(WIDOWX, "pick_up")
     seen = []
     for seed in range(12):
@@ -48,23 +48,23 @@ def hits(box_4, shown_4):
     return (middle >= shown_4[:2]).all() and (middle <= shown_4[2:]).all()
 
 
-def test_when_unseen_scenes_are_asked_about_expect_the_thing_that_is_named(pictures):
+def test_when_unseen_scenes_are_asked_about_expect_the_thing_that_is_named(images):
     policy = QwenVlaPolicy.load(None, WIDOWX)
     found = [
-        hits(where_is(policy, picture, f"Where is the {name}?"), box)
-        for picture, boxes in pictures
+        hits(where_is(policy, image, f"Where is the {name}?"), box)
+        for image, boxes in images
         for name, box in boxes.items()
         if np.isfinite(box).all()
     ]
     assert len(found) > 24 and np.mean(found) > 0.75  # of three blocks by chance one
 
 
-def test_when_a_file_is_asked_about_expect_pixels_and_a_picture_with_the_box(
-    pictures, tmp_path, capsys
+def test_when_a_file_is_asked_about_expect_pixels_and_an_image_with_the_box(
+    images, tmp_path, capsys
 ):
-    picture, boxes = pictures[0]
+    image, boxes = images[0]
     name = next(iter(boxes))
-    large = cv2.resize(picture, (640, 480))
+    large = cv2.resize(image, (640, 480))
     (tmp_path / "table.png").write_bytes(encode_png(large))
     out = tmp_path / "answers" / "box.png"
     assert ask_for(tmp_path / "table.png", f"pick up the {name}", out) == 0
@@ -79,10 +79,10 @@ def test_when_a_file_is_asked_about_expect_pixels_and_a_picture_with_the_box(
     assert [columns.min(), rows.min(), columns.max(), rows.max()] == box
 
 
-def test_when_the_picture_or_the_question_is_none_expect_that_said(pictures, tmp_path):
-    (tmp_path / "table.png").write_bytes(b"no picture")
+def test_when_the_image_or_the_question_is_none_expect_that_said(images, tmp_path):
+    (tmp_path / "table.png").write_bytes(b"no image")
     with pytest.raises(QwenVlaError, match=r"table\.png is damaged"):
         ask_for(tmp_path / "table.png", "where is the red block")
-    (tmp_path / "table.png").write_bytes(encode_png(pictures[0][0]))
+    (tmp_path / "table.png").write_bytes(encode_png(images[0][0]))
     with pytest.raises(QwenVlaError, match="the instruction is empty"):
         ask_for(tmp_path / "table.png", " ? ")

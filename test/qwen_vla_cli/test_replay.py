@@ -86,8 +86,8 @@ def test_when_one_chunk_is_off_expect_it_worst_with_its_joint_and_step(tmp_path)
     assert shown[0] == "a policy asked at 24 observations of 1 episodes"
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["worst"][0]["what"].startswith("1.0 s: elbow 0.2 rad off after 4 steps")
-    for picture in ("errors.png", "worst.png"):
-        assert cv2.imread(str(tmp_path / "out" / picture)).std() > 10.0
+    for image in ("errors.png", "worst.png"):
+        assert cv2.imread(str(tmp_path / "out" / image)).std() > 10.0
     assert "errors.png" in (tmp_path / "out" / "report.md").read_text()
 
 

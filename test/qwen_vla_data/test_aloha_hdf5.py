@@ -8,7 +8,7 @@ import pytest
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_data.aloha_hdf5 import read_aloha_hdf5
-from qwen_vla_data.pictures import decode_picture
+from qwen_vla_data.images import decode_image
 from qwen_vla_data.plans import with_plans
 from waved_episodes import codec_of, teleoperated
 
@@ -31,11 +31,11 @@ def write(path, codec, compressed=False, colour=RED, cameras=CAMERAS, **changes)
         "observations/qvel": np.zeros((STEPS, 14)),
         "action": np.stack([codec.state(c) for c in whole.commanded_TD[1:].astype(float)]),
     }
-    picture = np.full((48, 64, 3), colour, np.uint8)
+    image = np.full((48, 64, 3), colour, np.uint8)
     for camera in cameras:
-        stored = np.tile(picture, (STEPS, 1, 1, 1))
+        stored = np.tile(image, (STEPS, 1, 1, 1))
         if compressed:
-            jpeg = cv2.imencode(".jpg", picture)[1].ravel()
+            jpeg = cv2.imencode(".jpg", image)[1].ravel()
             stored = np.tile(np.pad(jpeg, (0, 100)), (STEPS, 1))
         columns[f"observations/images/{camera}"] = stored
     with h5py.File(path, "w") as file:
@@ -57,7 +57,7 @@ def test_when_a_file_is_read_expect_its_joints_commands_and_colours(tmp_path, al
     sent_TC = np.stack([aloha.state(c) for c in whole.commanded_TD[1:].astype(float)])
     np.testing.assert_allclose(plans_THC[:-1, 0], sent_TC[:-1], atol=1e-5)
     assert set(episode.images) == set(CAMERAS[:3])
-    shown = decode_picture(episode.images["cam_high"][5], "")
+    shown = decode_image(episode.images["cam_high"][5], "")
     assert shown.shape == (96, 96, 3)
     np.testing.assert_allclose(shown[40, 40], RED, atol=3)
 
@@ -65,7 +65,7 @@ def test_when_a_file_is_read_expect_its_joints_commands_and_colours(tmp_path, al
 def test_when_the_first_colour_is_blue_expect_red_and_blue_exchanged(tmp_path, aloha):
     write(tmp_path / "0.hdf5", aloha, colour=RED[::-1])
     episode = read_aloha_hdf5(tmp_path / "0.hdf5", aloha, DOING, bgr=True)
-    np.testing.assert_array_equal(decode_picture(episode.images["cam_high"][0], "")[9, 9], RED)
+    np.testing.assert_array_equal(decode_image(episode.images["cam_high"][0], "")[9, 9], RED)
 
 
 def test_when_the_robot_acts_at_half_the_rate_expect_every_other_step(tmp_path, aloha):

@@ -26,8 +26,8 @@ def policy():
     return load(seed=3)
 
 
-def observation(instruction="pick up the red block", pictures=0):
-    rng = np.random.default_rng(pictures)
+def observation(instruction="pick up the red block", seed=0):
+    rng = np.random.default_rng(seed)
     return Observation(
         stamp_s=0.0,
         images={c.name: rng.integers(0, 256, (96, 96, 3), np.uint8) for c in WIDOWX.cameras},
@@ -48,7 +48,7 @@ def test_when_many_observations_are_looked_at_together_expect_what_each_says_alo
     shown = [
         observation(),
         observation("pick up the green block"),
-        observation(pictures=1),
+        observation(seed=1),
         replace(observation(), positions_D=READY_D + 0.1),
         observation(),
     ]

@@ -33,15 +33,15 @@ def policy(fixed_shapes=False, **choices):
     return QwenVlaPolicy(model, processor, space, seed=1, fixed_shapes=fixed_shapes)
 
 
-def picture(value, size=(48, 64)):
+def image(value, size=(48, 64)):
     return np.full((*size, 3), value, np.uint8)
 
 
 def observation(**over):
     fields = {
         "stamp_s": 0.0,
-        "images": {"front": picture(30), "depth": picture(200)},
-        "history": {"front": (picture(10), picture(20))},
+        "images": {"front": image(30), "depth": image(200)},
+        "history": {"front": (image(10), image(20))},
         "positions_D": COMMANDED_D,
         "commanded_D": COMMANDED_D,
         "instruction": "fold the towel",
@@ -58,10 +58,10 @@ def test_when_views_are_past_and_depth_expect_each_to_make_a_difference():
     assert seen.shape == (16, 6) and np.abs(seen).max() <= 1.0
     np.testing.assert_array_equal(chunk(), seen)
     for change in (
-        {"history": {"front": (picture(90), picture(20))}},
-        {"history": {"front": (picture(10), picture(90))}},
-        {"images": {"front": picture(30), "depth": picture(90)}},
-        {"images": {"front": picture(30)}},  # depth is optional
+        {"history": {"front": (image(90), image(20))}},
+        {"history": {"front": (image(10), image(90))}},
+        {"images": {"front": image(30), "depth": image(90)}},
+        {"images": {"front": image(30)}},  # depth is optional
     ):
         assert np.abs(chunk(**change) - seen).max() > 0.0
 
@@ -69,12 +69,12 @@ def test_when_views_are_past_and_depth_expect_each_to_make_a_difference():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"images": {"depth": picture(200)}}, "no image of camera front"),
+        ({"images": {"depth": image(200)}}, "no image of camera front"),
         ({"history": {}}, "camera front: 0 past images instead of 2"),
-        ({"history": {"front": (picture(1),)}}, "1 past images instead of 2"),
+        ({"history": {"front": (image(1),)}}, "1 past images instead of 2"),
     ],
 )
-def test_when_a_picture_is_missing_expect_its_camera_named(change, words):
+def test_when_an_image_is_missing_expect_its_camera_named(change, words):
     with pytest.raises(ObservationError, match=words):
         chunk(**change)
 
@@ -141,7 +141,7 @@ def test_when_a_robot_plans_fewer_steps_than_the_model_expect_chunks_and_prefixe
     short = robot(text.replace("observation_s: 0.32", "observation_s: 0.16"))
     model, processor = micro_processor(short, prefix_steps=prefix_steps)
     space = action_space(short, 0.1)
-    seen = observation(images={"front": picture(30)}, history={})
+    seen = observation(images={"front": image(30)}, history={})
     actions = np.tile(processor.codec.still(COMMANDED_D), (8, 1)).astype(np.float32)
     whole, none_left = (Prefix(actions_NC=actions, committed=n) for n in (2, 8))
     answer = QwenVlaPolicy(model, processor, space).infer(seen, whole)
@@ -177,7 +177,7 @@ def test_when_shapes_are_fixed_expect_the_same_chunks_and_fallbacks_only_where_n
         np.testing.assert_allclose(chunk, free.infer(seen, prefix), atol=1e-4)
     for words, seen in (
         ("tokens", observation(instruction="fold the towel and then " * 20)),
-        ("another shape", observation(images={"front": picture(30)})),
+        ("another shape", observation(images={"front": image(30)})),
     ):
         np.testing.assert_allclose(fixed.infer(seen), free.infer(seen), atol=1e-4)
         told = fixed.diagnostics()
@@ -197,7 +197,7 @@ def test_when_a_gpu_holds_float32_expect_it_said_and_on_a_cpu_nothing():
 
 @pytest.mark.parametrize("committed", [None, 0, 3])
 def test_when_several_robots_ask_at_once_expect_each_the_answer_that_it_gets_alone(committed):
-    asked = [observation(), observation(images={"front": picture(90), "depth": picture(9)})]
+    asked = [observation(), observation(images={"front": image(90), "depth": image(9)})]
     prefixes = [None, None]
     if committed is not None:
         prefixes = [

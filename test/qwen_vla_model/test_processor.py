@@ -17,7 +17,7 @@ from qwen_vla_core.errors import CheckpointError
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 from qwen_vla_model.checkpoint import load_tokenizer
 from qwen_vla_model.config import QwenVlaConfig, qwen_vla_tiny
-from qwen_vla_model.pictures import patchify
+from qwen_vla_model.images import patchify
 from qwen_vla_model.processor import Processor
 from qwen_vla_model.tokenizer import (
     CLAUSES,
@@ -145,7 +145,7 @@ def test_when_the_robot_has_fewer_steps_than_the_model_expect_the_rest_to_be_pad
     assert inputs.valid_PHK[0, :16, :7].all() and inputs.valid_PHK.sum() == 16 * 7
 
 
-def test_when_a_view_has_history_expect_its_pictures_oldest_first_inside_its_tag():
+def test_when_a_view_has_history_expect_its_images_oldest_first_inside_its_tag():
     robot = widowx(("tag: ego\n", "tag: ego\n    history_steps: [2, 5]\n"))
     make = processor(robot=robot)
     merge = CONFIG.backbone["vision_config"]["spatial_merge_size"]
@@ -160,7 +160,7 @@ def test_when_a_view_has_history_expect_its_pictures_oldest_first_inside_its_tag
     np.testing.assert_allclose(levels, np.array([1, 2, 3, 0]) / 127.5 - 1.0, atol=1e-6)
 
 
-def test_when_an_optional_view_has_no_picture_expect_no_word_of_it():
+def test_when_an_optional_view_has_no_image_expect_no_word_of_it():
     robot = widowx(("tag: cam_left_wrist\n", "tag: cam_left_wrist\n    optional: true\n"))
     make = processor(robot=robot)
     inputs = make([black(), None], [0], ["go"], np.zeros((1, 7)))

@@ -72,7 +72,7 @@ def prepare(runtime, kinds=KINDS):
 @pytest.mark.parametrize("prediction", ["velocity", "action"])
 @pytest.mark.parametrize("context", ["cached", "joint"])
 def test_when_run_from_fixed_buffers_expect_the_eager_chunk_for_any_contents(context, prediction):
-    """Other pictures, states, prefixes and words need no new preparation."""
+    """Other images, states, prefixes and words need no new preparation."""
     fixed, eager = runtimes(context=context, prediction=prediction)
     prepare(fixed)
     fixed._generator.set_state(eager._generator.get_state())

@@ -88,7 +88,7 @@ def test_when_a_stock_aloha_asks_expect_its_grippers_between_0_closed_and_1_open
     assert units == [*["rad"] * 6, "0 closed .. 1 open"] * 2
 
 
-def test_when_a_stock_client_sends_colours_first_expect_the_picture_the_right_way():
+def test_when_a_stock_client_sends_colours_first_expect_the_image_the_right_way():
     images = {c.name: np.zeros((3, 24, 32), np.uint8) for c in ROBOT.cameras}
     images[ROBOT.cameras[0].name][1, 2, 3] = 9
     read = read_request(over_the_wire(stock_request(images=images)), ROBOTS)

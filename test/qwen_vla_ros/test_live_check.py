@@ -95,7 +95,7 @@ def test_when_a_camera_shows_nothing_expect_it_named(images, expected):
     assert expected in fault
 
 
-def test_when_a_real_camera_repeats_a_picture_expect_it_named():
+def test_when_a_real_camera_repeats_an_image_expect_it_named():
     images = {**well().images, "wrist": [image(1)] * 3}
     (fault,) = faults(replace(well(), images=images))
     assert fault.startswith("camera wrist: every image is the same to the last bit")

@@ -32,7 +32,7 @@ class Robot:
         )
         self.processes = NodeProcesses(nodes, {}, folder / namespace)
         self.node = ros.create_node("person", namespace=namespace)
-        self.mode, self.ahead_m, self.pictures = "", None, 0
+        self.mode, self.ahead_m, self.images = "", None, 0
         subscribe = self.node.create_subscription
         subscribe(String, "control/mode", self._on_mode, LATCHED)
         subscribe(Odometry, BASE.base.driver.odometry_topic, self._on_odometry, 10)
@@ -47,7 +47,7 @@ class Robot:
         self.ahead_m = message.pose.pose.position.x
 
     def _on_image(self, message):
-        self.pictures += 1
+        self.images += 1
 
     def drive(self):
         self.teleop.publish(
@@ -83,12 +83,10 @@ def wait(ros, robots):
     return wait
 
 
-def test_when_one_of_two_robots_is_driven_expect_the_other_to_stand_and_pictures_apart(
-    robots, wait
-):
+def test_when_one_of_two_robots_is_driven_expect_the_other_to_stand_and_images_apart(robots, wait):
     first, second = robots
-    assert wait(lambda: all(r.mode.startswith("HOLD") and r.pictures > 1 for r in robots)), [
-        (robot.mode, robot.pictures, robot.processes.stopped()) for robot in robots
+    assert wait(lambda: all(r.mode.startswith("HOLD") and r.images > 1 for r in robots)), [
+        (robot.mode, robot.images, robot.processes.stopped()) for robot in robots
     ]
     start_m = [robot.ahead_m for robot in robots]
     assert wait(lambda: first.ahead_m > start_m[0] + 0.2, meanwhile=first.drive), first.mode

@@ -25,7 +25,7 @@ class Watcher:
         return actions_HC
 
 
-def test_when_a_view_has_history_expect_the_pictures_of_those_action_steps_before():
+def test_when_a_view_has_history_expect_the_images_of_those_action_steps_before():
     widowx = robot(widowx_text().replace("tag: ego\n", "tag: ego\n    history_steps: [1, 3]\n"))
     world, task = make_world(widowx), make_tasks(widowx)["pick_up"]
     task.time_limit_s = 1.5

@@ -12,7 +12,7 @@ from qwen_vla_sim.worlds.tool_paths import tool_paths
 
 
 @pytest.mark.parametrize("name", ["aloha", "widowx"])
-def test_when_a_robot_stands_somewhere_expect_the_picture_of_its_own_world(name):
+def test_when_a_robot_stands_somewhere_expect_the_image_of_its_own_world(name):
     embodiment = load_embodiment(embodiments_directory() / f"{name}.yaml")
     world, view = make_world(embodiment), Viewpoint(embodiment)
     next(iter(make_tasks(embodiment).values())).sample(3).lay_out(world)

@@ -1,7 +1,7 @@
 """What there is to draw of a robot and of what it is about to do, as plain data.
 
 One scene, three outputs: visualizer_node publishes it for RViz, the page draws it in a browser,
-films draw it over a camera's picture. None of them decides what is shown, nor in which colour.
+films draw it over a camera's image. None of them decides what is shown, nor in which colour.
 
     maker = SceneMaker(embodiment)
     maker.on_joints({"waist": 0.1, ...})               # measured, by the embodiment's names

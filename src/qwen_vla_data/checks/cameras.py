@@ -1,4 +1,4 @@
-"""Cameras that were exchanged: by what moves in their pictures, and beside other episodes."""
+"""Cameras that were exchanged: by what moves in their images, and beside other episodes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from qwen_vla_core.embodiment.schema import Gripper
 
 from ..episode import Episode
 from .finding import Finding
-from .pictures import side_of
+from .images import side_of
 
 STILL = 3.0
 """A pixel of a thumbnail that varies by less, of 255, saw nothing move."""
 STILLER = 0.15
-"""A camera that stands still sees more of its picture still than one on a wrist that moves. Were
-it less, by this share of the picture, the two were exchanged."""
+"""A camera that stands still sees more of its image still than one on a wrist that moves. Were
+it less, by this share of the image, the two were exchanged."""
 TRAVELLED = 0.5
 """In shares of the joints' ranges: an arm that moved less tells nothing."""
 CLEARER = 0.5
@@ -43,7 +43,7 @@ class CameraLook:
 def swapped_within(
     episode: Episode, robot: Embodiment, thumbnails: Mapping[str, np.ndarray]
 ) -> list[Finding]:
-    """Cameras whose pictures move with the wrong arm, or with one although they stand still.
+    """Cameras whose images move with the wrong arm, or with one although they stand still.
 
     Args:
         thumbnails: camera -> float32 [T, 24, 24, 3].
@@ -83,7 +83,7 @@ def looks_of(thumbnails: Mapping[str, np.ndarray]) -> tuple[CameraLook, ...]:
 
 
 def swapped_between_episodes(episodes: Sequence[Sequence[CameraLook]]) -> dict[int, list[Finding]]:
-    """Episodes in which two cameras look like each other's pictures in most of the others.
+    """Episodes in which two cameras look like each other's images in most of the others.
 
     Returns:
         Number of an episode -> findings, for those that have some.
@@ -125,7 +125,7 @@ def _change(small: np.ndarray) -> np.ndarray:
 
 
 def _still(small: np.ndarray) -> float:
-    """Share of the picture in which nothing moves."""
+    """Share of the image in which nothing moves."""
     with np.errstate(all="ignore"):
         return float((np.nanstd(small, axis=0).max(-1) < STILL).mean())
 

@@ -9,10 +9,10 @@ from ..episode import Episode
 from ..plans import check_robot
 from .cameras import CameraLook, looks_of, swapped_within
 from .finding import Finding
+from .images import image_findings, thumbnails
 from .joints import joint_findings
 from .labels import instruction_findings, time_findings
 from .motion import motion_findings
-from .pictures import picture_findings, thumbnails
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +39,7 @@ def check_episode(episode: Episode, codec: EmbodimentCodec) -> Checked:
                 findings.append(Finding(second=0.0, what=f"no images of camera {camera.name}"))
             continue
         small[camera.name], light_T2 = thumbnails(camera, episode.images[camera.name])
-        findings += picture_findings(episode, robot, camera, light_T2)
+        findings += image_findings(episode, robot, camera, light_T2)
     findings += swapped_within(episode, robot, small)
     return Checked(
         findings=tuple(sorted(findings, key=lambda finding: finding.second)),

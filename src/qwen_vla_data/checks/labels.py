@@ -1,4 +1,4 @@
-"""Instruction and time: what a training reads beside numbers and pictures."""
+"""Instruction and time: what a training reads beside numbers and images."""
 
 import numpy as np
 

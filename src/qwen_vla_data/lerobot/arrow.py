@@ -8,7 +8,7 @@ import pyarrow as pa
 
 
 def arrow_type(described: Mapping[str, Any]) -> pa.DataType:
-    """How a column of numbers or pictures is stored."""
+    """How a column of numbers or images is stored."""
     if described["dtype"] == "image":
         return pa.struct({"bytes": pa.binary(), "path": pa.string()})
     value, shape = described["dtype"], described["shape"]

@@ -15,7 +15,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import resize_view
 
 from ..episode import Episode
-from ..pictures import encode_png
+from ..images import encode_png
 from ..plans import commands_of
 from .columns import MODES
 from .layout import (
@@ -39,7 +39,7 @@ from .video import decode_video
 
 USED = (STATE, ACTION, COMMANDED, POSITIONS, STAMP, MODE, INTERVENTION, SUCCESS, PLAN, PLAN_VALID)
 USED += ("task_index",)
-"""Columns that are read where they are there, beside the pictures."""
+"""Columns that are read where they are there, beside the images."""
 VIDEO = {"dtype": "video"}
 
 
@@ -82,8 +82,8 @@ class LeRobotFolder:
             number: of the episode, from 0 on.
             codec: of the robot whose episode it is to be; its joints and channels are found by
                 name, its cameras as ``observation.images.<name>``.
-            views: pictures out of videos have the size at which the model sees them, which is
-                quicker; without, their own. Pictures in tables stay as they are.
+            views: images out of videos have the size at which the model sees them, which is
+                quicker; without, their own. Images in tables stay as they are.
         Raises:
             QwenVlaError: a joint, channel or camera is missing, the rates do not fit each other,
                 or a file is missing or damaged.
@@ -262,7 +262,7 @@ class _Reader:
         shape = (1, len(plans), horizon, channels)
         return {"actions_NTHC": plans.reshape(shape), "valid_NTH": valid.astype(bool)[None]}
 
-    # --- pictures
+    # --- images
 
     def _images(
         self, frames: _Frames, length: int, every: int, fps: float, views: bool
@@ -280,7 +280,7 @@ class _Reader:
                 )
             if self._features[key]["dtype"] == "image":
                 stored = frames.table[key].to_pylist()[::every]
-                images[camera.name] = tuple(picture["bytes"] or b"" for picture in stored)
+                images[camera.name] = tuple(encoded["bytes"] or b"" for encoded in stored)
             else:
                 images[camera.name] = self._film(key, camera, length, every, fps, views)
         return images

@@ -20,11 +20,11 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.whole_file import write_whole
 
 from ..episode import Episode
-from ..pictures import decode_picture
+from ..images import decode_image
 from .arrow import arrow_type
 from .columns import Column, columns_of
 from .layout import IMAGES, feature
-from .statistics import Statistics, of_numbers, of_pictures, sampled, thinned
+from .statistics import Statistics, of_images, of_numbers, sampled, thinned
 from .video import CODEC, PIXELS, encode_video
 
 UNFINISHED = ".unfinished"
@@ -82,11 +82,11 @@ def stage(
 
     Args:
         folder: of the dataset.
-        exact: pictures are kept as they are, inside the table; those of depth cameras always are,
+        exact: images are kept as they are, inside the table; those of depth cameras always are,
             because the mean of two colours is a depth that nothing has.
     Raises:
         QwenVlaError: the episode is another robot's, empty, lacks a camera, holds a damaged
-            picture or numbers that are not finite, its rate is no whole number, or nothing can be
+            image or numbers that are not finite, its rate is no whole number, or nothing can be
             written.
     """
     robot = codec.embodiment
@@ -190,11 +190,11 @@ def _measure_images(
     encoded: Sequence[bytes], camera: str, statistics: dict[str, Statistics], key: str
 ) -> tuple[int, int]:
     """Statistics of images that stay as they are; their size."""
-    images = [decode_picture(encoded[t], _which(camera, t)) for t in sampled(len(encoded))]
+    images = [decode_image(encoded[t], _which(camera, t)) for t in sampled(len(encoded))]
     sizes = {image.shape[:2] for image in images}
     if len(sizes) > 1:
         raise QwenVlaError(f"images of camera {camera} change their size: {sorted(sizes)}")
-    statistics[key] = of_pictures([thinned(image) for image in images])
+    statistics[key] = of_images([thinned(image) for image in images])
     return images[0].shape[:2]
 
 
@@ -211,7 +211,7 @@ def _film(
 
     def images():
         for t, data in enumerate(encoded):
-            image = decode_picture(data, _which(camera, t))
+            image = decode_image(data, _which(camera, t))
             sizes.add(image.shape[:2])
             if len(sizes) > 1:
                 raise QwenVlaError(f"images of camera {camera} change their size: {sorted(sizes)}")
@@ -221,7 +221,7 @@ def _film(
 
     with write_whole(path) as partial:
         encode_video(partial, images(), fps)
-    statistics[key] = of_pictures(seen)
+    statistics[key] = of_images(seen)
     ((height, width),) = sizes
     return height // 2 * 2, width // 2 * 2
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
-SAMPLED_PICTURES = 100
+SAMPLED_IMAGES = 100
 """How many of an episode's images are sampled, as LeRobot does."""
 SAMPLED_PX = 150
 """Larger images are thinned to about this size first."""
@@ -21,9 +21,7 @@ def of_numbers(values_TN: np.ndarray) -> Statistics:
 
 def sampled(length: int) -> list[int]:
     """Which of an episode's images are sampled."""
-    return sorted(
-        set(np.linspace(0, length - 1, min(length, SAMPLED_PICTURES)).round().astype(int))
-    )
+    return sorted(set(np.linspace(0, length - 1, min(length, SAMPLED_IMAGES)).round().astype(int)))
 
 
 def thinned(image_HWC: np.ndarray) -> np.ndarray:
@@ -32,7 +30,7 @@ def thinned(image_HWC: np.ndarray) -> np.ndarray:
     return image_HWC[::step, ::step]
 
 
-def of_pictures(images: Sequence[np.ndarray]) -> Statistics:
+def of_images(images: Sequence[np.ndarray]) -> Statistics:
     """Over time and pixels, for each colour, of 0..1, with the shape (3, 1, 1)."""
     pixels_N3 = np.stack(images).reshape(-1, 3) / 255.0
     found = _described(pixels_N3, axis=0, count=len(images))

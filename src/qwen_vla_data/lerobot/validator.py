@@ -1,6 +1,6 @@
 """Whether a folder is a LeRobot dataset that LeRobot itself would load: all that it relies on.
 
-Pictures are counted and not decoded; ``qwen-vla data check`` looks at what they show.
+Images are counted and not decoded; ``qwen-vla data check`` looks at what they show.
 """
 
 import json
@@ -153,8 +153,8 @@ class _Validator:
             if missing := [name for name in STATISTICS if name not in found]:
                 yield f"{STATS}: {key} lacks {', '.join(missing)}"
                 continue
-            pictures = described["dtype"] in ("video", "image")
-            wanted = (3, 1, 1) if pictures else tuple(described["shape"])
+            images = described["dtype"] in ("video", "image")
+            wanted = (3, 1, 1) if images else tuple(described["shape"])
             for name in STATISTICS:
                 values = np.asarray(found[name], dtype=float)
                 if name != "count" and values.shape != wanted:

@@ -1,4 +1,4 @@
-"""Pictures as H.264 and back, frame by frame, by FFmpeg (PyAV)."""
+"""Images as H.264 and back, frame by frame, by FFmpeg (PyAV)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class VideoFacts:
     """What a file's header says.
 
     Attributes:
-        frames: number of pictures. fps: of them in a second, as the container has it.
+        frames: number of images. fps: of them in a second, as the container has it.
     """
 
     codec: str
@@ -36,7 +36,7 @@ class VideoFacts:
 
 
 def encode_video(path: Path, images: Iterable[np.ndarray], fps: int) -> None:
-    """Write uint8 RGB [H, W, 3] pictures, all of one size, at constant rate.
+    """Write uint8 RGB [H, W, 3] images, all of one size, at constant rate.
 
     An odd last row or column is left out: H.264 stores colours for blocks of 2 x 2.
 
@@ -63,7 +63,7 @@ def encode_video(path: Path, images: Iterable[np.ndarray], fps: int) -> None:
 
 
 def decode_video(path: Path, start_s: float, count: int, fps: float) -> Iterator[np.ndarray]:
-    """``count`` pictures from ``start_s`` on, uint8 RGB [H, W, 3].
+    """``count`` images from ``start_s`` on, uint8 RGB [H, W, 3].
 
     Raises:
         QwenVlaError: the file is damaged or ends before.
@@ -117,7 +117,7 @@ FULL_RANGE = 2
 
 
 def _rgb(frame: av.VideoFrame) -> np.ndarray:
-    """By OpenCV where it can: FFmpeg rounds towards zero, and pictures darken by 1 to 2 of 255."""
+    """By OpenCV where it can: FFmpeg rounds towards zero, and images darken by 1 to 2 of 255."""
     usual = frame.colorspace in (UNSPECIFIED, BT470, SMPTE170M) and frame.color_range != FULL_RANGE
     if usual and frame.format.name == PIXELS and frame.width % 2 == frame.height % 2 == 0:
         return cv2.cvtColor(frame.to_ndarray(format=PIXELS), cv2.COLOR_YUV2RGB_I420)
@@ -125,4 +125,4 @@ def _rgb(frame: av.VideoFrame) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or "it holds no pictures"
+    return getattr(error, "strerror", None) or str(error) or "it holds no images"

@@ -19,7 +19,7 @@ from qwen_vla_core.observation import (
 from qwen_vla_core.types import Observation
 
 from ..episode import Episode
-from ..pictures import encode_png
+from ..images import encode_png
 from .labels import Outcome
 from .reader import Recording
 from .streams import Series, Streams, read_streams

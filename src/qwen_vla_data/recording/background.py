@@ -1,4 +1,4 @@
-"""A thread that writes recordings, so that no disk and no picture holds up whoever receives."""
+"""A thread that writes recordings, so that no disk and no image holds up whoever receives."""
 
 import threading
 import time

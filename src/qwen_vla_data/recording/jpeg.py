@@ -22,7 +22,7 @@ SUFFIX = "/compressed"
 
 
 def as_jpeg(topic: RecordedTopic, data: bytes) -> tuple[RecordedTopic, bytes]:
-    """The same picture as a CompressedImage; what is no colour image stays as it is."""
+    """The same image as a CompressedImage; what is no colour image stays as it is."""
     if not topic.image or topic.type != IMAGE:
         return topic, data
     try:

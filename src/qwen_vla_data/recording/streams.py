@@ -1,4 +1,4 @@
-"""All that a recording holds but the pictures, as arrays over time."""
+"""All that a recording holds but the images, as arrays over time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Series:
 
     Attributes:
         received_s_T: ROS time of receipt, s. stamps_s_T: time in the messages' headers, s.
-        values_TN: what they hold; of a camera the bytes of each picture, [T, 1].
+        values_TN: what they hold; of a camera the bytes of each image, [T, 1].
         rates_TN: its change per second, where messages hold it, else NaN.
     """
 
@@ -35,10 +35,10 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Streams:
-    """What a recording holds but the pictures.
+    """What a recording holds but the images.
 
     Attributes:
-        cameras: name of a camera -> when its pictures came, and their bytes.
+        cameras: name of a camera -> when its images came, and their bytes.
         joints: joint state topic -> positions, order of its ``JointStream.driver_names``.
         commands: what was sent, order of ``Embodiment.joint_names``.
         teleop: what a person wanted, the same; of a base only the velocities count.

@@ -41,8 +41,8 @@ class EpisodeChart:
             axis.margins(x=0)
         figure.tight_layout(pad=0.4)
         figure.canvas.draw()
-        self._picture = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
-        height = len(self._picture)
+        self._image = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+        height = len(self._image)
         self._boxes = []
         for _, axis in panels:
             (left, bottom), (right, top) = axis.get_window_extent().get_points()
@@ -51,9 +51,9 @@ class EpisodeChart:
 
     def at(self, step: int) -> np.ndarray:
         """uint8 RGB [H, W, 3], with the cursor at a step."""
-        picture = self._picture.copy()
+        image = self._image.copy()
         share = self._seconds_T[step] / max(self._seconds_T[-1], 1e-9)
         for left, right, top, bottom in self._boxes:
             x = round(left + share * (right - left))
-            picture[top:bottom, max(x - 1, 0) : x + 1] = CURSOR
-        return picture
+            image[top:bottom, max(x - 1, 0) : x + 1] = CURSOR
+        return image

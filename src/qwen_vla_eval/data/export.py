@@ -27,7 +27,7 @@ def export_lerobot(
 
     Args:
         out: folder of the dataset; new, empty, or of an interrupted export.
-        exact: pictures as they are, in the tables, instead of H.264 videos.
+        exact: images as they are, in the tables, instead of H.264 videos.
     Returns:
         What there is now, and what was left out, in lines for a person.
     Raises:

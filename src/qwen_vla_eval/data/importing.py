@@ -29,7 +29,7 @@ class Hdf5Source(EpisodeSource):
         return "aloha"
 
     def load(self, codec: EmbodimentCodec, *, views: bool = True) -> Episode:
-        """Read it; pictures have the size at which the model sees them."""
+        """Read it; images have the size at which the model sees them."""
         return read_aloha_hdf5(self.path, codec, self.instruction, bgr=self.bgr)
 
 

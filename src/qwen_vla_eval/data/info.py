@@ -79,7 +79,7 @@ def _totals(found: Sequence[EpisodeSummary], robot: Embodiment) -> list[str]:
     shares = [one for one in found if one.intervention_share is not None]
     lines = [
         f"{len(found)} episodes of {robot.name}: {seconds / 60.0:.1f} minutes, "
-        f"{steps} steps, {megabytes:.1f} MB of pictures"
+        f"{steps} steps, {megabytes:.1f} MB of images"
     ]
     unknown = len(found) - len(judged)
     lines.append(

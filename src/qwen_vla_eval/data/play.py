@@ -11,7 +11,7 @@ from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.whole_file import write_whole
 from qwen_vla_data.checks.finding import seconds_of
 from qwen_vla_data.episode import Episode
-from qwen_vla_data.pictures import decode_picture
+from qwen_vla_data.images import decode_image
 from qwen_vla_data.sources import EpisodeSource
 
 from ..video import EpisodeVideo, frame_width
@@ -61,7 +61,7 @@ def _show(
 ) -> None:
     for t in range(len(episode.states_TS)):
         images = {
-            name: decode_picture(frames[t], f"image {t} of camera {name}")
+            name: decode_image(frames[t], f"image {t} of camera {name}")
             for name, frames in episode.images.items()
         }
         captions = (episode.instructions[0], _caption(episode, t, seconds_T[t]))

@@ -1,4 +1,4 @@
-"""The report of a replay: tables, pictures and numbers in a folder."""
+"""The report of a replay: tables, images and numbers in a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.whole_file import write_text_whole
 
 from ..tables import Table, write_json
+from .figures import draw_errors, draw_moments
 from .measure import Comparison
-from .pictures import draw_errors, draw_moments
 from .summary import mean_errors, score_of, table, worst_moments
 
 WORST = 6

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PATCH = 1 / 8
 """Side of the patch that hides, as a part of the image's shorter side: 12 of 96 pixels."""
 BATCH = 64
-"""Pictures that go through the network together."""
+"""Images that go through the network together."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,7 +99,7 @@ class Plan(Strict):
         episodes: of each cell, from ``seed`` on.
         scenes: on how many it is measured whether the policy looks at what is named.
         checkpoints: label -> folder, or robot -> folder where each robot has its own; a folder may
-            be ``shipped``. Pictures are of the first.
+            be ``shipped``. Figures are of the first.
     """
 
     episodes: PositiveInt = 50

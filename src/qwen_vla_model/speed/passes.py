@@ -11,8 +11,8 @@ from qwen_vla_core.embodiment import Camera
 
 from ..config import QwenVlaConfig
 from ..flow_matching import timesteps
+from ..images import patchify, resize_to
 from ..model import Inputs, QwenVla
-from ..pictures import patchify, resize_to
 from ..runtime import replayed
 
 Phases = dict[str, Callable[[], object]]
@@ -21,7 +21,7 @@ PRE, POST = "pre-processing", "post-processing"
 """The phases that begin and end on the host, so that no graph can hold them."""
 
 CAMERA = (480, 640)
-"""Rows and columns of the pictures that come in, those of most robot cameras."""
+"""Rows and columns of the images that come in, those of most robot cameras."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def check_size(config: QwenVlaConfig, shape: Shape) -> None:
 
 
 def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device) -> Inputs:
-    """Room for an observation; its pictures are filled in by a pass."""
+    """Room for an observation; its images are filled in by a pass."""
     vision = config.backbone_config().vision_config
     side = shape.size // vision.patch_size
     tokens = (side // vision.spatial_merge_size) ** 2
@@ -96,7 +96,7 @@ def random_inputs(config: QwenVlaConfig, shape: Shape, device: torch.device) -> 
 
 
 def our_phases(model: QwenVla, inputs: Inputs) -> Phases:
-    """From the cameras' pictures to the chunk on the host."""
+    """From the cameras' images to the chunk on the host."""
     now = SimpleNamespace()
     schedule = model.schedule().values()
     noise = _noise(inputs)
@@ -175,16 +175,16 @@ def _noise(inputs: Inputs) -> torch.Tensor:
 
 
 def _look(model: QwenVla, inputs: Inputs, noise: torch.Tensor, device: torch.device):
-    """Fill the buffers: noise, and pictures resized and normalised on ``device``."""
+    """Fill the buffers: noise, and images resized and normalised on ``device``."""
     vision = model.backbone.config.vision_config
     height, width = (cells * vision.patch_size for cells in inputs.grids[0])
     camera = Camera(name="any", topic="/any", tag="ego", width=width, height=height, max_age_s=1.0)
-    picture = np.random.default_rng(0).integers(0, 256, (*CAMERA, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (*CAMERA, 3), dtype=np.uint8)
 
     def run():
         noise.normal_()
         for patches in inputs.patches:
-            images = [resize_to(device, picture, camera) for _ in range(len(patches))]
+            images = [resize_to(device, image, camera) for _ in range(len(patches))]
             patches.copy_(patchify(torch.stack(images), vision))
 
     return run

@@ -13,7 +13,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.instruction import normalize_instruction
 from qwen_vla_core.observation import resize_view
 from qwen_vla_data.episode import Episode
-from qwen_vla_data.pictures import decode_picture
+from qwen_vla_data.images import decode_image
 from qwen_vla_data.plans import with_plans
 from qwen_vla_data.sources import EpisodeSource
 from qwen_vla_data.takeovers import taken_over, went_wrong
@@ -29,7 +29,7 @@ _ONE_AT_A_TIME = Lock()
 """Held to read a file: numpy parses the header of each array as Python, in which two threads can
 disturb each other ("SystemError: AST constructor recursion depth mismatch", CPython issue 106905,
 met once with 3.11.7); and kinematics keep what they computed last in one place. Decoding the
-pictures, which takes the time, goes on beside it."""
+images, which takes the time, goes on beside it."""
 LEFT_OUT = 0.2
 """How often an optional view is left out, so that the robot can do without it."""
 
@@ -145,7 +145,7 @@ class EpisodeDataset:
                 )
             frames = []
             for data in episode.images[camera.name]:
-                image = decode_picture(data, f"{source}: an image of camera {camera.name}")
+                image = decode_image(data, f"{source}: an image of camera {camera.name}")
                 frames.append(resize_view(image, camera))
             views.append(np.stack(frames))
         object.__setattr__(episode, "images", {})  # decoded above; the rest stays small

@@ -5,7 +5,7 @@ on a scale of 1000, with three digits each. It is what teaches a small vision to
 are. The action expert never sees an answer: it attends to the prompt alone.
 
 Of those tokens only the first says which of several things is meant; the others follow from it
-and the picture. So the end of the prompt also forecasts the whole box at once, in ``BINS`` steps.
+and the image. So the end of the prompt also forecasts the whole box at once, in ``BINS`` steps.
 Without, a small network did not learn within 1000 steps to tell blocks by their colours; and what
 it finds has to stand in the prompt, where the expert can read it.
 """

@@ -118,7 +118,7 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 
 def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write the rows as a csv file, and a picture of them beside it."""
+    """Write the rows as a csv file, and a figure of them beside it."""
     keys = list(dict.fromkeys(key for r in rows for key in r))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, keys)

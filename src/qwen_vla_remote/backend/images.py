@@ -1,4 +1,4 @@
-"""Pictures as a backend wants them."""
+"""Images as a backend wants them."""
 
 import cv2
 import numpy as np

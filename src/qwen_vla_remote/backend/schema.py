@@ -25,7 +25,7 @@ class View(Strict):
 
 
 class Images(Strict):
-    """How pictures are sent: uint8 RGB."""
+    """How images are sent: uint8 RGB."""
 
     width: Annotated[int, Field(ge=16, le=1024)]
     height: Annotated[int, Field(ge=16, le=1024)]

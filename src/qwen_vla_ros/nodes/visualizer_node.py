@@ -14,7 +14,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from qwen_vla_core.scene import Scene, arm_urdf, robot_urdf
-from qwen_vla_core.scene.picture import annotated
+from qwen_vla_core.scene.drawing import annotated
 from qwen_vla_core.scene.shapes import shapes_of
 from qwen_vla_core.scene.urdf import arms
 
@@ -28,7 +28,7 @@ from ..scene_messages import (
     SceneMarkers,
     Transforms,
     ghost_message,
-    picture_message,
+    image_message,
 )
 from .lifecycle import EmbodimentNode
 from .parameters import declare_number
@@ -60,8 +60,8 @@ class VisualizerNode(EmbodimentNode):
             }
             for name in (topics.plan_topic, topics.executed_topic)
         )
-        self._pictures = {
-            camera.name: self.create_publisher(Image, topics.picture_topic(camera.name), IMAGES)
+        self._images = {
+            camera.name: self.create_publisher(Image, topics.image_topic(camera.name), IMAGES)
             for camera in robot.cameras
         }
         if self._simulated:
@@ -95,7 +95,7 @@ class VisualizerNode(EmbodimentNode):
         if _seen(self._ghost):
             self._ghost.publish(ghost_message(scene))
         self._publish_paths(scene)
-        self._publish_pictures(scene)
+        self._publish_images(scene)
 
     def _publish_paths(self, scene: Scene) -> None:
         for paths, published in ((scene.plan, self._plans), (scene.executed, self._executed)):
@@ -105,11 +105,11 @@ class VisualizerNode(EmbodimentNode):
                     path = points.get(group, np.empty((0, 3)))
                     publisher.publish(messages.message(scene, path))
 
-    def _publish_pictures(self, scene: Scene) -> None:
-        for camera, publisher in self._pictures.items():
+    def _publish_images(self, scene: Scene) -> None:
+        for camera, publisher in self._images.items():
             if _seen(publisher) and (image := self._inputs.image(camera)) is not None:
-                picture = annotated(image, scene, camera)
-                publisher.publish(picture_message(picture, scene, camera))
+                image = annotated(image, scene, camera)
+                publisher.publish(image_message(image, scene, camera))
 
     def _report(self) -> None:
         rate_hz, self._drawn = self._drawn / diagnostics.PERIOD_S, 0

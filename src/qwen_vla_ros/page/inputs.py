@@ -26,7 +26,7 @@ from ..bounded import JOINTS_BYTES, ODOMETRY_BYTES, chunk_bytes
 from ..every_publisher import subscribe_to_state
 from ..messages import check_odometry
 from ..qos import LATCHED, RELIABLE
-from .pictures import jpeg_from_message
+from .images import jpeg_from_message
 from .streams import Streams
 
 COMMAND, CHUNK = "control/command", "policy/chunk"

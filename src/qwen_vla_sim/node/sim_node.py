@@ -1,7 +1,7 @@
 """sim_node: poses as a robot's hardware, with the real drivers' topics, services and units.
 
 Physics, joint states and rendering share one thread: on the WidowX a step of 10 ms takes 0.2 ms
-and both pictures 2 ms, so that nothing waits for anything. The simulation follows the steady
+and both images 2 ms, so that nothing waits for anything. The simulation follows the steady
 clock; after a stall it skips what it missed instead of racing. Topics and services that no real
 robot has are kept below the node's own name.
 """

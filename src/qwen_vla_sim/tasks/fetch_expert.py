@@ -15,7 +15,7 @@ from .pick_up_expert import PickUpExpert, Situation
 REACH_M = 0.27
 """How far ahead of the arm's base_link a block is when the base stops."""
 IN_SIGHT_RAD = 0.43
-"""To each side of the forward camera; the edge of the picture is at 0.48."""
+"""To each side of the forward camera; the edge of the image is at 0.48."""
 
 _IN_REACH_M, _IN_REACH_RAD = (0.20, 0.315), 0.3
 """Distance from the arm's base_link and bearing at which driving ends and the arm takes over."""

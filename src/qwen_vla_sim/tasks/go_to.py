@@ -38,7 +38,7 @@ STOP_M = 0.75
 ARRIVED_M, FACING_RAD = 0.95, 0.35
 """Success is to stand this near to the thing and to look at it."""
 IN_SIGHT_RAD = 0.65
-"""To each side; the edge of the picture is at 0.70."""
+"""To each side; the edge of the image is at 0.70."""
 
 _DISTANCE_M, _UNSEEN_DISTANCE_M = (1.3, 2.4), (2.6, 3.1)
 _BEARING_RAD = 0.5

@@ -5,17 +5,17 @@ import numpy as np
 from .world import World
 
 NEAREST_M = 0.01
-"""What is nearer to the camera's plane, or behind it, has no place in its picture."""
+"""What is nearer to the camera's plane, or behind it, has no place in its image."""
 
 
 def project(world: World, camera: str, points_N3: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Places in the world, m, as a camera sees them now: columns and rows, pixels, [N, 2].
 
     Args:
-        size: width and height of the picture. Its left top corner is (0, 0), the middle of its
+        size: width and height of the image. Its left top corner is (0, 0), the middle of its
             first pixel (0.5, 0.5).
     Returns:
-        Also places outside the picture; NaN behind the camera.
+        Also places outside the image; NaN behind the camera.
     """
     width, height = size
     seen = world.data.camera(camera)

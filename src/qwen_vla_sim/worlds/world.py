@@ -36,9 +36,9 @@ class CameraError:
 
 
 _MIN_SHARE = 0.0013
-"""Part of a picture: less than about a tenth of a block does not tell where it is."""
+"""Part of an image: less than about a tenth of a block does not tell where it is."""
 _BOX_DIVISOR = 2
-"""Boxes are found in pictures of half the size: quicker, and finer than the models' views."""
+"""Boxes are found in images of half the size: quicker, and finer than the models' views."""
 
 
 class World:
@@ -230,7 +230,7 @@ class World:
         return np.stack([_box(body_HW == self.model.body(body).id) for body in bodies])
 
     def _ready_renderer(self, divisor: int = 1) -> mujoco.Renderer:
-        """One for pictures of the published size, or a fraction of it."""
+        """One for images of the published size, or a fraction of it."""
         if divisor not in self._renderers:
             width, height = (side // divisor for side in self._image_size)
             self._renderers[divisor] = mujoco.Renderer(self.model, height, width)

@@ -42,9 +42,9 @@ def test_when_distances_differ_by_more_than_a_step_expect_different_colours():
         elements=st.floats(width=32, allow_nan=True, allow_infinity=True),
     )
 )
-def test_when_depth_holds_any_numbers_expect_a_picture_without_a_warning(depth_HW):
+def test_when_depth_holds_any_numbers_expect_an_image_without_a_warning(depth_HW):
     with np.errstate(all="raise", under="ignore"):
-        picture = render_depth(depth_HW, NEAR_M, FAR_M)
-    assert picture.dtype == np.uint8 and picture.shape == (*depth_HW.shape, 3)
+        image = render_depth(depth_HW, NEAR_M, FAR_M)
+    assert image.dtype == np.uint8 and image.shape == (*depth_HW.shape, 3)
     measured = (depth_HW > 0.0) | np.isneginf(depth_HW)
-    np.testing.assert_array_equal(picture.any(-1), measured)
+    np.testing.assert_array_equal(image.any(-1), measured)

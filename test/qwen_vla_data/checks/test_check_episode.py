@@ -22,18 +22,18 @@ def aloha():
 
 
 def rolled(amount_T, seed):
-    """Pictures of a scene that moves through the whole picture, by so many pixels in all."""
+    """Images of a scene that moves through the whole image, by so many pixels in all."""
     field = np.random.default_rng(seed).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     field = np.repeat(np.repeat(field[::8, ::8], 8, axis=0), 8, axis=1)
     return [np.roll(field, int(amount), axis=1) for amount in amount_T]
 
 
 def carried(episode, codec):
-    """The episode with pictures as its arms carry the cameras; the others stand still."""
+    """The episode with images as its arms carry the cameras; the others stand still."""
     images = {}
     for number, camera in enumerate(codec.embodiment.cameras):
         if "wrist" not in camera.tag:
-            pictures = dots(len(episode.states_TS), seed=number)
+            images_T = dots(len(episode.states_TS), seed=number)
         else:
             side = "right" if "right" in camera.tag else "left"
             joints = [
@@ -43,8 +43,8 @@ def carried(episode, codec):
             ]
             path_TD = np.concatenate([episode.positions_TD[:, j] for j in joints], axis=1)
             steps_T = np.abs(np.diff(path_TD, axis=0, prepend=path_TD[:1])).sum(1)
-            pictures = rolled(np.cumsum(steps_T) * 400.0, seed=number)
-        images[camera.name] = tuple(png(picture) for picture in pictures)
+            images_T = rolled(np.cumsum(steps_T) * 400.0, seed=number)
+        images[camera.name] = tuple(png(image) for image in images_T)
     return replace(episode, images=images)
 
 
@@ -87,8 +87,8 @@ def in_unit(factor):
     }
 
 
-def with_picture(start, end, data):
-    """Pictures of the wrist from one to another step are ``data``."""
+def with_image(start, end, data):
+    """Images of the wrist from one to another step are ``data``."""
 
     def changed(episode):
         frames = list(episode.images["wrist"])
@@ -142,10 +142,10 @@ HARMS = {
         2.0,
         "joint left_finger, commanded goes from",
     ),
-    "black": (with_picture(5, 9, BLACK), 1.0, "camera wrist: black images (4, until 1.6 s)"),
-    "one colour": (with_picture(5, 9, GREY), 1.0, "images of a single colour (4, until 1.6 s)"),
-    "damaged": (with_picture(6, 7, b"nothing"), 1.2, "camera wrist: damaged images (1, until"),
-    "frozen": (with_picture(5, 30, None), 1.0, "wrist is frozen for 4.8 s while the robot moves"),
+    "black": (with_image(5, 9, BLACK), 1.0, "camera wrist: black images (4, until 1.6 s)"),
+    "one colour": (with_image(5, 9, GREY), 1.0, "images of a single colour (4, until 1.6 s)"),
+    "damaged": (with_image(6, 7, b"nothing"), 1.2, "camera wrist: damaged images (1, until"),
+    "frozen": (with_image(5, 30, None), 1.0, "wrist is frozen for 4.8 s while the robot moves"),
     "no camera": (
         lambda e: {"images": {"wrist": e.images["wrist"]}},
         0.0,

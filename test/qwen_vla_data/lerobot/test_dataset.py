@@ -11,12 +11,12 @@ import pytest
 
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_data.images import decode_image
 from qwen_vla_data.lerobot.layout import INFO
 from qwen_vla_data.lerobot.reader import LeRobotFolder
 from qwen_vla_data.lerobot.staging import find_staged, stage
 from qwen_vla_data.lerobot.validator import problems_of
 from qwen_vla_data.lerobot.writer import assemble
-from qwen_vla_data.pictures import decode_picture
 from waved_episodes import ROBOTS, codec_of, dots, planned, png, teleoperated
 
 NUMBERS = ("states_TS", "commanded_TD", "positions_TD")
@@ -77,11 +77,11 @@ def test_when_a_person_drove_expect_the_same_numbers_and_labels_back(tmp_path, r
             np.testing.assert_array_equal(getattr(found, name), getattr(episode, name))
         for camera, frames in episode.images.items():
             for then, now in zip(frames, found.images[camera], strict=True):
-                then, now = (decode_picture(p, camera).astype(int) for p in (then, now))
+                then, now = (decode_image(p, camera).astype(int) for p in (then, now))
                 assert np.abs(then - now).mean() < 6.0  # the colours, not their edges
 
 
-def test_when_pictures_are_to_be_exact_expect_the_same_bytes(tmp_path, widowx):
+def test_when_images_are_to_be_exact_expect_the_same_bytes(tmp_path, widowx):
     episode = teleoperated(widowx, STEPS)
     write(tmp_path, widowx, episode, exact=True)
     assert problems_of(tmp_path) == []
@@ -101,7 +101,7 @@ def test_when_an_expert_planned_expect_its_plans_back(tmp_path):
 
 def test_when_the_model_sees_small_views_expect_them_at_that_size(written, widowx):
     found = LeRobotFolder(written).load(0, widowx)
-    assert {decode_picture(p, "").shape for p in found.images["wrist"]} == {(96, 96, 3)}
+    assert {decode_image(p, "").shape for p in found.images["wrist"]} == {(96, 96, 3)}
 
 
 @pytest.mark.parametrize("robot", ROBOTS)
@@ -277,7 +277,7 @@ def test_when_an_episode_cannot_be_exported_expect_one_line(tmp_path, widowx, ch
         write(tmp_path, widowx, replace(episode, **change(episode)))
 
 
-def test_when_pictures_differ_in_size_between_episodes_expect_both_named(tmp_path, widowx):
+def test_when_images_differ_in_size_between_episodes_expect_both_named(tmp_path, widowx):
     one = teleoperated(widowx, STEPS)
     larger = {"wrist": tuple(png(p) for p in dots(STEPS, size=(64, 64)))}
     other = replace(one, images={**one.images, **larger})

@@ -12,7 +12,7 @@ from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation import COMMAND, Instant, MessageObserver, Refusal
 from qwen_vla_data.episode import Episode
-from qwen_vla_data.pictures import decode_picture
+from qwen_vla_data.images import decode_image
 from qwen_vla_data.plans import with_plans
 from qwen_vla_data.recording import Outcome, open_recording
 from qwen_vla_data.recording.as_episode import episode_of, observe
@@ -81,7 +81,7 @@ def test_when_an_arm_was_driven_expect_its_commands_labels_and_images_at_every_a
     assert set(episode.modes_T[times_T > 1.1]) == {"TELEOP"}
     assert episode.interventions_T.tolist() == (episode.modes_T == "TELEOP").tolist()
     for camera in waving.robot.cameras:
-        image = decode_picture(episode.images[camera.name][3], camera.name)
+        image = decode_image(episode.images[camera.name][3], camera.name)
         assert image.shape == (camera.height, camera.width, 3)
 
 

@@ -7,7 +7,7 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_eval.bench.serve import IN_PROCESS, OURS, STOCK, measure_serve, measure_url, soak
 from qwen_vla_eval.bench.serve import table as table_of
-from qwen_vla_eval.bench.serve_picture import draw_serve
+from qwen_vla_eval.bench.serve_figure import draw_serve
 from qwen_vla_eval.tables import show
 from robots import WIDOWX
 from scripted_policy import ScriptedPolicy, serving

@@ -30,13 +30,13 @@ def with_camera(*keys):
     return robot(two_arms_text().replace("tag: ego,", f"tag: ego, {', '.join(keys)},"))
 
 
-def picture(value):
+def image(value):
     return cv2.imencode(".png", np.full((32, 32, 3), value, np.uint8))[1].tobytes()
 
 
 @pytest.fixture
 def path(tmp_path):
-    """An episode that waves up or down from anywhere, its pictures numbered in steps of ten."""
+    """An episode that waves up or down from anywhere, its images numbered in steps of ten."""
     rng, codec = np.random.default_rng(0), EmbodimentCodec(ARMS)
     low, high = np.array([(j.lower, j.upper) for j in ARMS.joints]).T
     commanded_TD = rng.uniform(low / 2, high / 2, (STEPS, 6)).clip(low, high)
@@ -51,7 +51,7 @@ def path(tmp_path):
         stride=2,
         seed=1,
         instructions=("wave up", "wave down"),
-        images={"front": tuple(picture(10 * t) for t in range(STEPS))},
+        images={"front": tuple(image(10 * t) for t in range(STEPS))},
         states_TS=np.stack([codec.state(start_D) for start_D in commanded_TD]),
         commanded_TD=commanded_TD,
         actions_NTHC=np.array(actions_NTHC),
@@ -66,11 +66,11 @@ def batch_of(data, indices, per_image=2):
 
 
 def levels(patches):
-    """The grey of each picture of a view."""
+    """The grey of each image of a view."""
     return ((patches.flatten(1).mean(1) + 1.0) * 127.5).round().int().tolist()
 
 
-def test_when_a_view_has_history_expect_the_pictures_of_those_action_steps(path):
+def test_when_a_view_has_history_expect_the_images_of_those_action_steps(path):
     looks_back = with_camera("history_steps: [2, 6]")  # one and three recorded steps
     data = EpisodeDataset(find_episodes(path), micro_processor(looks_back)[1])
     inputs = batch_of(data, [0, 2, 7]).inputs
@@ -146,7 +146,7 @@ def test_when_a_person_teleoperated_expect_what_was_commanded_next_and_no_more_t
         embodiment=ARMS.name,
         stride=1,
         instructions=("wave up",),
-        images={"front": tuple(picture(10 * t) for t in range(20))},
+        images={"front": tuple(image(10 * t) for t in range(20))},
         states_TS=np.stack([codec.state(start_D) for start_D in commanded_TD]),
         commanded_TD=commanded_TD,
     ).save(path)

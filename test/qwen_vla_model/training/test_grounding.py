@@ -29,8 +29,8 @@ def network():
 
 def ask(processor, instructions, answers=None):
     P = len(instructions)
-    picture = torch.arange(32 * 32 * 3, dtype=torch.uint8).view(1, 1, 32, 32, 3)
-    views = [picture for _ in ARMS.cameras]
+    image = torch.arange(32 * 32 * 3, dtype=torch.uint8).view(1, 1, 32, 32, 3)
+    views = [image for _ in ARMS.cameras]
     states = np.zeros((P, len(ARMS.state_channels)))
     return processor(views, [0] * P, instructions, states, answers)
 

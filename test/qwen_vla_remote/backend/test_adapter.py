@@ -1,6 +1,6 @@
 """Others' conventions, with numbers that openpi's own transforms gave (commit 15a9616).
 
-State, actions and pictures went through aloha_policy._decode_state and _encode_actions with
+State, actions and images went through aloha_policy._decode_state and _encode_actions with
 adapt_to_pi, transforms.AbsoluteActions, and openpi_client.image_tools.resize_with_pad.
 """
 
@@ -188,10 +188,10 @@ def test_when_starvla_answers_in_its_maps_expect_bridgedatas_steps():
     assert found[0, 6] == pytest.approx((0.015 + 0.037) / 2)
 
 
-# --- pictures
+# --- images
 
 
-def picture(height=480, width=640):
+def camera_image(height=480, width=640):
     image = np.zeros((height, width, 3), np.uint8)
     image[:, : width // 2] = 200, 100, 50
     image[: height // 2] += np.array([10, 20, 30], np.uint8)
@@ -202,9 +202,9 @@ def picture(height=480, width=640):
     ("height", "width", "axis", "first", "last"),
     [(480, 640, 0, 28, 195), (480, 333, 1, 34, 188), (100, 333, 0, 78, 144)],
 )
-def test_when_a_picture_is_not_square_expect_openpis_margins(height, width, axis, first, last):
+def test_when_an_image_is_not_square_expect_openpis_margins(height, width, axis, first, last):
     images = load_backend(find_backend("openpi_droid")).images
-    fitted = fit_image(picture(height, width), images)
+    fitted = fit_image(camera_image(height, width), images)
     assert fitted.shape == (224, 224, 3)
     other = tuple({0, 1, 2} - {axis})
     filled = np.flatnonzero(fitted.max(axis=other))
@@ -212,14 +212,14 @@ def test_when_a_picture_is_not_square_expect_openpis_margins(height, width, axis
     assert filled[0] == first and filled[-1] == (last if axis == 0 else filled[-1])
 
 
-def test_when_a_picture_is_shrunk_expect_openpis_colours():
+def test_when_an_image_is_shrunk_expect_openpis_colours():
     images = load_backend(find_backend("openpi_droid")).images
-    fitted = fit_image(picture(), images)
+    fitted = fit_image(camera_image(), images)
     assert fitted[60, 50].tolist() == [210, 120, 80] and fitted[60, 200].tolist() == [10, 20, 30]
     assert fitted[150, 50].tolist() == [200, 100, 50] and fitted[150, 200].max() == 0
-    first = fit_image(picture(), images.model_copy(update={"layout": "channels_first"}))
+    first = fit_image(camera_image(), images.model_copy(update={"layout": "channels_first"}))
     np.testing.assert_array_equal(np.moveaxis(first, 0, 2), fitted)
-    stretched = fit_image(picture(), images.model_copy(update={"fit": "stretch"}))
+    stretched = fit_image(camera_image(), images.model_copy(update={"fit": "stretch"}))
     assert stretched.max(axis=(1, 2)).min() > 0
 
 

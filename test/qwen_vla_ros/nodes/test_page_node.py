@@ -175,7 +175,7 @@ def test_when_a_person_uses_the_page_expect_control_nodes_own_answers_and_what_i
     one.expect(lambda: late.journal[-5:] == page.journal[-5:], "a later page gets the journal")
 
 
-def test_when_cameras_and_instructions_come_and_go_expect_pictures_ages_and_words(lab):
+def test_when_cameras_and_instructions_come_and_go_expect_images_ages_and_words(lab):
     one = lab()
     page, told = one.open(), []
     one.operator.create_subscription(String, "policy/instruction", told.append, 10)
@@ -187,7 +187,7 @@ def test_when_cameras_and_instructions_come_and_go_expect_pictures_ages_and_word
         camera.publish(image)
 
     timer = one.operator.create_timer(0.05, look)
-    one.expect(lambda: 0 in page.images, "a picture")
+    one.expect(lambda: 0 in page.images, "an image")
     assert page.images[0].startswith(b"\xff\xd8")
 
     def age_s():

@@ -162,17 +162,17 @@ def test_when_the_mode_changes_and_a_joint_is_at_its_limit_expect_both_in_words(
         assert ball.color.r == 1.0 and ball.color.g < 0.2 and ball.type == Marker.SPHERE
 
 
-def test_when_a_camera_is_watched_expect_its_picture_with_words_and_a_broken_one_dropped(lab):
+def test_when_a_camera_is_watched_expect_its_image_with_words_and_a_broken_one_dropped(lab):
     with lab("widowx") as at:
         at.watch(Image, "view/image/over_shoulder", IMAGES)
-        picture = Image(height=120, width=160, encoding="rgb8", step=480)
-        picture.data = array("B", np.full((120, 160, 3), (10, 200, 30), np.uint8).tobytes())
+        image = Image(height=120, width=160, encoding="rgb8", step=480)
+        image.data = array("B", np.full((120, 160, 3), (10, 200, 30), np.uint8).tobytes())
         broken = Image(height=120, width=160, encoding="rgb8", step=480, data=b"123")
 
         def repeat():
             at.say("blue/image_raw", broken)
-            picture.header.stamp = at.get_clock().now().to_msg()
-            at.say("blue/image_raw", picture)
+            image.header.stamp = at.get_clock().now().to_msg()
+            at.say("blue/image_raw", image)
 
         at.expect(lambda: "view/image/over_shoulder" in at.last, repeat)
         shown = at.last["view/image/over_shoulder"]
@@ -233,17 +233,17 @@ def test_when_an_aloha_is_drawn_for_every_viewer_expect_little_of_a_core(lab):
     with lab("aloha") as at:
         at.watch(MarkerArray, "view/markers")
         at.watch(TFMessage, "/tf")
-        picture = Image(height=480, width=640, encoding="rgb8", step=1920)
-        picture.data = array("B", bytes(640 * 480 * 3))
+        image = Image(height=480, width=640, encoding="rgb8", step=1920)
+        image.data = array("B", bytes(640 * 480 * 3))
         for camera in at.robot.cameras:
             at.watch(Image, f"view/image/{camera.name}", IMAGES)
 
         def repeat():
             at.stand()
             at.plan(0.1, "left_waist")
-            picture.header.stamp = at.get_clock().now().to_msg()
+            image.header.stamp = at.get_clock().now().to_msg()
             for camera in at.robot.cameras:
-                at.say(camera.topic, picture)
+                at.say(camera.topic, image)
 
         at.expect(lambda: ("ghost", 0) in at.markers() and len(at.last) == 5, repeat)
         spent_ms = []

@@ -217,7 +217,7 @@ def test_when_elbows_are_overloaded_or_hot_expect_registers_that_say_so_until_a_
     assert read("Nonsense") == []  # the real driver logs that, and answers with nothing
 
 
-def test_when_cameras_run_expect_rgb_pictures_stamped_together(start):
+def test_when_cameras_run_expect_rgb_images_stamped_together(start):
     robot = start()
     blue = robot.images["/blue/image_raw"]
     assert (blue.encoding, blue.height, blue.width, blue.step) == ("rgb8", 256, 256, 768)

@@ -122,16 +122,16 @@ def test_when_a_scene_of_the_evaluation_is_to_be_diverse_expect_refusal():
         diverse(robot, task, 7)
 
 
-def test_when_a_camera_is_off_expect_another_picture_until_the_world_is_reset():
+def test_when_a_camera_is_off_expect_another_image_until_the_world_is_reset():
     robot, task = TASKS[0]
     world = make_world(ROBOTS[robot])
     try:
         usual = task.sample(FIRST_TRAINING_SEED)
-        pictures = []
+        images = []
         for cameras in ({}, diverse(robot, task, usual.seed).cameras, {}):
             world.reset(usual.positions_D, usual.objects, cameras=cameras)
-            pictures.append(world.render("over_shoulder").astype(float))
-        np.testing.assert_array_equal(pictures[0], pictures[2])
-        assert np.abs(pictures[0] - pictures[1]).mean() > 0.2
+            images.append(world.render("over_shoulder").astype(float))
+        np.testing.assert_array_equal(images[0], images[2])
+        assert np.abs(images[0] - images[1]).mean() > 0.2
     finally:
         world.close()

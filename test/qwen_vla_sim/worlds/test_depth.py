@@ -33,7 +33,7 @@ def test_when_a_depth_camera_looks_at_a_block_expect_its_distance(world):
 
 
 def test_when_a_depth_camera_is_rendered_expect_colours_and_the_others_as_they_were(world):
-    picture = world.render("over_shoulder")
+    image = world.render("over_shoulder")
     expected = render_depth(world.depth("over_shoulder"), 0.2, 2.0)
-    np.testing.assert_array_equal(picture, expected)
-    assert world.render("wrist").shape == picture.shape
+    np.testing.assert_array_equal(image, expected)
+    assert world.render("wrist").shape == image.shape

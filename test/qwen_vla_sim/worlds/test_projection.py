@@ -16,7 +16,7 @@ ROBOTS = {
     "mobile_base": ("box_usual_0", (1.5, 0.3, 0.0, 0.4)),
 }
 PIXEL = 2.0
-"""Boxes are found in pictures of half the size; there a pixel is shown where its middle is."""
+"""Boxes are found in images of half the size; there a pixel is shown where its middle is."""
 
 
 @pytest.fixture(params=ROBOTS)

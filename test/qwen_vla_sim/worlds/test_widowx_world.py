@@ -121,7 +121,7 @@ def test_when_a_scene_was_coloured_and_lit_expect_nothing_of_it_after_the_next_r
 
 
 def _pixel(box):
-    """Row and column of the middle of a box in a picture of 256 x 256."""
+    """Row and column of the middle of a box in an image of 256 x 256."""
     left, top, right, bottom = box * 256
     return int((top + bottom) / 2), int((left + right) / 2)
 

@@ -1,4 +1,4 @@
-"""Latency and batches of a policy server by the number of robots, as a picture."""
+"""Latency and batches of a policy server by the number of robots, as a figure."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What a mobile base would do: a picture of its camera and a sentence in, waypoints out.
+"""What a mobile base would do: an image of its camera and a sentence in, waypoints out.
 
-python examples/infer_on_picture.py picture.png "go to the red pillar"
+python examples/infer_on_image.py image.png "go to the red pillar"
 """
 
 import argparse
@@ -12,13 +12,13 @@ from qwen_vla_core.types import Observation
 from qwen_vla_model import load_policy
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("picture", help="a PNG or JPEG file, of any size")
+parser.add_argument("image", help="a PNG or JPEG file, of any size")
 parser.add_argument("instruction", help="the task in words")
 arguments = parser.parse_args()
 
-bgr_HWC = cv2.imread(arguments.picture, cv2.IMREAD_COLOR)
+bgr_HWC = cv2.imread(arguments.image, cv2.IMREAD_COLOR)
 if bgr_HWC is None:
-    raise SystemExit(f"{arguments.picture}: not a readable picture")
+    raise SystemExit(f"{arguments.image}: not a readable image")
 
 policy = load_policy(embodiment="mobile_base")
 observation = Observation(

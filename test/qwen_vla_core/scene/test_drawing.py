@@ -1,4 +1,4 @@
-"""What is written and drawn on a camera's picture."""
+"""What is written and drawn on a camera's image."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.scene import SceneMaker, Status
-from qwen_vla_core.scene.picture import WIDEST_PX, annotated, draw_map, draw_plan
+from qwen_vla_core.scene.drawing import WIDEST_PX, annotated, draw_map, draw_plan
 from qwen_vla_core.types import ActionChunk
 
 ROBOTS = Path(__file__).parents[3] / "embodiments"
@@ -45,21 +45,21 @@ def changed(image):
 
 
 def from_above(points_N3):
-    """One metre is the picture's width, x is up, the robot stands below in the middle."""
+    """One metre is the image's width, x is up, the robot stands below in the middle."""
     return 320 * np.stack([0.5 - points_N3[:, 1], 0.6 - points_N3[:, 0]], axis=1)
 
 
-@pytest.mark.parametrize(("width", "shown"), [(160, 160), (640, WIDEST_PX)])
-def test_when_a_picture_is_annotated_expect_it_whole_between_two_bars(width, shown):
+@pytest.mark.parametrize(("width", "width_shown"), [(160, 160), (640, WIDEST_PX)])
+def test_when_an_image_is_annotated_expect_it_whole_between_two_bars(width, width_shown):
     image = plain(width * 3 // 4, width)
-    picture = annotated(image, scene_of("widowx"), "wrist")
-    assert picture.shape[1] == shown and not changed(image).any()
-    rows = np.flatnonzero(~changed(picture).any(axis=1))
-    assert len(rows) == shown * 3 // 4 and (np.diff(rows) == 1).all()
-    assert rows[0] > 20 and rows[-1] < len(picture) - 10
+    shown = annotated(image, scene_of("widowx"), "wrist")
+    assert shown.shape[1] == width_shown and not changed(image).any()
+    rows = np.flatnonzero(~changed(shown).any(axis=1))
+    assert len(rows) == width_shown * 3 // 4 and (np.diff(rows) == 1).all()
+    assert rows[0] > 20 and rows[-1] < len(shown) - 10
 
 
-def test_when_the_mode_or_an_age_changes_expect_another_picture():
+def test_when_the_mode_or_an_age_changes_expect_another_image():
     status = Status(mode="AUTONOMY", reason="x", image_ages_s={"wrist": 0.05}, inference_ms=80.0)
     scene = scene_of("widowx", status)
     before = annotated(plain(), scene, "wrist")
@@ -75,7 +75,7 @@ def test_when_the_mode_or_an_age_changes_expect_another_picture():
 
 
 @pytest.mark.parametrize("text", ["greife den roten Würfel", "x" * 5000, "\n\t\0"])
-def test_when_an_instruction_cannot_be_written_expect_a_picture_of_the_same_size(text):
+def test_when_an_instruction_cannot_be_written_expect_an_image_of_the_same_size(text):
     scene = scene_of("widowx", Status(mode="HOLD", instruction=text))
     assert annotated(plain(), scene, "wrist").shape[1] == WIDEST_PX
 
@@ -92,7 +92,7 @@ def test_when_a_plan_is_drawn_expect_its_colours_where_it_leads():
         assert np.abs(around - wanted).max(axis=1).min() < 40, k
 
 
-def test_when_everything_is_behind_the_camera_expect_an_untouched_picture():
+def test_when_everything_is_behind_the_camera_expect_an_untouched_image():
     image = plain()
     draw_plan(image, scene_of("widowx"), lambda points: np.full((len(points), 2), np.nan))
     assert not changed(image).any()

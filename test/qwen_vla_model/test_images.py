@@ -1,4 +1,4 @@
-"""Pictures are resized on a device as on the host."""
+"""Images are resized on a device as on the host."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen_vla_core.observation import resize_view
-from qwen_vla_model.pictures import apply_weights, resize_to
+from qwen_vla_model.images import apply_weights, resize_to
 from robots import robot, widowx_text
 
 CAMERA = robot(widowx_text()).cameras[0]
@@ -19,16 +19,16 @@ def view(height, width):
     return CAMERA.model_copy(update={"height": height, "width": width})
 
 
-def picture(height, width, seed=0):
+def noise(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.tuples(side, side, side, side).filter(lambda s: (s[0] < s[2]) == (s[1] < s[3])))
-def test_when_resized_by_matrices_expect_opencvs_picture_within_one_level(sides):
+def test_when_resized_by_matrices_expect_opencvs_image_within_one_level(sides):
     """Smaller or larger in both directions, whatever the ratio."""
     rows, columns, height, width = sides
-    image = picture(rows, columns)
+    image = noise(rows, columns)
     ours = apply_weights(torch.from_numpy(image), height, width).numpy()
     expected = resize_view(image, view(height, width))
     assert ours.shape == expected.shape and ours.dtype == np.uint8
@@ -38,7 +38,7 @@ def test_when_resized_by_matrices_expect_opencvs_picture_within_one_level(sides)
 @pytest.mark.parametrize("size", [(480, 640), (720, 1280), (96, 96), (60, 80), (40, 200)])
 def test_when_a_camera_has_any_size_expect_the_views_size_on_the_device(size):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    image = picture(*size)
+    image = noise(*size)
     moved = resize_to(device, image, view(96, 96))
     assert moved.device.type == device.type and moved.shape == (96, 96, 3)
     expected = resize_view(image, view(96, 96))

@@ -1,4 +1,4 @@
-"""A camera's picture with what matters written on it, and the plan drawn over it."""
+"""A camera's image with what matters written on it, and the plan drawn over it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,9 +11,9 @@ from .colours import COMMITTED, EXECUTED, MODE_COLOURS, OLD
 from .description import Scene
 
 WIDEST_PX = 320
-"""Pictures are shown this wide at most: enough to see a gripper, a quarter of VGA's bytes."""
+"""Images are shown this wide at most: enough to see a gripper, a quarter of VGA's bytes."""
 MAP_SHARE, MAP_M = 0.34, 1.5
-"""The map's share of a picture's width, and how many metres it shows."""
+"""The map's share of an image's width, and how many metres it shows."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _LINE_PX, _MARGIN_PX = 18, 6
 _LONGEST = 120
@@ -21,12 +21,12 @@ _LONGEST = 120
 
 
 def annotated(image: np.ndarray, scene: Scene, camera: str) -> np.ndarray:
-    """The picture between two bars: mode and instruction above, ages below.
+    """The image between two bars: mode and instruction above, ages below.
 
     Args:
         image: uint8 RGB [H, W, 3]; it is not changed.
         scene: of now.
-        camera: whose picture it is.
+        camera: whose image it is.
     Returns:
         uint8 RGB, at most ``WIDEST_PX`` wide.
     """
@@ -55,11 +55,11 @@ def annotated(image: np.ndarray, scene: Scene, camera: str) -> np.ndarray:
 def draw_plan(
     image: np.ndarray, scene: Scene, project: Callable[[np.ndarray], np.ndarray]
 ) -> None:
-    """Draw old plans, what was executed, the plan and its events into a picture.
+    """Draw old plans, what was executed, the plan and its events into an image.
 
     Args:
         image: uint8 RGB [H, W, 3], changed in place.
-        project: places [N, 3] in ``scene.frame`` -> columns and rows [N, 2] in the picture,
+        project: places [N, 3] in ``scene.frame`` -> columns and rows [N, 2] in the image,
             NaN for what is behind the camera.
     """
     width = max(1, round(image.shape[1] / 160))
@@ -91,7 +91,7 @@ def draw_plan(
 
 
 def draw_map(image: np.ndarray, scene: Scene) -> None:
-    """Draw a base's plan from above into a corner of a picture; its own camera hardly sees it.
+    """Draw a base's plan from above into a corner of an image; its own camera hardly sees it.
 
     Ahead is up. Nothing is drawn for a robot without a base, or before its odometry came.
     """
@@ -126,7 +126,7 @@ def _dot(image: np.ndarray, pixel: np.ndarray, colour: np.ndarray, radius: int) 
 
 
 def _place(pixel: np.ndarray) -> tuple[int, int] | None:
-    """A pixel as OpenCV takes it; None for what has no place near any picture."""
+    """A pixel as OpenCV takes it; None for what has no place near any image."""
     if not (np.abs(pixel) < 1e5).all():
         return None
     return int(pixel[0]), int(pixel[1])
@@ -137,7 +137,7 @@ def _bytes(colour: np.ndarray | tuple[float, ...]) -> tuple[int, ...]:
 
 
 def _write(bar: np.ndarray, text: str, line: int, colour: tuple[int, int, int]) -> None:
-    """A line of text, cut where the bar ends: it is read beside other pictures of one scale."""
+    """A line of text, cut where the bar ends: it is read beside other images of one scale."""
     text = text[:_LONGEST].encode("ascii", "replace").decode()  # the font has no other letters
     while len(text) > 4 and _width(text) > bar.shape[1] - 2 * _MARGIN_PX:
         text = text[:-4] + "..."

@@ -6,7 +6,7 @@ import simplejpeg
 from sensor_msgs.msg import CompressedImage, Image
 
 from qwen_vla_core.embodiment.schema import Camera
-from qwen_vla_ros.page.pictures import HANDED_ON_BYTES, LARGEST_PIXELS, jpeg_from_message
+from qwen_vla_ros.page.images import HANDED_ON_BYTES, LARGEST_PIXELS, jpeg_from_message
 
 CAMERA = Camera(name="c", topic="c/image_raw", tag="ego", width=64, height=48, max_age_s=1.0)
 

@@ -1,4 +1,4 @@
-"""Commands against limits, as a picture."""
+"""Commands against limits, as a figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class _Episode:
     velocities_TD: np.ndarray
 
 
-class CommandPicture:
+class CommandFigure:
     """What was sent to each joint over time, with its limits."""
 
     def __init__(self, embodiment: Embodiment) -> None:

@@ -1,6 +1,6 @@
-"""Camera pictures on their way into the vision tower (paper section 2.2), on the model's device.
+"""Camera images on their way into the vision tower (paper section 2.2), on the model's device.
 
-Letters of shapes: N pictures; H and W, or height and width, are pixels, C colours.
+Letters of shapes: N images; H and W, or height and width, are pixels, C colours.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ from qwen_vla_core.observation import resize_view
 
 
 def resize_to(device: torch.device, image_HWC: np.ndarray, camera: Camera) -> torch.Tensor:
-    """``resize_view`` on ``device``: the picture is copied there once and resized there.
+    """``resize_view`` on ``device``: the image is copied there once and resized there.
 
     Differs from it by rounding, one level of 255 at most.
     """

@@ -1,4 +1,4 @@
-"""What the pictures show: damage, black ones, a camera that froze while the robot moved."""
+"""What the images show: damage, black ones, a camera that froze while the robot moved."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from qwen_vla_core.embodiment import Camera, Embodiment
 from qwen_vla_core.errors import QwenVlaError
 
 from ..episode import Episode
-from ..pictures import decode_picture
+from ..images import decode_image
 from .finding import Finding, seconds_of, shortened, spans
 
 THUMBNAIL_PX = 24
 BLACK, FLAT = 8.0, 1.5
-"""Mean brightness, and standard deviation, of 255, below which a picture shows nothing."""
+"""Mean brightness, and standard deviation, of 255, below which an image shows nothing."""
 MOVED = 0.02
 """Motion as a share of a joint's range that a working camera would have shown."""
 MOVED_BASE_M = 0.05
@@ -22,9 +22,9 @@ MOVED_BASE_M = 0.05
 
 
 def thumbnails(camera: Camera, encoded: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Small pictures, float32 [T, 24, 24, 3], NaN where one is damaged; and what is flat, [T, 2].
+    """Small images, float32 [T, 24, 24, 3], NaN where one is damaged; and what is flat, [T, 2].
 
-    Of each picture the mean and the standard deviation of its brightness.
+    Of each image the mean and the standard deviation of its brightness.
     """
     small = np.full((len(encoded), THUMBNAIL_PX, THUMBNAIL_PX, 3), np.nan, np.float32)
     light_T2 = np.full((len(encoded), 2), np.nan)
@@ -33,7 +33,7 @@ def thumbnails(camera: Camera, encoded: Sequence[bytes]) -> tuple[np.ndarray, np
             small[t], light_T2[t] = small[t - 1], light_T2[t - 1]
             continue
         try:
-            image = decode_picture(data, camera.name)
+            image = decode_image(data, camera.name)
         except QwenVlaError:
             continue
         small[t] = cv2.resize(image, (THUMBNAIL_PX,) * 2, interpolation=cv2.INTER_AREA)
@@ -41,7 +41,7 @@ def thumbnails(camera: Camera, encoded: Sequence[bytes]) -> tuple[np.ndarray, np
     return small, light_T2
 
 
-def picture_findings(
+def image_findings(
     episode: Episode, robot: Embodiment, camera: Camera, light_T2: np.ndarray
 ) -> list[Finding]:
     """Faults of one camera, from the second number that ``thumbnails`` returns."""

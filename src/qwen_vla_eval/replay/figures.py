@@ -1,4 +1,4 @@
-"""Errors of a policy as a picture, and the worst moments as frames."""
+"""Errors of a policy as a figure, and the worst moments as frames."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.whole_file import write_whole
-from qwen_vla_data.pictures import decode_picture, encode_png
+from qwen_vla_data.images import decode_image, encode_png
 
 from ..video import caption_bar, side_by_side
 from .measure import Comparison
@@ -57,15 +57,15 @@ def draw_moments(
     """What the cameras saw at each of them, with what is wrong above.
 
     Raises:
-        QwenVlaError: a picture is damaged, or it cannot be written.
+        QwenVlaError: an image is damaged, or it cannot be written.
     """
     frames = []
     for moment in moments:
         source = compared[moment.episode].source
         episode = source.load(codec)
         images = [
-            decode_picture(pictures[moment.step], f"{source}: an image of camera {name}")
-            for name, pictures in sorted(episode.images.items())
+            decode_image(encoded[moment.step], f"{source}: an image of camera {name}")
+            for name, encoded in sorted(episode.images.items())
         ]
         frame = side_by_side(images)
         lines = (f"{source.name}: {episode.instructions[0]}", str(moment))

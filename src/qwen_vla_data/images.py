@@ -1,4 +1,4 @@
-"""Encoded pictures of an episode, and what they show."""
+"""Encoded images of an episode, and what they show."""
 
 import cv2
 import numpy as np
@@ -6,11 +6,11 @@ import numpy as np
 from qwen_vla_core.errors import QwenVlaError
 
 
-def decode_picture(data: bytes, what: str) -> np.ndarray:
+def decode_image(data: bytes, what: str) -> np.ndarray:
     """uint8 RGB [H, W, 3] of a PNG or JPEG file.
 
     Args:
-        what: whose picture it is, for the error.
+        what: whose image it is, for the error.
     Raises:
         QwenVlaError: it is damaged.
     """
