@@ -12,8 +12,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
-# Module -> installed distributions; pinocchio's wheel hides it below cmeel.prefix.
-BROUGHT_BY = {**packages_distributions(), "pinocchio": ["pin"]}
+# Module -> installed distributions; pinocchio's wheel hides it below cmeel.prefix, and peft is
+# only there for who trains adapters.
+BROUGHT_BY = {**packages_distributions(), "pinocchio": ["pin"], "peft": ["peft"]}
 OURS = {path.name for path in REPOSITORY.glob("src/*/")} | {
     path.stem for path in REPOSITORY.glob("test/**/*.py")
 }

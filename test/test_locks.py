@@ -12,8 +12,8 @@ from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12")
-NOT_LOCKED = {"requirements-docs.txt"}
-"""Installed into an environment of its own, with what its pinned versions ask for."""
+NOT_LOCKED = {"requirements-docs.txt", "requirements-adapters.txt"}
+"""Installed into an environment of its own, or by who wants it, with what its pins ask for."""
 REQUIREMENTS = sorted({path.name for path in REPOSITORY.glob("requirements*.txt")} - NOT_LOCKED)
 THIS_PYTHON = "{}.{}".format(*sys.version_info)
 

@@ -14,6 +14,8 @@ from qwen_vla_core.errors import CheckpointError
 
 BLOCKS = (".blocks.", ".layers.")
 """In the names of what a transformer repeats: vision tower and expert, language model."""
+ADAPTER = "lora_"
+"""In the names of low-rank matrices, whose update Muon would give full rank: AdamW's."""
 
 
 class Optimizer:
@@ -37,7 +39,8 @@ class Optimizer:
         rest: dict[tuple[float, float], list] = {}
         for name, parameter, rate in parameters:
             self._names[parameter] = name
-            if parameter.ndim == 2 and any(part in name for part in BLOCKS):
+            in_block = any(part in name for part in BLOCKS) and ADAPTER not in name
+            if parameter.ndim == 2 and in_block:
                 matrices.setdefault(rate, []).append(parameter)
             else:
                 decay = weight_decay if parameter.ndim > 1 else 0.0

@@ -62,6 +62,12 @@ class GroundingRecipe(Strict):
         return self.steps > 0 or self.weight > 0
 
 
+class Adapters(Strict):
+    """Low-rank adapters (LoRA) beside the weights of vision and language, see ``adapters.py``."""
+
+    rank: PositiveInt = 16
+
+
 class Recipe(Strict):
     """One stage of training on recorded episodes. Relative paths count from the working folder.
 
@@ -82,6 +88,8 @@ class Recipe(Strict):
             comes first. Minutes are counted over all resumed parts of a run.
         frozen: parts whose weights stay as they are. The paper's text-to-action stage freezes
             vision and language and trains the expert alone.
+        adapters: vision and language keep their weights, as far as they are not frozen, and learn
+            by small matrices beside them; the checkpoint holds the sum. For a large backbone.
         device: by default the GPU where there is one.
         compile: whether the passes are compiled; by default on a GPU, where it pays.
         workers: threads that prepare the next batches.
@@ -96,6 +104,9 @@ class Recipe(Strict):
         prefix_detour: how often a prefix is the beginning of another chunk; what follows leads
             back. Of right ones alone a network learns that whatever was begun is right.
         validation_episodes: held out of each source, the last ones by name.
+        patience: the training ends, too, after this many validations in a row without a smaller
+            ``action_error`` (mean of the sources), and the checkpoint is the one that had the
+            smallest; None trains to the end, and the checkpoint is the last.
     """
 
     mixture: Annotated[tuple[Source, ...], Field(min_length=1)]
@@ -113,6 +124,7 @@ class Recipe(Strict):
 
     images: bool = True
     frozen: tuple[Literal["vision", "language", "expert"], ...] = ()
+    adapters: Adapters | None = None
     max_steps: PositiveInt
     max_minutes: PositiveFloat | None = None
     batches: PositiveInt = 1
@@ -135,6 +147,7 @@ class Recipe(Strict):
     validation_steps: PositiveInt = 200
     """Observations of the held-out episodes that are validated on."""
     validate_every_minutes: PositiveFloat = 5.0
+    patience: PositiveInt | None = None
     save_every_minutes: PositiveFloat = 5.0
 
     @model_validator(mode="after")
@@ -159,6 +172,8 @@ class Recipe(Strict):
     def _something_learns(self) -> "Recipe":
         if {"vision", "language", "expert"} <= set(self.frozen):
             raise WrongKey("frozen", "nothing is left to train")
+        if {"vision", "language"} <= set(self.frozen) and self.adapters:
+            raise WrongKey("adapters", "vision and language, which have them, are frozen")
         if {"vision", "language"} <= set(self.frozen) and self.grounding.steps:
             raise WrongKey(
                 ("grounding", "steps"), "these train vision and language, which are frozen"
@@ -195,6 +210,8 @@ def describe_recipe(recipe: Recipe, origin: str) -> list[str]:
             f"weight {source.weight:g}"
         )
     minutes = f" or {recipe.max_minutes:g} minutes" if recipe.max_minutes else ""
+    if recipe.patience:
+        minutes += f", or {recipe.patience} validations in a row without a smaller error"
     start = recipe.start_from or recipe.backbone or "random weights"
     return [
         *lines,

@@ -13,8 +13,9 @@ from qwen_vla_core.yaml_file import problems_in
 
 from .mixture import check_sources
 from .recipe import Recipe, load_recipe
-from .saves import CHECKPOINT, only_writer, refuse_overwriting, saved_progress
-from .trainer import Trainer, fraction_done
+from .saves import CHECKPOINT, CURVE, only_writer, refuse_overwriting, saved_progress
+from .trainer import Trainer, fraction_done, stopped_improving
+from .validation import read_curve
 
 
 def train(
@@ -64,7 +65,10 @@ def train(
 
 def _finished(recipe: Recipe) -> bool:
     progress = saved_progress(recipe.out)
-    return progress is not None and fraction_done(recipe, progress) >= 1.0
+    if progress is None:
+        return False
+    curve = read_curve(recipe.out / CURVE)
+    return fraction_done(recipe, progress) >= 1.0 or stopped_improving(recipe, curve)
 
 
 def _train(path: Path, recipe: Recipe) -> None:

@@ -2,13 +2,16 @@
 
 A save holds ``checkpoint/`` (what a policy loads), ``state/`` (what ``--resume`` needs: float32
 weights, optimiser moments, progress), ``curve.csv`` and ``curve.png``, all of one step; see
-``saves.py``. Every step draws its samples and noise from (seed, step) alone, so a resumed run
+``saves.py``. With ``patience`` the checkpoint is the best one that was validated, the rest of the
+save the newest. Every step draws its samples and noise from (seed, step) alone, so a resumed run
 repeats what it would have done; bit for bit on one core, but for rounding on several.
 """
 
 import math
+import resource
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,19 +32,23 @@ from ..pretrained_backbone import from_qwen
 from ..runtime import compile_passes
 from ..tokenizer import IMAGE, PAD, train_tokenizer
 from ..weights import load_weights, read_json
+from .adapters import add_adapters, merged
 from .dataset import Batch
 from .grounding import Forecast, answer_loss, without_answers
 from .mixture import Mixture
-from .optimizer import Optimizer
+from .optimizer import ADAPTER, Optimizer
 from .passes import Passes
 from .prefetch import prefetched
 from .progress import ProgressBar
 from .recipe import Recipe
 from .saves import CHECKPOINT, CURVE, LATEST, STATE, Progress, check_save, new_save
-from .validation import read_curve, row_text, validate, write_curve
+from .validation import read_curve, row_text, since_best, validate, write_curve
 
 MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
 """File names in a saved state. The model's is the same as in a checkpoint."""
+MEASURED_STEPS = 5
+"""Steps after which it is said how long all will take; the first one, which compiles and fills
+caches, is not counted."""
 
 
 class Trainer:
@@ -79,6 +86,8 @@ class Trainer:
                 "grounding: this backbone has an output layer of its own, which no checkpoint "
                 "of a policy holds; grounding: {steps: 0, weight: 0} goes without"
             )
+        if recipe.adapters:
+            add_adapters(model.backbone, recipe.frozen, recipe.adapters.rank)
         self.model = model.to(self.device).train()
         self.forecast = Forecast(backbone.text_config.hidden_size).to(self.device)
         if recipe.start_from and (state := recipe.start_from.parent / STATE).exists():
@@ -107,7 +116,8 @@ class Trainer:
             part = next(
                 (part for start, part in parts.items() if name.startswith(start)), "expert"
             )
-            if part in self.recipe.frozen:
+            kept = self.recipe.adapters and name.startswith("model.backbone.")
+            if part in self.recipe.frozen or (kept and ADAPTER not in name):
                 parameter.requires_grad_(False)
             else:
                 yield name, parameter, getattr(rates, part)
@@ -200,21 +210,49 @@ class Trainer:
         batches = self.batches()
         saved_s = validated_s = self.elapsed_s
         losses: list[float] = []
+        took_s: list[float] = []
         with ProgressBar(self.progress) as bar:
-            while self.progress < 1.0:
+            while self.progress < 1.0 and not stopped_improving(recipe, self.curve):
                 begin = time.monotonic()
                 losses.append(self.learn(next(batches)))
-                self.elapsed_s += time.monotonic() - begin
+                took_s.append(time.monotonic() - begin)
+                self.elapsed_s += took_s[-1]
                 bar.show(self.progress, self.step, float(np.mean(losses[-100:])))
-                if self.elapsed_s - validated_s > 60 * recipe.validate_every_minutes:
+                if len(took_s) == MEASURED_STEPS and self.progress < 1.0:
+                    tqdm.write(self._estimate(took_s[1:]))
+                validated = self.elapsed_s - validated_s > 60 * recipe.validate_every_minutes
+                if validated:
                     self._validate(float(np.mean(losses)))
                     validated_s, losses = self.elapsed_s, losses[-100:]
-                if self.elapsed_s - saved_s > 60 * recipe.save_every_minutes:
+                due = self.elapsed_s - saved_s > 60 * recipe.save_every_minutes
+                if due or (validated and recipe.patience):  # what was the best must be there
                     self.save()
                     saved_s = self.elapsed_s
-        self._validate(float(np.mean(losses or [math.nan])))
+        if self.progress >= 1.0:
+            self._validate(float(np.mean(losses or [math.nan])))
         self.save()
+        if recipe.patience:
+            best = self.curve[-1 - since_best(self.curve)]
+            tqdm.write(f"the checkpoint is the best one, of step {best['step']:.0f}")
         return recipe.out / CHECKPOINT
+
+    def _estimate(self, took_s: Sequence[float]) -> str:
+        """In words, how long the rest will take and what memory it needs, from some steps."""
+        recipe, step_s = self.recipe, float(np.median(took_s))
+        steps = recipe.max_steps - self.step
+        if recipe.max_minutes:
+            steps = min(steps, math.ceil((60 * recipe.max_minutes - self.elapsed_s) / step_s))
+        passes = steps * recipe.batches * recipe.observations / len(self.mixture)
+        if self.device == "cuda":
+            used, what = torch.cuda.max_memory_allocated(), "GPU memory"
+        else:  # in kB
+            used, what = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "memory"
+        return (
+            f"measured on {len(took_s)} steps: {step_s:.2g} s each, so at most "
+            f"{steps * step_s / 60:.2g} minutes for {steps} steps, {passes:.2g} times through the "
+            f"{len(self.mixture)} observations, beside validations and saves; {used / 1e9:.2g} GB "
+            f"of {what}"
+        )
 
     def _validate(self, loss: float) -> None:
         row = {"minutes": self.elapsed_s / 60, "step": self.step, "loss": loss}
@@ -248,8 +286,14 @@ class Trainer:
         }
         progress = Progress(step=self.step, elapsed_s=self.elapsed_s)
         with new_save(recipe.out, progress) as folder:
-            known = self.mixture.embodiments()
-            save_pretrained(folder / CHECKPOINT, self.model, self.tokenizer, known, training)
+            if recipe.patience and since_best(self.curve):
+                shutil.copytree(recipe.out / LATEST / CHECKPOINT, folder / CHECKPOINT)
+            else:
+                known = self.mixture.embodiments()
+                with merged(self.model):
+                    save_pretrained(
+                        folder / CHECKPOINT, self.model, self.tokenizer, known, training
+                    )
             save_file(self.trained.state_dict(), folder / STATE / MODEL)
             save_file(self.optimizer.state(), folder / STATE / OPTIMIZER)
             if self.curve:
@@ -272,6 +316,11 @@ def fraction_done(recipe: Recipe, progress: Progress) -> float:
     """How much of a run is done, by steps or minutes, at most 1."""
     by_time = progress.elapsed_s / 60 / (recipe.max_minutes or math.inf)
     return min(max(progress.step / recipe.max_steps, by_time), 1.0)
+
+
+def stopped_improving(recipe: Recipe, curve: Sequence[dict[str, float]]) -> bool:
+    """Whether a run ends because validation does not improve any more."""
+    return recipe.patience is not None and since_best(curve) >= recipe.patience
 
 
 def _of_forecast(key: str) -> str | None:

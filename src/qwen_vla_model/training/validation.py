@@ -1,6 +1,7 @@
 """How good a model is on episodes it has not seen, in the robot's units; and the curves."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -93,6 +94,16 @@ def _translation_channels(robot: Embodiment) -> list[int]:
             return [start, start + 1, start + 2]
         start += len(group.action_channels)
     return []
+
+
+def since_best(curve: Sequence[dict[str, float]]) -> int:
+    """Validations since the one with the smallest ``action_error``, mean of the sources."""
+    errors = [
+        np.mean([value for key, value in row.items() if key.startswith("action_error/")])
+        for row in curve
+    ]
+    # A network that diverged (NaN) is none that improved.
+    return len(errors) - 1 - int(np.argmin(np.nan_to_num(errors, nan=np.inf))) if errors else 0
 
 
 def row_text(row: dict[str, float]) -> str:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from safetensors.torch import load_file
 from noise_episodes import PATH, WIDOWX, record, record_teleoperated
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_model.checkpoint import load_action_space, load_config
+from qwen_vla_model.checkpoint import from_pretrained, load_action_space, load_config
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.stages import train
@@ -291,6 +293,96 @@ def test_when_parts_are_frozen_expect_gradients_in_the_others_only_and_frozen_bi
         assert torch.equal(parameter, before[name]) is (name not in reached), name
 
 
+def curve_with(trainer, errors):
+    """Have validations find these errors, one after the other."""
+    found = iter(errors)
+
+    def validate(loss):
+        row = {"minutes": trainer.elapsed_s / 60, "step": trainer.step, "loss": loss}
+        trainer.curve.append(row | {"action_error/widowx": next(found)})
+
+    trainer._validate = validate
+
+
+EACH_STEP = {"validate_every_minutes": 1e-9, "patience": 2, "max_steps": 9}
+
+
+def test_when_validation_stops_improving_expect_the_end_and_the_best_weights_in_the_checkpoint(
+    recipe, tmp_path, capsys
+):
+    path = recipe("run", **EACH_STEP, grounding=NOTHING)
+    trainer = Trainer(load_recipe(path))
+    curve_with(trainer, [0.5, 0.3, 0.4, float("nan")])
+    kept, save = {}, Trainer.save
+
+    def keep():
+        kept[trainer.step] = {n: p.detach().clone() for n, p in trainer.model.named_parameters()}
+        save(trainer)
+
+    trainer.save = keep
+    trainer.run(resume=False)
+    assert trainer.step == 4
+    folder = tmp_path / "run"
+    assert json.loads((folder / "checkpoint" / "training.json").read_text())["steps"] == 2
+    held = load_file(folder / "checkpoint" / "model.safetensors")
+    differs = 0
+    for name, tensor in held.items():
+        assert torch.equal(tensor, kept[2][name].to(tensor)), name
+        differs += not torch.equal(tensor, kept[4][name].to(tensor))
+    assert differs > 50
+    assert "the checkpoint is the best one, of step 2" in capsys.readouterr().out
+    train(path, resume=True)
+    assert "finished already, at step 4" in capsys.readouterr().out
+
+
+def test_when_a_run_with_patience_is_interrupted_expect_its_best_weights_to_be_known_on_resuming(
+    recipe, tmp_path
+):
+    path = recipe("run", **EACH_STEP | {"patience": 3}, grounding=NOTHING)
+    first = Trainer(load_recipe(path))
+    curve_with(first, [0.5, 0.3, 0.4])
+    with pytest.raises(StopIteration):  # the fourth validation is interrupted
+        first.run(resume=False)
+    second = Trainer(load_recipe(path))
+    curve_with(second, [0.4, 0.4])
+    second.run(resume=True)
+    assert second.step == 5
+    best = tmp_path / "run" / "checkpoint" / "training.json"
+    assert json.loads(best.read_text())["steps"] == 2
+
+
+def test_when_some_steps_were_measured_expect_time_and_memory_of_the_rest_in_words(recipe, capsys):
+    train(recipe("run", max_steps=6, max_minutes=1000, grounding=NOTHING))
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if line.startswith("measured on 4 steps")]
+    assert re.search(r"at most \S+ minutes for 1 steps, .* observations, .* GB of memory", line)
+
+
+def test_when_peft_is_missing_expect_an_error_that_says_what_to_install(recipe, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(QwenVlaError, match="adapters: .*requirements-adapters.txt"):
+        train(recipe("run", adapters={"rank": 2}, grounding=NOTHING))
+
+
+def test_when_adapters_learn_expect_their_sum_in_a_plain_checkpoint_and_the_weights_below_unmoved(
+    recipe, tmp_path
+):
+    pytest.importorskip("peft", reason="pip install -r requirements-adapters.txt")
+    changes = {"adapters": {"rank": 2}, "grounding": NOTHING, "precision": "float32"}
+    trainer = Trainer(load_recipe(recipe("run", **changes)))
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    (batch,) = next(trainer.batches())
+    trainer.run(resume=False)
+    moved = {n for n, p in trainer.model.named_parameters() if not torch.equal(p, before[n])}
+    backbone = {name for name in moved if name.startswith("backbone.")}
+    assert len(backbone) > 20 and all("lora_" in name for name in backbone)
+    saved = from_pretrained(tmp_path / "run" / "checkpoint")
+    with torch.no_grad():
+        read = [model.read(batch.inputs) for model in (trainer.model.eval(), saved)]
+    torch.testing.assert_close(*read, rtol=0.1, atol=0.05)  # bfloat16 on disk
+    train(recipe("run", **changes, max_steps=6), resume=True)
+
+
 def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recipes_prefix(
     recipe, tmp_path
 ):
@@ -327,6 +419,7 @@ def test_when_a_recipe_is_shipped_expect_it_to_name_robots_that_are_shipped_as_w
         ({"channel_layout": "canonical", "start_from": "somewhere"}, "its own channel_layout"),
         ({"frozen": ["vision", "language", "expert"]}, "nothing is left"),
         ({"frozen": ["vision", "language"]}, "grounding"),
+        ({"frozen": ["vision", "language"], "adapters": {}, "grounding": NOTHING}, "adapters"),
         ({"images": False}, "nothing to point at"),
     ],
 )
