@@ -1,7 +1,8 @@
 """Bring up a WidowX: bringup.launch.py with embodiment:=widowx; the other arguments are the same.
 
-Beside it run the arm's driver (xs_sdk in the namespace wx250s) and the cameras. The arm is
-prepared for streaming, with its gripper in pwm mode:
+Beside it run the arm's driver (xs_sdk in the namespace wx250s) and the cameras:
+bringup_hardware:=true starts them. By hand, the arm prepared for streaming, its gripper in pwm
+mode:
     ros2 launch interbotix_xsarm_control xsarm_control.launch.py robot_model:=wx250s \\
         mode_configs:=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes/wx250s.yaml
 

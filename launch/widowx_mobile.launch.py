@@ -1,7 +1,8 @@
 """Bring up a WidowX on a base: bringup.launch.py with embodiment:=widowx_mobile.
 
 Beside it run the arm's driver (xs_sdk in the namespace wx250s), the base's driver (see
-mobile_base.launch.py) and the cameras. The arm is prepared for streaming:
+mobile_base.launch.py) and the cameras: bringup_hardware:=true starts them. By hand, the arm
+prepared for streaming:
     ros2 launch interbotix_xsarm_control xsarm_control.launch.py robot_model:=wx250s \\
         mode_configs:=$(ros2 pkg prefix --share qwen_vla_ros)/config/interbotix_modes/wx250s.yaml
 

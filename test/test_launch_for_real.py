@@ -113,6 +113,7 @@ def launch():
         ("embodiment:=nosuch", "no embodiment 'nosuch'"),
         ("embodiment:=widowx_mobile", "not trained for widowx_mobile, only for aloha"),
         ("checkpoint:=expert", "simulated robots only: add use_sim:=true"),
+        ("bringup_hardware:=true", "usb_cam: sudo apt install ros-$ROS_DISTRO-usb-cam"),
     ],
 )
 def test_when_an_argument_makes_no_sense_expect_a_reason_and_no_node(launch, argument, words):

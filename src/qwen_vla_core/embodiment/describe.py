@@ -38,6 +38,11 @@ def describe_embodiment(embodiment: Embodiment, origin: str) -> list[str]:
                 f"{joint.unit:<4} <= {joint.velocity:g} {joint.unit}/s, "
                 f"{joint.acceleration:g} {joint.unit}/s^2"
             )
+    if embodiment.hardware is not None:
+        lines += ["", "bringup_hardware:=true starts"]
+        for one in embodiment.hardware.start:
+            with_teleop = f" with teleop:={one.teleop}" if one.teleop else ""
+            lines.append(f"  {one.package} {one.launch or one.executable}{with_teleop}")
     return lines
 
 

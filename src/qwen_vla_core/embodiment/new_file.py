@@ -22,6 +22,7 @@ MARKED = {
     ("groups", "state_normalization"): "the range of positions in your recordings",
     ("groups", "start"): "the pose in which your recordings begin",
     ("groups", "driver"): "names and topics of your driver",
+    ("hardware",): "what brings up your drivers and cameras; null to start them yourself",
 }
 """Keys below items of lists -> what a robot's owner writes there."""
 

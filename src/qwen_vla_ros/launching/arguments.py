@@ -80,6 +80,12 @@ ARGUMENTS = {
         description="simulated hardware instead of the robot's drivers",
         is_flag=True,
     ),
+    "bringup_hardware": Argument(
+        default="false",
+        description="start the robot's drivers and cameras as well, as section 'hardware' of its "
+        "YAML file says; otherwise they run already",
+        is_flag=True,
+    ),
     "dry_run": Argument(
         default="false",
         description="compute and show everything, send nothing to the hardware",

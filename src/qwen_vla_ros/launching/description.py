@@ -8,13 +8,25 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_path,
+)
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, TimerAction
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    LogInfo,
+    OpaqueFunction,
+    TimerAction,
+)
+from launch.launch_description_sources import AnyLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 
 from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
@@ -32,6 +44,7 @@ from ..load_policy import check_backend
 from ..view_topics import TRANSFORMS, viewed_topics
 from .after_exit import after_exit
 from .arguments import ARGUMENTS, LaunchArgumentError, read, refuse_unknown
+from .hardware import HardwareStart, describe_hardware
 
 EXPERT = "expert"
 VIEWER = "rviz2"
@@ -94,9 +107,14 @@ def _launch(context: LaunchContext) -> list:
         log_level=values["log_level"],
     )
     _check_executables(descriptions)
+    hardware = ()
+    if values["bringup_hardware"]:
+        hardware = describe_hardware(robot, path, values["teleop"], use_sim, _share_of)
     settings = discovery_settings(use_sim, os.environ)
+    pushed = PurePosixPath(context.launch_configurations.get("ros_namespace", "/"))
     return [
         LogInfo(msg=who_can_command(os.environ | settings)),
+        *(_hardware(one, pushed / namespace) for one in hardware),
         *(_node(description, settings) for description in descriptions),
         *(_viewer(robot, namespace, use_sim, settings) if values["use_rviz"] else ()),
     ]
@@ -115,6 +133,47 @@ def _check_executables(descriptions: tuple[NodeDescription, ...]) -> None:
             raise LaunchArgumentError(
                 f"{folder / description.name} is missing; build {PACKAGE} again"
             )
+
+
+def _share_of(package: str) -> Path | None:
+    try:
+        return get_package_share_path(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _hardware(one: HardwareStart, namespace: PurePosixPath) -> GroupAction:
+    """Another package's launch file or node, in the robot's namespace, with its own arguments."""
+
+    def on_exit(event, context):
+        if context.is_shutdown:
+            return None
+        return [
+            LogInfo(
+                msg=f"{one.words} ended: what it published is silent, and the robot holds. Mend "
+                "what it said, and launch again"
+            )
+        ]
+
+    if one.launch_file is not None:
+        action = IncludeLaunchDescription(
+            AnyLaunchDescriptionSource(str(one.launch_file)),
+            launch_arguments=list(one.arguments.items()),
+        )
+    else:
+        action = Node(
+            package=one.package,
+            executable=one.executable,
+            name=one.name,
+            namespace=one.namespace,
+            parameters=[_parameters(one.parameters)] if one.parameters else [],
+            exec_name=one.executable,
+            output="screen",
+            prefix=_die_with_launch(),
+            on_exit=on_exit,
+        )
+    # Nothing of ours reaches it: a use_sim or a log_level are other things there.
+    return GroupAction([PushRosNamespace(str(namespace)), action], scoped=True, forwarding=False)
 
 
 def _node(description: NodeDescription, settings: Mapping[str, str], restarts: int = 0) -> Node:
@@ -138,11 +197,7 @@ def _node(description: NodeDescription, settings: Mapping[str, str], restarts: i
         namespace=description.namespace,
         parameters=[
             str(description.parameter_file),
-            {
-                # A string that launch would otherwise read as YAML: "yes", "1", "a: b".
-                key: ParameterValue(value, value_type=str) if isinstance(value, str) else value
-                for key, value in description.parameters.items()
-            },
+            _parameters(description.parameters),
         ],
         ros_arguments=description.ros_arguments,
         additional_env=dict(settings),
@@ -150,6 +205,14 @@ def _node(description: NodeDescription, settings: Mapping[str, str], restarts: i
         prefix=_die_with_launch(),
         on_exit=on_exit,
     )
+
+
+def _parameters(parameters: Mapping) -> dict:
+    """A string stays one: launch would otherwise read "yes", "1" or "a: b" as YAML."""
+    return {
+        key: ParameterValue(value, value_type=str) if isinstance(value, str) else value
+        for key, value in parameters.items()
+    }
 
 
 def _viewer(robot: Embodiment, namespace: str, use_sim: bool, settings: Mapping[str, str]) -> list:

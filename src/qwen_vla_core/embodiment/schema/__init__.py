@@ -15,6 +15,7 @@ from .driver import (
     TwistBase,
 )
 from .group import BASE_JOINTS, Group
+from .hardware import Hardware, Started
 from .joint import Joint, Quantiles
 from .presets import with_presets
 from .robot import Embodiment
@@ -31,6 +32,7 @@ __all__ = [
     "ForwardCommand",
     "Gripper",
     "Group",
+    "Hardware",
     "InterbotixGroup",
     "InterbotixPositionGripper",
     "InterbotixPwmGripper",
@@ -42,6 +44,7 @@ __all__ = [
     "Leader",
     "LeaderArm",
     "Quantiles",
+    "Started",
     "Teleop",
     "TwistBase",
     "TwistInput",

@@ -9,6 +9,7 @@ from .action import EeDelta
 from .camera import LONGEST_HISTORY_S, Camera
 from .collision import BASE_LINK, Collision
 from .group import Group
+from .hardware import Hardware
 from .joint import Joint
 from .teleop import Teleop
 from .values import Name, Positive
@@ -46,6 +47,7 @@ class Embodiment(Strict):
             target, joint units; beyond it the chunk is refused whole.
         collision: what its arms are kept off; None where only their workspaces are watched.
         teleop: with what a person may move it; None where teleop/command comes from elsewhere.
+        hardware: what brings up its drivers and cameras; None where that is left to others.
     """
 
     name: Name
@@ -60,6 +62,7 @@ class Embodiment(Strict):
     watchdogs: Watchdogs
     collision: Collision | None = None
     teleop: Teleop | None = None
+    hardware: Hardware | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Embodiment":
