@@ -289,7 +289,7 @@ class ControlNode(EmbodimentNode):
 
 def main() -> None:
     """Entry point of the control_node executable."""
-    run(ControlNode)
+    run(ControlNode, shared_memory=False)
 
 
 if __name__ == "__main__":

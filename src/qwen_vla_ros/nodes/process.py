@@ -14,6 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 from qwen_vla_core.exit_status import ENDED_ON_REQUEST, FAILED, NOT_STARTED
 from qwen_vla_core.interrupts import EndRequest
 
+from ..transport import leave_shared_memory
 from .lifecycle import EmbodimentNode
 
 WAKE_S = 0.1
@@ -23,13 +24,19 @@ END_WITHIN_S = 2.5
 """Time to end after the first signal, s; then the kernel ends the process, whatever it does."""
 
 
-def run(node_class: type[EmbodimentNode]) -> None:
+def run(node_class: type[EmbodimentNode], shared_memory: bool = True) -> None:
     """Run one node until the process receives SIGINT or SIGTERM; ends the process.
 
     However it ends, the node is deactivated before ROS goes away, so that what it drives is
     stopped; rclpy's own signal handlers would end all communication at once. The exit status is
     one of ``qwen_vla_core.exit_status``.
+
+    Args:
+        node_class: the node.
+        shared_memory: False for a node that commands a robot; what is as large as images needs it.
     """
+    if not shared_memory:
+        leave_shared_memory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     request = EndRequest(END_WITHIN_S)
     node, status, failure = None, NOT_STARTED, None

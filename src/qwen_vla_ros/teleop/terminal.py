@@ -20,6 +20,7 @@ from qwen_vla_core.interrupts import EndRequest
 from qwen_vla_core.teleop.keys import HELP, RELEASED, Keys
 
 from ..qos import LATCHED, RELIABLE
+from ..transport import leave_shared_memory
 
 PERIOD_S = 0.04
 """Keys are published at 25 Hz: five messages within a watchdog of 0.2 s."""
@@ -62,6 +63,7 @@ def run_terminal(namespace: str = "") -> None:
     with key_by_key(descriptor):
         request = EndRequest(2.5)
         request.hold_back()
+        leave_shared_memory()
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         try:
             _publish_keys(descriptor, namespace, request)

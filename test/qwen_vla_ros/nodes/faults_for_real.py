@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
 
 from robots import base_text
 
@@ -103,3 +105,52 @@ def test_when_control_node_is_stopped_for_two_seconds_expect_no_burst_and_hold_u
     assert len(later) <= 1.5 * (time.monotonic() - continued_s) / PERIOD_S
     assert all(received[1:] == (0.0, 0.0) for received in later[2:])  # the plan had gone on
     system.engage()
+
+
+STRANGER = """
+import rclpy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+rclpy.init()
+node = rclpy.create_node("stranger")
+node.create_subscription(JointState, "control/command", lambda message: None, 10)
+publisher = node.create_publisher(String, "strangers_topic", 10)
+node.create_timer(0.01, lambda: publisher.publish(String(data="here")))
+rclpy.spin(node)
+"""
+
+OBSERVER = """
+import rclpy
+from sensor_msgs.msg import JointState
+from qwen_vla_core.from_messages import seconds
+from qwen_vla_ros.transport import leave_shared_memory
+leave_shared_memory()
+rclpy.init()
+node = rclpy.create_node("observer")
+def on_command(message):
+    print(seconds(message.header.stamp), flush=True)
+node.create_subscription(JointState, "control/command", on_command, 1000)
+rclpy.spin(node)
+"""
+
+
+def test_when_another_node_is_killed_and_started_again_and_again_expect_no_gap_in_the_commands(
+    start_control, tmp_path
+):
+    system = start_control(base_text(), base=True, process=True).drive()
+    seen = []
+    system.operator.create_subscription(String, "strangers_topic", seen.append, 1)
+    with (tmp_path / "stamps").open("w") as stamps:
+        observer = subprocess.Popen([sys.executable, "-c", OBSERVER], stdout=stamps)
+    for _ in range(TRIALS):
+        stranger = subprocess.Popen([sys.executable, "-c", STRANGER])
+        seen.clear()
+        system.expect(lambda: seen, "the other node is there")
+        stranger.kill()
+        stranger.wait()
+    observer.kill()
+    observer.wait()
+    sent_s = np.array((tmp_path / "stamps").read_text().split(), float)
+    gap_s = np.diff(sent_s).max()
+    print(f"{len(sent_s)} commands, {TRIALS} other nodes killed: longest gap {gap_s * 1e3:.0f} ms")
+    assert len(sent_s) > TRIALS and gap_s < LATE_S

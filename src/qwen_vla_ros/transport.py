@@ -1,0 +1,55 @@
+"""Nodes that command a robot send and receive by UDP, never through shared memory.
+
+Fast DDS's shared memory transport opens a port for each participant, under a lock between
+processes. A process that was killed leaves its port behind; the next one that gets this port
+checks it for a second under the lock, and meanwhile everyone who wants to send there waits, with
+all that it sends to others: control_node sent no command for up to 2.0 s (measured by ``make
+faults``; see also https://github.com/eProsima/Fast-DDS/issues/1144 and 6117). Over UDP nobody
+waits for anybody.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import rclpy
+
+PROFILES = Path(__file__).parent / "fast_dds"
+
+CHOSEN_BY = (
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "FASTDDS_BUILTIN_TRANSPORTS",
+    "ROS_STATIC_PEERS",
+    "ROS_DISCOVERY_SERVER",
+)
+"""Any of these is somebody's own set-up of the network, and stays as it is."""
+
+
+def leave_shared_memory() -> None:
+    """Have this process send and receive by UDP; before its first ``rclpy.init``."""
+    os.environ.update(udp_only(rclpy.get_rmw_implementation_identifier(), os.environ))
+
+
+def udp_only(rmw: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """What to set in the environment of a process so that Fast DDS uses no shared memory.
+
+    Where nodes are to be found on this computer only, rmw_fastrtps adds shared memory whatever the
+    profile says. So there the profile says that it is this computer only, and ROS says nothing.
+
+    Args:
+        rmw: the ROS middleware; only Fast DDS (rmw_fastrtps) has this transport.
+        environment: the present one.
+    """
+    if "fastrtps" not in rmw or any(environment.get(name) for name in CHOSEN_BY):
+        return {}
+    discovery_range = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
+    if environment.get("ROS_LOCALHOST_ONLY") == "1" or discovery_range == "LOCALHOST":
+        return {
+            "FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILES / "udp_localhost.xml"),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",  # Jazzy and later
+            "ROS_LOCALHOST_ONLY": "0",  # Humble
+        }
+    if discovery_range == "OFF":
+        return {}
+    return {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILES / "udp.xml")}
