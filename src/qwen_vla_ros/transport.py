@@ -43,13 +43,15 @@ def udp_only(rmw: str, environment: Mapping[str, str]) -> dict[str, str]:
     """
     if "fastrtps" not in rmw or any(environment.get(name) for name in CHOSEN_BY):
         return {}
-    discovery_range = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
-    if environment.get("ROS_LOCALHOST_ONLY") == "1" or discovery_range == "LOCALHOST":
-        return {
-            "FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILES / "udp_localhost.xml"),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",  # Jazzy and later
-            "ROS_LOCALHOST_ONLY": "0",  # Humble
-        }
-    if discovery_range == "OFF":
-        return {}
-    return {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILES / "udp.xml")}
+    humble = environment.get("ROS_LOCALHOST_ONLY") == "1"  # Jazzy warns of it, whatever it is
+    discovery_range = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE")
+    if humble or discovery_range == "LOCALHOST":
+        said_to_ros = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT"}
+        if humble:
+            said_to_ros["ROS_LOCALHOST_ONLY"] = "0"
+        return _profile("udp_localhost.xml") | said_to_ros
+    return {} if discovery_range == "OFF" else _profile("udp.xml")
+
+
+def _profile(name: str) -> dict[str, str]:
+    return {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILES / name)}
