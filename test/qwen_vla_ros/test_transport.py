@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from qwen_vla_ros.transport import CHOSEN_BY, udp_only
-from robots import arm_on_base_text
 
 FAST_DDS = "rmw_fastrtps_cpp"
 LOCALHOST = [{"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, {"ROS_LOCALHOST_ONLY": "1"}]
@@ -35,11 +34,9 @@ def test_when_the_network_is_somebody_s_own_or_not_fast_dds_expect_nothing_chang
 
 
 @pytest.mark.parametrize("node", ["control_node", "teleop_node"])
-def test_when_a_node_commands_a_robot_expect_no_thread_of_shared_memory(node, tmp_path):
-    path = tmp_path / "robot.yaml"
-    path.write_text(arm_on_base_text())
+def test_when_a_node_commands_a_robot_expect_no_thread_of_shared_memory(node):
     command = [sys.executable, "-m", f"qwen_vla_ros.nodes.{node}", "--ros-args", "-p"]
-    process = subprocess.Popen([*command, f"embodiment:={path}"], stderr=subprocess.PIPE)
+    process = subprocess.Popen([*command, "embodiment:=widowx"], stderr=subprocess.PIPE)
     try:
         assert b"INFO" in process.stderr.readline()  # it speaks, so it is on the network
         tasks = Path(f"/proc/{process.pid}/task").glob("*/comm")
