@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -47,6 +48,11 @@ class RobotProcesses:
         for process in self._processes:
             process.kill()
             process.join()
+
+    @property
+    def pids(self) -> list[int]:
+        """Their process ids."""
+        return [process.pid for process in self._processes]
 
     def ask(
         self, url: str, count: int, *, requests: int | None = None, seconds: float | None = None
@@ -94,7 +100,7 @@ def _measure(
         policy.infer(scene)
     pipe.send(None)
     pipe.recv()
-    spent_s, start_s = [], time.perf_counter()
+    spent_s, start_s = array("d"), time.perf_counter()
     while len(spent_s) < requests if requests else time.perf_counter() < start_s + seconds:
         begin_s = time.perf_counter()
         policy.infer(scene)

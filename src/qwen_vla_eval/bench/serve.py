@@ -92,7 +92,7 @@ def measure_url(url: str, robot: Embodiment, counts: Sequence[int], requests: in
 
 
 def soak(robot: Embodiment, count: int, seconds: float, gpu_s: float) -> dict:
-    """A number of robots for some minutes: what is lost, and how the server's memory grows.
+    """A number of robots for some minutes: what is lost, and how each process's memory grows.
 
     Raises:
         QwenVlaError: a request was not answered.
@@ -102,17 +102,18 @@ def soak(robot: Embodiment, count: int, seconds: float, gpu_s: float) -> dict:
         RobotProcesses(robot, count, VIEW) as robots,
         served(_serve_ours, robot, gpu_s) as (url, pid),
     ):
-        robots.ask(url, count, seconds=0.1 * seconds)  # until its memory has settled
-        before = _resident_bytes(pid)
+        pids = {"server": pid} | {f"robot {n}": p for n, p in enumerate(robots.pids, 1)}
+        robots.ask(url, count, seconds=0.1 * seconds)  # until their memory has settled
+        before = {name: _resident_bytes(pid) for name, pid in pids.items()}
         times = robots.ask(url, count, seconds=0.9 * seconds)
-        after = _resident_bytes(pid)
+        after = {name: _resident_bytes(pid) for name, pid in pids.items()}
     return {
         "minutes": seconds / 60,
         "robots": count,
         "answers": sum(map(len, times)),
         "longest_ms": float(max(of_one.max() for of_one in times) * 1e3),
-        "memory_mib": after / 2**20,
-        "memory_growth": after / before - 1,
+        "memory_mib": {name: value / 2**20 for name, value in after.items()},
+        "memory_growth": {name: value / before[name] - 1 for name, value in after.items()},
     }
 
 

@@ -50,4 +50,6 @@ def test_when_a_server_that_is_measured_fails_expect_its_words():
 def test_when_a_server_is_soaked_expect_what_was_answered_and_how_memory_grew():
     measured = soak(ROBOT, 2, seconds=1.0, gpu_s=0.005)
     assert measured["answers"] > 2 and measured["longest_ms"] >= 5.0
-    assert measured["memory_mib"] > 20 and -0.5 < measured["memory_growth"] < 0.5
+    assert list(measured["memory_mib"]) == ["server", "robot 1", "robot 2"]
+    assert min(measured["memory_mib"].values()) > 20
+    assert all(-0.5 < growth < 0.5 for growth in measured["memory_growth"].values())
