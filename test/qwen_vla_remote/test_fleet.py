@@ -1,67 +1,25 @@
 """Replicas behind one port, each a process that really dies; robots ask all the while."""
 
-import asyncio
-import functools
 import os
 import signal
-import socket
 import threading
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from child_processes import alive, wait_for
-from fleet_replica import serve_replica
+from driven_robot import eight_robots, engage, expect_answers, expect_hold, run, until
+from fleet_replica import ARM, Running, serve_moving_arm, serve_replica
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import RemoteError
+from qwen_vla_core.modes import Mode
 from qwen_vla_remote.client import RemotePolicy
-from qwen_vla_remote.fleet import Fleet
 from robots import WIDOWX
 from scripted_policy import scene
 
 pytestmark = pytest.mark.timeout(120)
 ROBOT = load_embodiment(WIDOWX)
-REPLICAS, ROBOTS = 2, 4
-
-
-class Running:
-    """A fleet in a thread.
-
-    Attributes:
-        url: of its port.
-        file: what its replicas load.
-    """
-
-    def __init__(self, file):
-        self.file = file
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.fleet = Fleet(functools.partial(serve_replica, file), REPLICAS, self._listener)
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        self._ready = threading.Event()
-
-    def __enter__(self):
-        self._work = self._submit(self.fleet.run(self._ready.set))
-        while not self._ready.wait(0.05):
-            if self._work.done():
-                self._work.result()
-        return self
-
-    def __exit__(self, *error):
-        pids = list(self.fleet.pids.values())
-        self._work.cancel()
-        wait_for(lambda: not alive(pids), 20.0, "the end of every replica")
-        self._listener.close()
-
-    def _submit(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def idle(self):
-        return not any(replica.connections for replica in self.fleet._serving.values())
-
-    def update(self):
-        self._submit(self.fleet.update()).result(60.0)
+ROBOTS = 4
 
 
 class Asking:
@@ -124,7 +82,7 @@ def go_on(robots, count=5):
 def running(tmp_path_factory):
     file = tmp_path_factory.mktemp("fleet") / "checkpoint"
     file.write_text("1")
-    with Running(file) as running:
+    with Running(serve_replica, file) as running:
         yield running
 
 
@@ -176,5 +134,37 @@ def test_when_an_update_does_not_load_expect_those_that_serve_to_go_on(running):
 
 def test_when_a_replica_cannot_be_started_at_first_expect_the_end_of_the_others_too(tmp_path):
     (tmp_path / "checkpoint").write_text("damaged")
-    with pytest.raises(RemoteError, match="while it loaded"), Running(tmp_path / "checkpoint"):
+    with (
+        pytest.raises(RemoteError, match="while it loaded"),
+        Running(serve_replica, tmp_path / "checkpoint"),
+    ):
         raise AssertionError("it runs")
+
+
+def test_when_replicas_die_under_eight_moving_robots_expect_the_rest_to_serve_or_all_to_hold(
+    tmp_path,
+):
+    gate = tmp_path / "weights"
+    gate.touch()
+    with Running(serve_moving_arm, gate) as running, eight_robots(running.url, ARM) as robots:
+        engage(robots)
+        gate.unlink()  # what is started again has not loaded before that is there
+        os.kill(running.fleet.pids[0], signal.SIGKILL)
+        run(robots, 20)
+        engage(robots)  # each has moved on
+        assert [robot.modes for robot in robots] == [[Mode.HOLD, Mode.AUTONOMY]] * 8
+        assert [robot.failures for robot in robots] == [0] * 8
+
+        for robot in robots:
+            robot.policy.deadline_s = 0.5
+        os.kill(running.fleet.pids[1], signal.SIGKILL)
+        expect_hold(robots)
+        sent = [len(robot.robot.commands) for robot in robots]
+        gate.touch()
+        until(robots, lambda: len(running.fleet.pids) == 2)
+        first, *others = robots
+        engage([first], beside=others)
+        assert not any(r.moved_since(n) for r, n in zip(others, sent[1:], strict=True))
+        engage(robots)
+        assert [robot.modes for robot in robots] == [[Mode.HOLD, Mode.AUTONOMY] * 2] * 8
+        expect_answers(robots)
