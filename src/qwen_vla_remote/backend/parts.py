@@ -7,7 +7,7 @@ import numpy as np
 from qwen_vla_core.embodiment import Group
 from qwen_vla_core.embodiment.conventions import EeDeltaCodec
 from qwen_vla_core.embodiment.linkage import LINKAGES
-from qwen_vla_core.embodiment.rotation import FROM_MATRIX
+from qwen_vla_core.embodiment.rotation import FROM_MATRIX, axis_angle_from_matrix
 from qwen_vla_core.embodiment.schema import EeDelta, Gripper
 from qwen_vla_core.errors import RemoteError
 
@@ -43,7 +43,8 @@ def state_of(part: StatePart, group: Group) -> ReadState:
                 np.array([linkage.motor_rad(float(positions_D[0])) - part.zero_rad]) / span_rad
             )
     codec = EeDeltaCodec(_with_tool(part, group), 1.0)
-    rotation, origin_3 = FROM_MATRIX[part.rotation], np.array(part.origin_m)
+    rotation = _axis_ahead if part.rotation == "axis_angle" else FROM_MATRIX[part.rotation]
+    origin_3 = np.array(part.origin_m)
     zero = np.array(group.action.kinematics.zero_rotation).T
     axes = zero if part.tool_axes is None else np.array(part.tool_axes)
 
@@ -72,8 +73,7 @@ def actions_of(part: ActionPart, group: Group) -> tuple[int, TakeActions]:
             _signs(part, group)
 
             def drive(values_HN, sent_D, commanded_D):
-                fastest_H1 = np.abs(values_HN).max(axis=1, keepdims=True)
-                steps_HD = part.step * values_HN / np.maximum(fastest_H1, 1.0)
+                steps_HD = part.step * np.clip(values_HN, -1.0, 1.0)
                 return commanded_D + np.cumsum(steps_HD, axis=0)
 
             return joints, drive
@@ -91,6 +91,12 @@ def actions_of(part: ActionPart, group: Group) -> tuple[int, TakeActions]:
     codec = EeDeltaCodec(_with_tool(part, group), 1.0)
     scale_6 = np.array([part.translation_m] * 3 + [part.rotation_rad] * 3)
     return 6, lambda values_HN, sent_D, commanded_D: codec.decode(values_HN * scale_6, commanded_D)
+
+
+def _axis_ahead(rotation: np.ndarray) -> np.ndarray:
+    """Rotation vector in rad whose x is not negative, so that it may be longer than pi."""
+    vector = axis_angle_from_matrix(rotation)
+    return vector if vector[0] >= 0.0 else vector * (1.0 - 2.0 * np.pi / np.linalg.norm(vector))
 
 
 def _signs(part, group: Group) -> np.ndarray:

@@ -75,7 +75,12 @@ class MotorState(Strict):
 
 
 class ToolState(Strict):
-    """Where a tool is in base_link, m, and how it is turned: six numbers."""
+    """Where a tool is in base_link, m, and how it is turned: six numbers.
+
+    Of the two axes of an axis_angle it is the one whose x is positive, about which a tool may turn
+    by more than pi: the shorter vector of one that points down would jump between pi and -pi.
+    openpi's LIBERO does the same, because MuJoCo's quaternions do not change their sign.
+    """
 
     convention: Literal["tool_pose"]
     group: Name
@@ -104,10 +109,7 @@ class OffsetAction(Strict):
 
 
 class VelocityAction(Strict):
-    """Speeds: 1 moves a joint by ``step`` in an action step.
-
-    All are slowed down alike where one is beyond 1 (DROID).
-    """
+    """Speeds from -1 to 1, and clipped to that: 1 moves a joint by ``step`` in an action step."""
 
     convention: Literal["joint_velocity"]
     group: Name
