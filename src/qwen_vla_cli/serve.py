@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ROBOT",
         help="name or YAML file; repeat it for several (widowx)",
     )
+    parser.add_argument(
+        "--instruction", help="of clients that send no prompt, such as openpi's ALOHA"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=not_negative, default=8000, help="0: any free one (8000)")
     parser.add_argument(
@@ -64,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         Serving(
             checkpoint=checkpoint_folder(arguments.checkpoint),
             embodiments=[embodiment_file(name) for name in arguments.embodiment or ["widowx"]],
+            instruction=arguments.instruction,
             host=arguments.host,
             port=arguments.port,
             devices=arguments.device or ["cpu"],

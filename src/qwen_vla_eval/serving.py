@@ -15,6 +15,7 @@ from pathlib import Path
 from qwen_vla_core.child_process import die_with_parent
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.errors import QwenVlaError, RemoteError
+from qwen_vla_core.instruction import check_instruction
 from qwen_vla_remote.engine import Served
 from qwen_vla_remote.fleet import Fleet
 from qwen_vla_remote.link import READY, Link
@@ -29,6 +30,7 @@ class Serving:
     Attributes:
         checkpoint: a folder.
         embodiments: YAML files of the robots.
+        instruction: of clients that send no prompt.
         host, port: to listen on; port 0 for any that is free.
         devices: of torch; a replica on each.
         weights, threads: as for ``QwenVlaPolicy.load``.
@@ -38,6 +40,7 @@ class Serving:
 
     checkpoint: Path
     embodiments: Sequence[Path]
+    instruction: str | None
     host: str
     port: int
     devices: Sequence[str]
@@ -58,6 +61,8 @@ class Serving:
         """
         check_exposure(self.host, _read_key(self.api_key_file))
         _tls(self.tls)
+        if self.instruction is not None:
+            check_instruction(self.instruction)
         for path in self.embodiments:
             load_embodiment(path)
 
@@ -90,6 +95,7 @@ class Serving:
             served,
             host=self.host,
             port=port,
+            instruction=self.instruction,
             api_key=_read_key(self.api_key_file),
             tls=_tls(self.tls),
             **options,
@@ -202,6 +208,7 @@ def _tls(files: tuple[Path | None, Path | None] | None) -> ssl.SSLContext | None
     if None in files:
         raise RemoteError("--tls-cert and --tls-key go together")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(*files)
     except (OSError, ssl.SSLError) as error:

@@ -146,9 +146,13 @@ def write_request(
     return request
 
 
-def read_request(value: object, robots: Mapping[str, Embodiment]) -> Request:
+def read_request(
+    value: object, robots: Mapping[str, Embodiment], instruction: str | None = None
+) -> Request:
     """The request that a frame holds.
 
+    Args:
+        instruction: for a request without a prompt, such as those of openpi's ALOHA.
     Raises:
         RemoteError: a key is missing or holds something else; the key is named.
         QwenVlaError: the instruction or the prefix is refused.
@@ -172,9 +176,10 @@ def read_request(value: object, robots: Mapping[str, Embodiment]) -> Request:
     if lacking and (unknown or not all(c.optional for c in robot.cameras if c.name in lacking)):
         also = f", and has {str(sorted(map(str, unknown)))[:80]}" if unknown else ""
         raise RemoteError(f"images lacks {', '.join(sorted(lacking))}{also}")
-    prompt = value.get("prompt")
+    prompt = value.get("prompt", instruction)
     if not isinstance(prompt, str):
-        raise RemoteError("prompt is no text")
+        lacking = "" if "prompt" in value else ", and the server was given no --instruction"
+        raise RemoteError(f"prompt is no text{lacking}")
     request_id = value.get("request_id")
     if request_id is not None and type(request_id) is not int:
         raise RemoteError("request_id is no whole number")

@@ -65,6 +65,15 @@ def test_when_an_optional_view_is_missing_and_another_there_expect_a_slip_of_the
         read_request(stock_request(images=images | {"wrst": images[first]}), robots)
 
 
+def test_when_a_client_sends_no_prompt_expect_the_servers_instruction_or_a_refusal_that_says_so():
+    request = stock_request()
+    del request["prompt"]  # openpi's examples/aloha_real/env.py sends none
+    assert read_request(request, ROBOTS, "Go!").observation.instruction == "go"
+    assert read_request(stock_request(), ROBOTS, "Go!").observation.instruction != "go"
+    with pytest.raises(RemoteError, match="prompt is no text.*--instruction"):
+        read_request(request, ROBOTS)
+
+
 # Of openpi's examples/aloha_real/constants.py, PUPPET_GRIPPER_POSITION_UNNORMALIZE_FN, which is
 # what the preset aloha_original has: 0, 0.25 and 1 are these finger positions, m.
 FINGERS = {0.0: 0.01844, 0.25: 0.02833, 1.0: 0.058}
