@@ -6,6 +6,7 @@ next request, with back-off, and what the server says of itself is compared each
 """
 
 import asyncio
+import logging
 import os
 import ssl
 import threading
@@ -40,6 +41,9 @@ LATE_IN_A_ROW = 3
 """Missed deadlines after which the connection is made again: a link can die without any error."""
 PING_S = 5.0
 
+_QUIET = logging.getLogger("qwen_vla_remote.client.websockets")
+_QUIET.setLevel(logging.CRITICAL)  # with DEBUG it would write the key
+
 
 class RemotePolicy:
     """Implements ``qwen_vla_core.policy.Policy`` and ``RobotPolicy``.
@@ -66,9 +70,14 @@ class RemotePolicy:
             deadline_s: an answer that takes longer is given up, s.
             dialect: of the server; None for one of ours.
         Raises:
-            RemoteError: no such server can be reached, or it refuses us.
+            RemoteError: no such server can be reached, it refuses us, or the address holds a
+                password, which every log and /diagnostics would show.
             CheckpointError: it serves another robot, or this one with other numbers.
         """
+        if "@" in url:
+            raise RemoteError(
+                f"an address with a password ({url.rpartition('@')[2]}): set {API_KEY} instead"
+            )
         self.url, self.deadline_s, self._robot = url, deadline_s, embodiment
         self._codec = EmbodimentCodec(embodiment)
         self._dialect = dialect or OwnDialect(embodiment)
@@ -222,6 +231,7 @@ class RemotePolicy:
                 ping_timeout=ping_s,
                 close_timeout=0.5,
                 proxy=None,
+                logger=_QUIET,
             )
         except ssl.SSLError as error:
             raise RemoteError(f"{self.url}: {error}") from error

@@ -23,10 +23,12 @@ from .engine import Client, Engine, Served
 from .link import Link
 from .messages import Request, describe_server, read_request
 from .metrics import Metrics
-from .wire import REQUEST_BYTES, pack, unpack
+from .wire import ANSWER_BYTES, REQUEST_BYTES, pack, unpack
 
 HANDSHAKE_S = 5.0
 """A client that has not asked for a websocket by then is disconnected."""
+FRAME_S = 10.0
+"""A client whose message comes in pieces, and is not whole by then, is disconnected."""
 SEND_S = 5.0
 """A client that has not taken its answer by then is disconnected."""
 PING_S = 10.0
@@ -41,8 +43,8 @@ DRAIN_S = 10.0
 DAMAGED, RESTART = 1007, 1012  # RFC 6455, 7.4.1 and its registry
 
 _QUIET = logging.getLogger("qwen_vla_remote.websockets")
-_QUIET.addHandler(logging.NullHandler())
-_QUIET.propagate = False  # a traceback for every port scan would bury what matters
+_QUIET.setLevel(logging.CRITICAL)
+"""A traceback for every port scan would bury what matters, and with DEBUG it would write keys."""
 
 
 def check_exposure(host: str, api_key: str | None) -> None:
@@ -62,6 +64,16 @@ def check_exposure(host: str, api_key: str | None) -> None:
         )
 
 
+class _Connection(ServerConnection):
+    """One whose client cannot fill our memory with what it does not read, such as pongs."""
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.get_write_buffer_size() > ANSWER_BYTES:
+            self.transport.abort()
+        else:
+            super().data_received(data)
+
+
 class PolicyServer:
     """Answers openpi clients, and those of ``client.py``, for one or more robots.
 
@@ -76,6 +88,7 @@ class PolicyServer:
         *,
         host: str = "127.0.0.1",
         port: int = 8000,
+        instruction: str | None = None,
         api_key: str | None = None,
         tls: ssl.SSLContext | None = None,
         share_port: bool = False,
@@ -87,6 +100,7 @@ class PolicyServer:
             policy: what is served, for the metadata.
             served: by the name of the embodiment.
             port: 0 for any that is free.
+            instruction: of clients that send no prompt.
             api_key: what clients have to show as ``Authorization: Api-Key ...``.
             tls: certificate and key of this machine.
             share_port: a replica that is about to end may serve the same port.
@@ -96,6 +110,7 @@ class PolicyServer:
         """
         check_exposure(host, api_key)
         self._robots = {name: s.codec.embodiment for name, s in served.items()}
+        self._instruction = instruction
         self._metadata = pack(describe_server(policy, self._robots))
         self._address, self._tls = (host, port), tls
         self._share_port, self._link = share_port, link
@@ -130,10 +145,12 @@ class PolicyServer:
             await self._end(servers)
 
     async def _listen(self, **where: object) -> Server:
+        if self._tls is not None:
+            where |= {"ssl": self._tls, "ssl_handshake_timeout": HANDSHAKE_S}
         return await serve(
             self._serve,
             **where,
-            ssl=self._tls,
+            create_connection=_Connection,
             process_request=self._on_http,
             origins=[None],  # a page in a browser on this machine is no client
             compression=None,
@@ -175,7 +192,8 @@ class PolicyServer:
                 return connection.respond(http.HTTPStatus.OK, "OK\n")
             text = f"inference hangs for {time.monotonic() - since_s:.0f} s\n"
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text)
-        shown = ",".join(request.headers.get_all("Authorization")).encode()
+        shown = ",".join(request.headers.get_all("Authorization"))
+        shown = shown.encode("ascii", "surrogateescape")
         if self._api_key is not None and not hmac.compare_digest(shown, self._api_key):
             text = "this server wants the header 'Authorization: Api-Key ...'\n"
             return connection.respond(http.HTTPStatus.UNAUTHORIZED, text)
@@ -197,7 +215,7 @@ class PolicyServer:
             await _send(connection, self._metadata)
             while not self._ending:
                 self._idle.add(connection)
-                frame = await connection.recv()
+                frame = await _receive(connection)
                 self._idle.discard(connection)
                 begin_s = time.monotonic()
                 self.metrics.requests += 1
@@ -233,7 +251,7 @@ class PolicyServer:
             self.metrics.refusals += 1
             return f"refused: {error}", DAMAGED
         try:
-            request = read_request(value, self._robots)
+            request = read_request(value, self._robots, self._instruction)
         except QwenVlaError as error:
             self.metrics.refusals += 1
             return _failure(value, f"refused: {error}"), 0
@@ -271,6 +289,18 @@ def _failure(value: object, text: str) -> bytes | str:
     """A text frame, as openpi's; to a client that counts its requests, one with the number."""
     number = value.get("request_id") if isinstance(value, dict) else None
     return pack({"request_id": number, "error": text}) if type(number) is int else text
+
+
+async def _receive(connection: ServerConnection) -> bytes | str:
+    """The next message, or disconnect a client that sends a piece of it now and then."""
+    pieces = connection.recv_streaming()
+    message = await anext(pieces)
+    late = asyncio.get_running_loop().call_later(FRAME_S, connection.transport.abort)
+    try:
+        rest = [piece async for piece in pieces]
+    finally:
+        late.cancel()
+    return type(message)().join([message, *rest]) if rest else message
 
 
 async def _send(connection: ServerConnection, frame: bytes | str) -> None:

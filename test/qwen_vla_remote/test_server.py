@@ -1,34 +1,33 @@
-"""The server with real sockets: the stock client's frames, batches, deadlines, and bad clients."""
+"""The server with real sockets: the stock client's frames, batches, deadlines, who is let in."""
 
-import http.client
-import resource
-import socket
+import logging
 import ssl
 import subprocess
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from contextlib import ExitStack
 
 import msgpack
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 from child_processes import wait_for
-from qwen_vla_core.embodiment import load_embodiment, parse_embodiment
 from qwen_vla_core.errors import RemoteError
 from qwen_vla_remote import server as server_module
 from qwen_vla_remote.client import API_KEY, RemotePolicy
 from qwen_vla_remote.server import check_exposure
-from qwen_vla_remote.stock_units import to_stock
-from qwen_vla_remote.wire import REQUEST_BYTES, pack, unpack
-from robots import WIDOWX
-from scripted_policy import BatchingPolicy, ScriptedPolicy, scene, server_process, serving
-
-ROBOT = load_embodiment(WIDOWX)
+from qwen_vla_remote.wire import REQUEST_BYTES, unpack
+from scripted_policy import BatchingPolicy, ScriptedPolicy, scene, serving
+from stock_client import (
+    ROBOT,
+    expect_service,
+    fetch,
+    raw_socket,
+    raw_websocket,
+    stock_connect,
+    stock_frame,
+)
 
 
 @pytest.fixture
@@ -41,63 +40,6 @@ def server(policy):
     with serving(policy, ROBOT) as (server, url):
         server.url = url
         yield server
-
-
-def stock_array(array):
-    """An array as the stock client's frames have it, written from the format's description."""
-    return {
-        b"__ndarray__": True,
-        b"data": array.tobytes(),
-        b"dtype": array.dtype.str,
-        b"shape": array.shape,
-    }
-
-
-def stock_frame(mark=100, **extra):
-    image = stock_array(np.full((224, 224, 3), mark, np.uint8))
-    state = stock_array(to_stock(ROBOT, np.array(ROBOT.start_D)).astype(np.float32))
-    images = {camera.name: image for camera in ROBOT.cameras}
-    return msgpack.packb({"images": images, "state": state, "prompt": "pick it up"} | extra)
-
-
-def stock_connect(url, **options):
-    """As the stock client connects: no compression, no limit."""
-    return connect(url, compression=None, max_size=None, proxy=None, **options)
-
-
-def fetch(url, path, key=None):
-    host, _, port = url.partition("://")[2].rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=10)
-    connection.request("GET", path, headers={"Authorization": f"Api-Key {key}"} if key else {})
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
-
-
-def raw_socket(url):
-    host, _, port = url.partition("://")[2].rpartition(":")
-    raw = socket.socket()
-    raw.settimeout(20)
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.connect((host, int(port)))
-    return raw
-
-
-def raw_websocket(url):
-    """A client that speaks after the handshake only as it is told to, and reads nothing."""
-    raw = raw_socket(url)
-    raw.sendall(
-        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    assert raw.recv(12) == b"HTTP/1.1 101"
-    return raw
-
-
-def expect_service(url, within_s=1.0):
-    """Another client gets its answer in time."""
-    client = RemotePolicy(url, ROBOT, deadline_s=within_s)
-    assert client.infer(scene(ROBOT, 0.5))[0, 0] == 0.5
-    client.close()
 
 
 def test_when_the_stock_client_asks_expect_metadata_first_then_joint_targets_and_timing(server):
@@ -218,6 +160,25 @@ def test_when_requests_wait_expect_the_earliest_deadline_first_and_late_ones_ref
         assert server.metrics.missed_deadlines == 1
 
 
+def test_when_an_answer_would_come_after_the_deadline_expect_that_at_once_and_no_pass_for_it():
+    policy = ScriptedPolicy(ROBOT, delay_s=0.3)
+    with serving(policy, ROBOT) as (server, url), ExitStack() as stack:
+        first, second = (stack.enter_context(stock_connect(url)) for _ in range(2))
+        for connection in (first, second):
+            connection.recv()
+        first.send(stock_frame())
+        first.recv()  # now it is known how long a pass takes
+        policy.may_go_on.clear()
+        first.send(stock_frame(deadline_s=30.0))
+        wait_for(lambda: len(policy.batches) == 2)
+        second.send(stock_frame(deadline_s=0.31))
+        said = second.recv(timeout=0.25)
+        assert said.startswith("busy: ") and "longer than its deadline of 0.31 s" in said
+        policy.may_go_on.set()
+        assert isinstance(first.recv(), bytes)
+        assert len(policy.batches) == 2 and server.metrics.busy_refusals == 1
+
+
 def test_when_a_client_is_gone_expect_its_request_out_of_the_queue(policy, server):
     policy.may_go_on.clear()
     asking = RemotePolicy(server.url, ROBOT, deadline_s=20.0)
@@ -288,86 +249,6 @@ def test_when_a_pass_hangs_while_the_server_ends_expect_it_to_end_all_the_same(
             asking.recv(timeout=10)
 
 
-# --- clients that are slow, silent, hostile or gone
-
-
-def test_when_a_thousand_connections_are_open_and_idle_expect_the_next_to_be_served():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    try:
-        with server_process() as (process, url), ExitStack() as stack:
-            resident = Path(f"/proc/{process.pid}/statm")
-            before = int(resident.read_text().split()[1])
-            for _ in range(1000):
-                stack.enter_context(raw_websocket(url))
-            assert "qwen_vla_open_connections 1000" in fetch(url, "/metrics")[1]
-            expect_service(url)
-            grown = (int(resident.read_text().split()[1]) - before) * resource.getpagesize()
-            assert grown < 200 * 2**20
-            stack.close()
-            wait_for(lambda: "qwen_vla_open_connections 0" in fetch(url, "/metrics")[1])
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_when_too_many_are_connected_expect_the_next_to_be_refused_with_the_reason(
-    server, monkeypatch
-):
-    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
-    with stock_connect(server.url):
-        with pytest.raises(RemoteError, match="503"):
-            RemotePolicy(server.url, ROBOT)
-
-
-def test_when_a_client_sends_its_handshake_byte_by_byte_expect_it_to_be_cut_off(
-    policy, monkeypatch
-):
-    monkeypatch.setattr(server_module, "HANDSHAKE_S", 0.5)
-    with serving(policy, ROBOT) as (_, url):
-        slow = raw_socket(url)
-        slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-        expect_service(url)
-        begin_s = time.monotonic()
-        while slow.recv(4096):
-            pass
-        assert time.monotonic() - begin_s < 10.0
-
-
-def test_when_a_client_stops_in_the_middle_of_a_frame_expect_it_to_be_cut_off(policy, monkeypatch):
-    monkeypatch.setattr(server_module, "PING_S", 0.3)
-    with serving(policy, ROBOT) as (_, url):
-        slow = raw_websocket(url)
-        slow.sendall(b"\x82\xff" + (2**20).to_bytes(8, "big") + bytes(4) + b"a")
-        expect_service(url)
-        wait_for(lambda: "qwen_vla_open_connections 0" in fetch(url, "/metrics")[1])
-
-
-def test_when_a_client_never_reads_its_answers_expect_it_to_be_cut_off(monkeypatch):
-    monkeypatch.setattr(server_module, "SEND_S", 0.3)
-    monkeypatch.setattr(server_module, "PING_S", 60.0)
-    far = parse_embodiment(WIDOWX.read_text().replace("horizon: 16", "horizon: 64"), "far")
-    with serving(BatchingPolicy(far), far) as (server, url):  # longer answers than requests
-        raw = raw_websocket(url)
-        images = {camera.name: np.zeros((8, 8, 3), np.uint8) for camera in far.cameras}
-        request = {"images": images, "state": list(far.start_D), "prompt": "x"}
-        frame = pack(request | {"units": "normalised"})
-        masked = b"\x82\xfe" + len(frame).to_bytes(2, "big") + bytes(4) + frame
-        sender = threading.Thread(target=_send_all, args=(raw, masked * 20_000))
-        sender.start()
-        wait_for(lambda: server.metrics.requests > 0)
-        wait_for(lambda: "qwen_vla_open_connections 0" in fetch(url, "/metrics")[1], 40.0)
-        sender.join()
-        assert server.metrics.requests < 20_000
-        reader = RemotePolicy(url, far)
-        assert reader.infer(scene(far, 0.5))[0, 0] == 0.5
-        reader.close()
-
-
-def _send_all(raw, frames):
-    with suppress(OSError):  # it is cut off
-        raw.sendall(frames)
-
-
 # --- who is let in
 
 
@@ -391,6 +272,30 @@ def test_when_there_is_a_key_expect_only_those_who_show_it_to_be_served(policy, 
         assert fetch(url, "/healthz")[0] == 200
         monkeypatch.setenv(API_KEY, "a-long-secret-key")
         expect_service(url)
+
+
+def test_when_a_key_is_no_text_expect_it_to_be_refused_as_any_other(policy):
+    with serving(policy, ROBOT, api_key="a-long-secret-key") as (_, url):
+        raw = raw_socket(url)
+        raw.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Api-Key \xff\r\n\r\n")
+        assert raw.recv(12) == b"HTTP/1.1 401"
+
+
+def test_when_everything_is_logged_expect_no_key_in_it(policy, monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv(API_KEY, "a-long-secret-key")
+    with serving(policy, ROBOT, api_key="a-long-secret-key") as (_, url):
+        expect_service(url)
+        monkeypatch.setenv(API_KEY, "a-wrong-secret-key")
+        with pytest.raises(RemoteError) as refused:
+            RemotePolicy(url, ROBOT)
+    assert "secret" not in caplog.text + str(refused.value)
+
+
+def test_when_an_address_holds_a_password_expect_refusal_that_does_not_repeat_it():
+    with pytest.raises(RemoteError, match="password .robot-server:1.: set QWEN") as refused:
+        RemotePolicy("ws://me:secret@robot-server:1", ROBOT)
+    assert "secret" not in str(refused.value)
 
 
 def test_when_a_page_in_a_browser_connects_expect_refusal(server):
