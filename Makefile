@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover faults fuzz test-page web test-pythons test-lerobot distribution lock reference docs generalist fleet soak bench-gpu lint clean
+.PHONY: help setup demo test mutants handover faults fuzz test-page web test-pythons test-lerobot test-openpi-client distribution lock reference docs generalist fleet soak bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
@@ -25,12 +25,13 @@ help:
 	@echo "make web        build the page from web/ into resource/web (needs node and npm)"
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and test each for some minutes"
 	@echo "make test-lerobot  load exported datasets with LeRobot itself, where Python 3.12 is found"
+	@echo "make test-openpi-client  openpi's own client against our server, and our client against their server"
 	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
 	@echo "make reference  write docs/commands.md anew from the code"
 	@echo "make docs       build the documentation as a site: out/docs"
 	@echo "make generalist train one set of weights for three robots: about two and a half hours on two cores"
-	@echo "make fleet      two replicas of the shipped weights: one is killed, both are replaced, all end"
+	@echo "make fleet      two replicas of the shipped weights, eight robots: replicas die and are replaced"
 	@echo "make soak       four robots ask a policy server for half an hour; fails if its memory grows"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
 	@echo "make lint       check format and style"
@@ -71,6 +72,10 @@ test-pythons:
 # In .venv-lerobot, with Python 3.12.
 test-lerobot: setup
 	@bash scripts/test_lerobot.sh
+
+# In .venv-openpi, from the package index.
+test-openpi-client: setup
+	@bash scripts/test_openpi_client.sh $(ARGS)
 
 # Then build with colcon, see README.md.
 distribution:

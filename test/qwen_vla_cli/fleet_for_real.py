@@ -1,20 +1,29 @@
-"""`qwen-vla serve` with two devices, the shipped weights and TLS: `make fleet`, half a minute."""
+"""`qwen-vla serve` with two devices and the shipped weights: `make fleet`, about five minutes."""
 
 import os
 import re
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import urllib.request
+from contextlib import ExitStack
 
 import pytest
 
 from child_processes import alive, descendants, wait_for
 from command_process import Command
+from driven_robot import eight_robots, engage, expect_answers, expect_hold, until
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_remote.client import API_KEY, RemotePolicy
 from robots import WIDOWX
+from scripted_policy import BatchingPolicy, serving
 
+pytestmark = pytest.mark.timeout(600)
+HAPROXY = WIDOWX.parents[1] / "examples" / "haproxy.cfg"
 KEY = "sesame-sesame-sesame"
 
 
@@ -61,6 +70,87 @@ def test_when_a_fleet_serves_expect_answers_metrics_of_each_a_restart_an_update_
         assert "ended on request" in fleet.said and "Traceback" not in fleet.said
     finally:
         fleet.close()
+
+
+def test_when_its_replicas_die_or_are_replaced_under_eight_moving_robots_expect_none_in_danger():
+    robot = load_embodiment(WIDOWX)
+    patient = robot.watchdogs.model_copy(update={"policy_s": 5.0})  # two cores for all of this
+    robot = robot.model_copy(update={"watchdogs": patient})
+    fleet = Command("serve", "--port", 0, "--device", "cpu", "--device", "cpu")
+    try:
+        fleet.wait_until("serving ws://")
+        url = re.search(r"serving (ws://\S+)", fleet.said)[1]
+        with eight_robots(url, robot, deadline_s=10.0) as robots:
+            engage(robots)
+            os.kill(min(_replicas(fleet)), signal.SIGKILL)
+            engage(robots)  # each has moved on
+            until(robots, lambda: fleet.said.count("serves again") == 1, 120.0)
+            fleet.process.send_signal(signal.SIGUSR1)
+            until(robots, lambda: "replica 1: replaced" in fleet.said, 120.0)
+            engage(robots)
+            assert [robot.modes for robot in robots] == [[Mode.HOLD, Mode.AUTONOMY]] * 8
+            assert [robot.failures for robot in robots] == [0] * 8
+
+            for robot in robots:
+                robot.policy.deadline_s = 1.0
+            for pid in alive(_replicas(fleet)):
+                os.kill(pid, signal.SIGKILL)
+            expect_hold(robots)
+            sent = [len(robot.robot.commands) for robot in robots]
+            until(robots, lambda: fleet.said.count("serves again") == 3, 120.0)
+            for robot in robots:
+                robot.policy.deadline_s = 10.0
+            first, *others = robots
+            engage([first], beside=others)
+            assert not any(r.moved_since(n) for r, n in zip(others, sent[1:], strict=True))
+            engage(robots)
+            assert [robot.modes for robot in robots] == [[Mode.HOLD, Mode.AUTONOMY] * 2] * 8
+            expect_answers(robots)
+            asked, answers = sum(r.asked for r in robots), sum(r.answers for r in robots)
+            print(
+                f"{asked} requests, {answers} answers, {asked - answers} refused while none served"
+            )
+    finally:
+        fleet.close()
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_when_haproxy_stands_before_two_machines_expect_half_of_the_robots_on_each_and_one_to_do(
+    scheme, tmp_path, monkeypatch
+):
+    tls, options = None, {}
+    if scheme == "wss":
+        files = tmp_path / "cert.pem", tmp_path / "key.pem"
+        _make_certificate(*files)
+        monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*files)
+        options = {"tls": tls}
+    robot = load_embodiment(WIDOWX)
+    machines = [BatchingPolicy(robot), BatchingPolicy(robot)]
+    with ExitStack() as first, ExitStack() as second:
+        one, url_1 = first.enter_context(serving(machines[0], robot, **options))
+        two, url_2 = second.enter_context(serving(machines[1], robot, **options))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        text = HAPROXY.read_text().replace("bind :8000", f"bind {address}")
+        text = text.replace("gpu-machine-1:8000", url_1.partition("://")[2])
+        text = text.replace("gpu-machine-2:8000", url_2.partition("://")[2])
+        if scheme == "ws":
+            text = text.replace("check-ssl verify none ", "")
+        (tmp_path / "haproxy.cfg").write_text(text)
+        balancer = subprocess.Popen(["haproxy", "-db", "-f", tmp_path / "haproxy.cfg"])
+        second.callback(balancer.wait)
+        second.callback(balancer.kill)
+        policies = [RemotePolicy(f"{scheme}://{address}", robot, 20.0) for _ in range(8)]
+        _ask(policies)
+        assert (one.metrics.answers, two.metrics.answers) == (4, 4)
+        first.close()  # what was asked is answered, and everybody let go
+        _ask(policies)
+        assert two.metrics.answers == 12
+        for policy in policies:
+            policy.close()
 
 
 def test_when_the_first_process_is_killed_expect_its_replicas_to_end():
