@@ -5,7 +5,6 @@ import functools
 import socket
 import sys
 import threading
-import time
 from contextlib import suppress
 
 import numpy as np
@@ -46,8 +45,7 @@ def serve_replica(file, number, link):
 
 def serve_moving_arm(gate, number, link):
     """A replica that moves an arm; it has loaded when the file ``gate`` is there."""
-    while not gate.exists():
-        time.sleep(0.02)
+    wait_for(gate.exists, 120.0, "the weights")
     _serve(BatchingPolicy(ARM, PASS_S), link)
 
 

@@ -8,10 +8,11 @@ import pytest
 TEST = Path(__file__).parent
 SLEEPS = {
     "browser/chromium.py": "polls another program, a browser",
+    "driven_robot.py": "stands for a robot's control periods",
     "killed_trainings.py": "polls a child's files a thousand times a second",
     "links.py": "stands for a link that takes a while",
     "qwen_vla_remote/test_engine.py": "stands for a robot that asks now and then",
-    "qwen_vla_remote/test_robot_behind_a_link.py": "stands for a robot's control periods",
+    "qwen_vla_remote/test_hostile_clients.py": "stands for a client that sends a byte now and then",
     "scripted_policy.py": "stands for a policy whose inference takes a while",
 }
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""
