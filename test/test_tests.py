@@ -12,7 +12,7 @@ SLEEPS = {
     "killed_trainings.py": "polls a child's files a thousand times a second",
     "links.py": "stands for a link that takes a while",
     "qwen_vla_remote/test_engine.py": "stands for a robot that asks now and then",
-    "qwen_vla_remote/test_hostile_clients.py": "stands for a client that sends a byte now and then",
+    "qwen_vla_remote/test_hostile_clients.py": "stands for a client that sends slowly",
     "scripted_policy.py": "stands for a policy whose inference takes a while",
 }
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""
