@@ -22,7 +22,7 @@ def test_when_a_backend_is_shipped_expect_it_to_be_valid_and_described(path):
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("action_hz: 15", "action_hz: 0", ":7: action_hz: needs to be above 0"),
+        ("action_hz: 15", "action_hz: 0", ":9: action_hz: needs to be above 0"),
         ("horizon: 15", "horizon: 15\nhorzon: 3", "horzon: .*horizon"),
         ("step: 0.2", "step: .nan", "step: "),
         ("step: 0.2", "steps: 0.2", "steps: "),
