@@ -1,4 +1,4 @@
-// What the plan means, in a sentence: a person reads it without turning the picture.
+// What the plan means, in a sentence: a person reads it without turning the image.
 import { $, setText } from "./dom.js";
 
 const STILL_M = 0.01;

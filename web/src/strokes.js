@@ -1,5 +1,5 @@
 // Lines and balls that are drawn anew with every state. Their materials stay: making one compiles
-// shaders, which takes a computer without a GPU longer than all the rest of a picture.
+// shaders, which takes a computer without a GPU longer than all the rest of an image.
 import * as THREE from "three";
 import { Line2 } from "three/examples/jsm/lines/Line2.js";
 import { LineGeometry } from "three/examples/jsm/lines/LineGeometry.js";

@@ -19,7 +19,8 @@ REQUESTS = (
     "teleop/align",
     "teleop/hand_back",
     "record/start",
-    "record/stop",
+    "record/success",
+    "record/failure",
     "record/discard",
 )
 

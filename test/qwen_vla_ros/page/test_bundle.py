@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from qwen_vla_ros.page.files import read_files
+from qwen_vla_ros.page.requests import REQUESTS
 
 ROOT = Path(__file__).parents[3]
 WEB, BUNDLE = ROOT / "web", ROOT / "resource" / "web"
@@ -26,6 +28,13 @@ def test_when_the_page_asks_for_its_files_expect_them_and_nothing_from_elsewhere
         assert f'"{name}"' in html and f"/{name}" in files
     assert "//" not in html.replace("<!doctype", "")
     assert b"MIT" in files["/licences.txt"].data
+
+
+def test_when_an_episode_ends_on_the_page_expect_a_judgement_and_every_button_to_be_allowed():
+    buttons = re.findall(r'data-request="([^"]+)"', (WEB / "index.html").read_text())
+    assert set(buttons) <= set(REQUESTS)
+    episode = {name for name in buttons if name.startswith("record/")}
+    assert episode == {f"record/{word}" for word in ("start", "success", "failure", "discard")}
 
 
 def test_when_packages_are_locked_expect_no_registrys_address():
