@@ -20,7 +20,12 @@ from qwen_vla_remote.engine import Served
 from qwen_vla_remote.fleet import Fleet
 from qwen_vla_remote.link import READY, Link
 from qwen_vla_remote.process import prepare_process
-from qwen_vla_remote.server import PolicyServer, check_exposure
+from qwen_vla_remote.server import PolicyServer, check_exposure, is_loopback
+
+NO_TLS = (
+    "without --tls-cert and --tls-key whoever can listen on the network reads the key and the "
+    "images"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +61,15 @@ class Serving:
     def check(self) -> None:
         """Read what is small, before torch is loaded, which takes seconds.
 
+        A network without TLS is served, and said to be.
+
         Raises:
             QwenVlaError: a file cannot be used, or a network would be served without a key.
         """
         check_exposure(self.host, _read_key(self.api_key_file))
         _tls(self.tls)
+        if self.tls is None and not is_loopback(self.host):
+            print(NO_TLS, flush=True)
         if self.instruction is not None:
             check_instruction(self.instruction)
         for path in self.embodiments:

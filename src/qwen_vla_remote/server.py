@@ -47,17 +47,21 @@ _QUIET.setLevel(logging.CRITICAL)
 """A traceback for every port scan would bury what matters, and with DEBUG it would write keys."""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether it is this machine alone that reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def check_exposure(host: str, api_key: str | None) -> None:
     """Refuse to serve a network without a key.
 
     Raises:
         RemoteError: ``host`` is not this machine alone, and there is no key.
     """
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not api_key:
+    if not is_loopback(host) and not api_key:
         raise RemoteError(
             f"anyone who reaches {host} could use this policy: give --api-key-file (its first "
             "line is the key), or serve 127.0.0.1"
