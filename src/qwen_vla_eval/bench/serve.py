@@ -103,7 +103,8 @@ def soak(robot: Embodiment, count: int, seconds: float, gpu_s: float) -> dict:
         served(_serve_ours, robot, gpu_s) as (url, pid),
     ):
         pids = {"server": pid} | {f"robot {n}": p for n, p in enumerate(robots.pids, 1)}
-        robots.ask(url, count, seconds=0.1 * seconds)  # until their memory has settled
+        for _ in range(2):  # until memory has settled, also that of connections made again
+            robots.ask(url, count, seconds=0.05 * seconds)
         before = {name: _resident_bytes(pid) for name, pid in pids.items()}
         times = robots.ask(url, count, seconds=0.9 * seconds)
         after = {name: _resident_bytes(pid) for name, pid in pids.items()}
