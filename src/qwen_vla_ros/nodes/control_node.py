@@ -28,6 +28,7 @@ from ..qos import RELIABLE
 from .control_inputs import ControlInputs
 from .lifecycle import EmbodimentNode, read_only
 from .parameters import declare_number
+from .priority import run_first, runs_first
 from .process import run
 
 VERIFY_PERIOD_S = 0.2
@@ -274,6 +275,7 @@ class ControlNode(EmbodimentNode):
                 "mode": state.mode.value,
                 "commanding": self._commanding,
                 "dry_run": self._dry_run,
+                "real_time": runs_first(),
                 "max_speed_scale": self._loop.limiter.max_speed_scale,
                 "period_ms": self._period_s * 1e3,
                 "lateness_p50_ms": float(np.percentile(lateness_ms, 50)),
@@ -289,6 +291,7 @@ class ControlNode(EmbodimentNode):
 
 def main() -> None:
     """Entry point of the control_node executable."""
+    run_first()
     run(ControlNode, shared_memory=False)
 
 

@@ -15,6 +15,7 @@ from qwen_vla_core.exit_status import ENDED_ON_REQUEST, FAILED, NOT_STARTED
 from qwen_vla_core.interrupts import EndRequest
 
 from ..transport import leave_shared_memory
+from .console import never_wait_to_print
 from .lifecycle import EmbodimentNode
 
 WAKE_S = 0.1
@@ -35,6 +36,7 @@ def run(node_class: type[EmbodimentNode], shared_memory: bool = True) -> None:
         node_class: the node.
         shared_memory: False for a node that commands a robot; what is as large as images needs it.
     """
+    never_wait_to_print()
     if not shared_memory:
         leave_shared_memory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

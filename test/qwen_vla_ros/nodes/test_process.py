@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,23 @@ def test_when_nobody_reads_its_output_or_writes_its_input_expect_it_to_drive_on(
     assert driven.process.poll() is None
     driven.process.send_signal(signal.SIGTERM)
     driven.expect_stopped(ENDED_ON_REQUEST)
+
+
+@pytest.mark.parametrize("openers", [os.pipe, pty.openpty], ids=["pipe", "terminal"])
+def test_when_what_it_prints_to_takes_no_more_expect_it_to_drive_on_and_obey(start, openers):
+    ours, theirs = openers()
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"." * 64)
+    os.set_blocking(theirs, True)
+    driven = start(stdout=theirs, stderr=theirs)
+    granted, reason = driven.operator.request("hold")  # each change of mode is logged
+    assert granted, reason
+    driven.drive().process.send_signal(signal.SIGTERM)
+    driven.expect_stopped(ENDED_ON_REQUEST)
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_when_a_script_started_it_in_the_background_expect_it_to_end_when_interrupted(start):
