@@ -77,10 +77,11 @@ def run_tests(tree: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess
     shutil.rmtree(tree / ".hypothesis", ignore_errors=True)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
     # Bytecode is told apart by second and size, which a mutant often shares with its source.
-    environment = {"PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    paths = os.pathsep.join([str(tree / "src"), str(Path(__file__).parent)])
+    environment = {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
     environment["COLUMNS"] = "1000"  # or pytest cuts off the names of errors
     return subprocess.run(
-        [*command, "--hypothesis-seed=0", *tests],
+        [*command, "--hypothesis-seed=0", "-p", "without_shrinking", *tests],
         cwd=tree,
         env=os.environ | environment,
         capture_output=True,

@@ -118,7 +118,7 @@ def keep_clear(
     acted = _named(clearance, near[blocked_K])
     slowed_A = concerns_KA[blocked_K].any(axis=0)
     held_A = np.zeros_like(slowed_A)
-    while True:
+    for _ in range(2 * len(slowed_A) + 1):  # each time one more arm is slowed, or held
         velocities_SD = _slower(step, clearance, slowed_A, held_A)
         commands_SD = step.positions(velocities_SD)
         still_D = _joints(clearance, held_A, len(last.command_D))
@@ -140,6 +140,7 @@ def keep_clear(
             slowed_A = slowed_A | concerned_A
         else:
             held_A = held_A | concerned_A
+    return Motion.at_rest(last.command_D), acted  # where all are held, nothing comes nearer
 
 
 def _outside(

@@ -104,6 +104,16 @@ def test_when_six_numbers_are_no_rotation_expect_the_arm_to_stay_for_that_step(s
     np.testing.assert_allclose(np.diff(forward), [0.01, 0.0, 0.01], atol=3e-4)
 
 
+def test_when_a_pose_cannot_be_reached_expect_the_next_step_from_the_one_before():
+    arm = CODECS["axis_angle", "base"].groups["arm"]
+    actions_HC = np.tile([0.01, 0.0, 0.0, 0.0, 0.0, 0.0], (3, 1))
+    actions_HC[1, 3:] = 0.0, np.pi, 0.0  # the tool would point at the robot's own foot
+    targets_HD = arm.decode(actions_HC, READY_D[:6])
+    np.testing.assert_array_equal(targets_HD[1], targets_HD[0])
+    forward = [arm.kinematics.forward(t)[0, 3] for t in (READY_D[:6], *targets_HD)]
+    np.testing.assert_allclose(np.diff(forward), [0.01, 0.0, 0.01], atol=3e-4)
+
+
 def test_when_the_rotation_is_not_euler_expect_channels_named_after_it():
     arm = robot(widowx_text("axis_angle")).groups[0]
     assert arm.action_channels == ("arm_dx", "arm_dy", "arm_dz", "arm_drx", "arm_dry", "arm_drz")

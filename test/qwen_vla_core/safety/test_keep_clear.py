@@ -130,7 +130,11 @@ def test_when_an_arm_is_sent_into_the_table_expect_a_smooth_stop_before_it_and_w
     robot, near = ROBOTS[name], OBSERVERS[name]
     observer, motion, words = command_observer(robot), Motion.at_rest(start_D(robot)), set()
     observer.see(motion.command_D, DT_S)
+    change_D = DT_S * np.array([joint.acceleration for joint in robot.joints])
     for filtered in go(robot, Limiter(robot), motion, down(robot), 150, observer):
+        # The observer lets any joint stand still at once.
+        sudden_D = np.abs(filtered.motion.velocity_D - motion.velocity_D) - change_D
+        assert (sudden_D < ROUNDING_M).all()
         motion = filtered.motion
         words.update(filtered.acted.get(Rule.COLLISION, ()))
         assert near.nearest(motion.command_D) >= near.margin_m - ROUNDING_M
@@ -140,6 +144,17 @@ def test_when_an_arm_is_sent_into_the_table_expect_a_smooth_stop_before_it_and_w
     for filtered in go(robot, Limiter(robot), motion, start_D(robot), 150, observer):
         assert Rule.COLLISION not in filtered.acted  # away is never blocked
     np.testing.assert_allclose(filtered.motion.command_D, start_D(robot), atol=1e-3)
+
+
+def test_when_an_arm_is_folded_onto_itself_expect_a_stop_before_and_both_parts_named():
+    near, motion, words = OBSERVERS["aloha"], Motion.at_rest(start_D(ALOHA)), set()
+    target_D = start_D(ALOHA)
+    target_D[ALOHA.group_slice("left_arm")] = [0.0, -1.7, -1.1, -2.3, 2.2, -3.1]
+    assert near.nearest(target_D) < 0.0
+    for filtered in go(ALOHA, Limiter(ALOHA), motion, target_D, 150):
+        words.update(filtered.acted.get(Rule.COLLISION, ()))
+        assert near.nearest(filtered.motion.command_D) >= near.margin_m - ROUNDING_M
+    assert any(word.count("left_arm's") == 2 for word in words), words
 
 
 def test_when_one_arm_is_stopped_expect_the_other_to_go_on():
