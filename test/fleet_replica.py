@@ -91,8 +91,9 @@ class Running:
     def _submit(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def idle(self):
-        return not any(replica.connections for replica in self.fleet._serving.values())
+    def busy(self):
+        """Numbers of the replicas that have connections."""
+        return [n for n, replica in self.fleet._serving.items() if replica.connections]
 
     def update(self):
         self._submit(self.fleet.update()).result(60.0)

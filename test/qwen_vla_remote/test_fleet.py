@@ -88,7 +88,7 @@ def running(tmp_path_factory):
 
 def test_when_robots_connect_expect_as_many_for_each_replica_also_after_others_have_left(running):
     for _ in range(2):
-        wait_for(running.idle, 20.0, "the end of earlier connections")
+        wait_for(lambda: not running.busy(), 20.0, "the end of earlier connections")
         with asking(running.url) as robots:
             assert sorted(robot.replica for robot in robots) == [0, 0, 1, 1]
 

@@ -1,5 +1,7 @@
 """policy_node as the client of a server: without torch, with a server that dies, or another's."""
 
+import os
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -13,6 +15,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from child_processes import wait_for
+from fleet_replica import Running, serve_replica
 from openpi_server import openpi_server
 from policy_streams import READY, Robot, policy_at_work
 from qwen_vla_core.embodiment import load_embodiment
@@ -79,6 +82,21 @@ def test_when_the_server_dies_and_comes_back_expect_no_chunk_until_a_person_asks
             assert "gave up" in work.robot.problem
             assert work.call(Trigger, "policy/reset", Trigger.Request()).success
             work.until(lambda: len(work.robot.chunks) > before)
+            work.until_reported("running", level=diagnostics.OK)
+            assert work.robot.values["reconnects"] == "1"
+
+
+def test_when_its_replica_of_a_fleet_dies_expect_chunks_from_the_other_without_a_person(
+    at_work, tmp_path
+):
+    (tmp_path / "checkpoint").write_text("1")
+    with Running(serve_replica, tmp_path / "checkpoint") as running:
+        with at_work(running.url, inference_deadline_s="5.0") as work:
+            work.until(lambda: len(work.robot.chunks) > 2)
+            (number,) = running.busy()
+            os.kill(running.fleet.pids[number], signal.SIGKILL)
+            before = len(work.robot.chunks)
+            work.until(lambda: len(work.robot.chunks) > before + 4)
             work.until_reported("running", level=diagnostics.OK)
             assert work.robot.values["reconnects"] == "1"
 
