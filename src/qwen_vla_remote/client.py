@@ -15,7 +15,13 @@ import weakref
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidURI
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+)
 
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import CheckpointError, QwenVlaError, RemoteError
@@ -40,6 +46,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 LATE_IN_A_ROW = 3
 """Missed deadlines after which the connection is made again: a link can die without any error."""
 PING_S = 5.0
+COMING_BACK = (502, 503, 504)
+"""HTTP statuses of a server that ends or is full, or of a proxy whose server is away."""
 
 _QUIET = logging.getLogger("qwen_vla_remote.client.websockets")
 _QUIET.setLevel(logging.CRITICAL)  # with DEBUG it would write the key
@@ -240,6 +248,8 @@ class RemotePolicy:
         except InvalidMessage as error:  # it ended meanwhile
             raise ConnectionError(str(error)) from error
         except InvalidHandshake as error:
+            if isinstance(error, InvalidStatus) and error.response.status_code in COMING_BACK:
+                raise ConnectionError(str(error)) from error
             hint = f" (set {API_KEY})" if "401" in str(error) else ""
             raise RemoteError(f"{self.url}: {error}{hint}") from error
         try:

@@ -6,6 +6,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from child_processes import alive, wait_for
 from driven_robot import eight_robots, engage, expect_answers, expect_hold, run, until
@@ -16,6 +17,7 @@ from qwen_vla_core.modes import Mode
 from qwen_vla_remote.client import RemotePolicy
 from robots import WIDOWX
 from scripted_policy import scene
+from stock_client import stock_connect, stock_frame
 
 pytestmark = pytest.mark.timeout(120)
 ROBOT = load_embodiment(WIDOWX)
@@ -58,12 +60,54 @@ class Asking:
         self._policy.close()
 
 
+class AskingAsStock(Asking):
+    """One on openpi's client, that connects again when it was let go.
+
+    Attributes:
+        failures: how connections ended, apart from the 1012 that says "restart".
+        restarts: how many did with that.
+    """
+
+    restarts = 0
+
+    def __init__(self, url):
+        self.answers, self.failures, self._on, self._url = [], [], True, url
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self._thread.start()
+
+    def _ask(self):
+        while self._on:
+            try:
+                with stock_connect(self._url) as connection:
+                    connection.recv()
+                    self._go_on(connection)
+            except InvalidStatus as refused:  # it came to one that was about to end
+                if refused.response.status_code != 503:
+                    self.failures.append(refused)
+            except ConnectionClosed as end:
+                if end.rcvd is None or end.rcvd.code != 1012:
+                    self.failures.append(end)
+                self.restarts += 1
+
+    def _go_on(self, connection):
+        while self._on:
+            connection.send(stock_frame())
+            if not isinstance(answer := connection.recv(timeout=20.0), bytes):
+                self.failures.append(answer)
+            self.answers.append(answer)
+
+    def end(self):
+        self._on = False
+        self._thread.join(20.0)
+        assert not self._thread.is_alive(), "a request without answer or refusal"
+
+
 @contextmanager
-def asking(url):
+def asking(url, kind=Asking, count=ROBOTS):
     with ExitStack() as stack:
         robots = []
-        for _ in range(ROBOTS):
-            robots.append(Asking(url))
+        for _ in range(count):
+            robots.append(kind(url))
             stack.callback(robots[-1].end)
         go_on(robots)
         yield robots
@@ -110,11 +154,13 @@ def test_when_a_replica_is_killed_while_robots_ask_expect_every_answer_and_anoth
 
 def test_when_it_is_updated_while_robots_ask_expect_the_new_answers_and_none_lost(running):
     before = running.fleet.pids
-    with asking(running.url) as robots:
+    with asking(running.url) as robots, asking(running.url, AskingAsStock, 2) as stock:
         running.file.write_text("2")
         running.update()
         wait_for(lambda: all(robot.version == 2 for robot in robots), 20.0, "the new checkpoint")
-    assert [robot.failures for robot in robots] == [[]] * ROBOTS
+        go_on(stock)
+    assert [robot.failures for robot in robots + stock] == [[]] * (ROBOTS + 2)
+    assert all(robot.restarts > 0 for robot in stock)
     assert not set(before.values()) & set(running.fleet.pids.values())
     wait_for(lambda: not alive(before.values()), 20.0, "the end of the old replicas")
 

@@ -59,9 +59,11 @@ def test_when_too_many_are_connected_expect_the_next_to_be_refused_with_the_reas
     policy, monkeypatch
 ):
     monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
-    with serving(policy, ROBOT) as (_, url), stock_connect(url):
-        with pytest.raises(RemoteError, match="503"):
+    monkeypatch.setattr("qwen_vla_remote.client.START_S", 0.5)
+    with serving(policy, ROBOT) as (_, url):
+        with stock_connect(url), pytest.raises(RemoteError, match="cannot be reached .*503"):
             RemotePolicy(url, ROBOT)
+        expect_service(url)
 
 
 def test_when_more_connect_than_a_process_may_have_files_expect_answers_and_room_again_later():

@@ -52,10 +52,13 @@ def ndarray(**changed):
 @pytest.mark.parametrize(
     "frame",
     [
-        ndarray(dtype="|O"),
-        ndarray(dtype="<U3"),
-        ndarray(dtype="<c8"),
-        ndarray(dtype="<f4,<f4"),
+        ndarray(dtype="|O", data=bytes(24)),
+        ndarray(dtype="<U1"),
+        ndarray(dtype="|S4"),
+        ndarray(dtype="|V4"),
+        ndarray(dtype="<M8[s]", data=bytes(24)),
+        ndarray(dtype="<c8", data=bytes(24)),
+        ndarray(dtype="<f4,<f4", data=bytes(24)),
         ndarray(dtype=[["a", "<f4"]]),
         ndarray(dtype=7),
         ndarray(shape=[4]),
