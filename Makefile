@@ -12,13 +12,14 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover faults fuzz test-page web test-pythons test-lerobot test-openpi-client distribution lock reference docs generalist fleet soak bench-gpu lint clean
+.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client distribution lock reference docs generalist fleet soak bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
 	@echo "make mutants    put small faults into a copy of the source and see that a test finds each"
 	@echo "make handover   a few hand-overs between policy and person by each device, in simulation"
+	@echo "make firstday   teleoperate, record, train, intervene, measure, in simulation: ten minutes"
 	@echo "make faults     nodes that are slow, stalled, killed or starved in motion; docs/faults.md lists all faults"
 	@echo "make fuzz       a million control periods with wrong input of every kind: three minutes"
 	@echo "make test-page  the robot's page in a real browser (needs chromium); images in out/page"
@@ -50,6 +51,10 @@ mutants: setup
 
 handover: setup
 	$(BIN)/python -m pytest test/qwen_vla_eval/bench/handover_for_real.py $(ARGS)
+
+# ARGS="--embodiment aloha"; the same command goes on where it was interrupted.
+firstday: setup
+	$(BIN)/qwen-vla firstday $(ARGS)
 
 faults: setup
 	$(BIN)/python -m pytest -rP test/qwen_vla_ros/faults_for_real.py test/qwen_vla_ros/nodes/faults_for_real.py $(ARGS)

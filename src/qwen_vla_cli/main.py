@@ -16,6 +16,7 @@ from . import (
     data,
     demo,
     evaluate,
+    firstday,
     generate,
     new,
     record,
@@ -44,6 +45,7 @@ COMMANDS: dict[str, ModuleType] = {
     "replay": replay,
     "train": train,
     "serve": serve,
+    "firstday": firstday,
     "bench": bench,
 }
 

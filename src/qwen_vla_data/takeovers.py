@@ -1,4 +1,4 @@
-"""Where a person took the robot from the policy: what was wrong before, and how to go on."""
+"""Who had the robot: nobody, a person, or a policy, and where a person took it from the policy."""
 
 import numpy as np
 
@@ -28,6 +28,17 @@ def went_wrong(episode: Episode, step_s: float) -> np.ndarray:
     for t in np.flatnonzero(person_T[1:] & policy_T[:-1]) + 1:
         wrong_T[max(t - round(BEFORE_S / step_s), 0) : t] = True
     return wrong_T & policy_T
+
+
+def driven(episode: Episode) -> np.ndarray:
+    """Steps in which a person or a policy moved the robot, bool [T]; all where nobody wrote it.
+
+    A recording begins before a person engages and ends after the robot holds. Who learned from
+    that would learn to stand still at the start.
+    """
+    if episode.modes_T is None:
+        return np.ones(len(episode.states_TS), dtype=bool)
+    return np.isin(episode.modes_T, (Mode.TELEOP.value, Mode.AUTONOMY.value))
 
 
 def _person(episode: Episode) -> np.ndarray:

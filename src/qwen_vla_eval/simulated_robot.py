@@ -128,6 +128,7 @@ class SimulatedRobot:
         *,
         time_limit_s: float,
         held_s: float,
+        engage: str = "engage_policy",
         watch: Callable[[float], None] = lambda elapsed_s: None,
     ) -> dict:
         """Tell the task, engage, and watch until it is done or the time is over.
@@ -136,16 +137,17 @@ class SimulatedRobot:
             instruction: the task in words.
             time_limit_s: longest time from engaging on.
             held_s: how long success must last.
+            engage: the request with which it begins; of a person "engage_teleop".
             watch: called some twenty times a second with the time since engaging.
         Returns:
             success, done (what the simulator says was done), duration_s, and the mode at the end
             with its reason: AUTONOMY, unless something stopped it.
         Raises:
-            QwenVlaError: a node ended, or the policy cannot be engaged.
+            QwenVlaError: a node ended, or what was to be engaged cannot be.
         """
         operator = self.operator
         operator.instruct(instruction)
-        operator.insist("engage_policy", timeout_s=ENGAGE_TIMEOUT_S)
+        operator.insist(engage, timeout_s=ENGAGE_TIMEOUT_S)
         operator.clear_commands()  # what was commanded before the robot was placed
         started_s = time.monotonic()
         success_since_s = None

@@ -111,11 +111,13 @@ class Operator(Node):
         """Press or release the emergency stop on its topic."""
         self._say("estop", Bool(data=pressed), LATCHED)
 
-    def take_over(self, positions_D: np.ndarray) -> None:
-        """A person's target: these positions, and a base at rest."""
+    def take_over(self, positions_D: np.ndarray, velocities_D: np.ndarray | None = None) -> None:
+        """A person's target: these positions and velocities, which are 0 where none are given."""
         message = JointState(name=list(self._embodiment.joint_names))
         message.position = np.asarray(positions_D, dtype=float).tolist()
         message.velocity = [0.0] * len(message.name)
+        if velocities_D is not None:
+            message.velocity = np.asarray(velocities_D, dtype=float).tolist()
         self._say("teleop/command", message, RELIABLE)
 
     def _say(self, topic: str, message: object, qos: QoSProfile) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qwen_vla_data.takeovers import taken_over, went_wrong
+from qwen_vla_data.takeovers import driven, taken_over, went_wrong
 from waved_episodes import codec_of, teleoperated
 
 WIDOWX = codec_of("widowx")
@@ -38,6 +38,11 @@ def test_when_a_person_takes_over_expect_their_steps_and_the_second_before(modes
     assert "".join("W" if x else "-" for x in went_wrong(one, STEP_S)) == wrong
 
 
+def test_when_a_robot_is_held_expect_those_steps_to_be_nobodys():
+    assert driven(episode("HHTTHAAHH")).tolist() == [c in "TA" for c in "HHTTHAAHH"]
+
+
 def test_when_nobody_recorded_modes_expect_nothing_taken_over():
     one = teleoperated(WIDOWX, 6, modes_T=None, interventions_T=None)
+    assert driven(one).all()
     assert not taken_over(one).any() and not went_wrong(one, STEP_S).any()

@@ -16,7 +16,7 @@ from qwen_vla_data.episode import Episode
 from qwen_vla_data.images import decode_image
 from qwen_vla_data.plans import with_plans
 from qwen_vla_data.sources import EpisodeSource
-from qwen_vla_data.takeovers import taken_over, went_wrong
+from qwen_vla_data.takeovers import driven, taken_over, went_wrong
 
 from ..action_space import ActionSpace
 from ..model import Inputs
@@ -60,7 +60,8 @@ class EpisodeDataset:
         space: how actions are encoded; fitted to these episodes where it is None.
         images: whether prompts hold views; without, no image is read.
         takeovers: how often a step counts in which a person had taken over from the policy. What
-            the policy did just before is left out (``qwen_vla_data.takeovers``).
+            the policy did just before is left out, and so is what nobody drove
+            (``qwen_vla_data.takeovers``).
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class EpisodeDataset:
         step_s = self.processor.embodiment.action_step_s * episode.stride
         times_T = np.where(taken_over(episode), takeovers, 1)
         learned_T = episode.valid_NTH.any(axis=(0, 2)) & ~went_wrong(episode, step_s)
+        learned_T &= driven(episode)
         return np.where(learned_T, times_T, 0)
 
     def _fit(self, episodes: Sequence[Episode]) -> ActionSpace:

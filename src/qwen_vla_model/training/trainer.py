@@ -249,7 +249,7 @@ class Trainer:
             used, what = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "memory"
         return (
             f"measured on {len(took_s)} steps: {step_s:.2g} s each, so at most "
-            f"{steps * step_s / 60:.2g} minutes for {steps} steps, {passes:.2g} times through the "
+            f"{steps * step_s / 60:.1f} minutes for {steps} steps, {passes:.2g} times through the "
             f"{len(self.mixture)} observations, beside validations and saves; {used / 1e9:.2g} GB "
             f"of {what}"
         )

@@ -18,14 +18,15 @@ from qwen_vla_ros.qos import LATCHED
 
 from ..tasks.task import Expert
 
+CHUNK = "policy/chunk"
 POLL_S = 0.02
 """How often to look whether the next chunk is due."""
 
 
 class ExpertEndpoint:
-    """Publishes policy/chunk for one robot, for as long as there is an instruction to follow."""
+    """Publishes chunks for one robot, for as long as there is an instruction to follow."""
 
-    def __init__(self, node: Node, embodiment: Embodiment) -> None:
+    def __init__(self, node: Node, embodiment: Embodiment, topic: str = CHUNK) -> None:
         self._node, self._codec = node, EmbodimentCodec(embodiment)
         self._names = embodiment.joint_names
         self._period = Duration(seconds=embodiment.replan_steps * embodiment.action_step_s)
@@ -33,7 +34,7 @@ class ExpertEndpoint:
         self._instruction = ""
         self._commanded_D: np.ndarray | None = None
         self._due = node.get_clock().now()
-        self._chunk = node.create_publisher(JointTrajectory, "policy/chunk", 10)
+        self._chunk = node.create_publisher(JointTrajectory, topic, 10)
         subscribe_to_state(node, String, "policy/instruction", self._on_instruction)
         node.create_subscription(String, "control/mode", self._on_mode, LATCHED)
         node.create_subscription(JointState, "control/command", self._on_command, 10)

@@ -28,8 +28,8 @@ from qwen_vla_ros.qos import LATCHED
 from ..hardware.xs_driver import ROOM_WARM_C
 from ..registry import find_tasks, make_world
 from ..tasks.shifts import Shift, find_shift
+from .expert_endpoint import CHUNK, ExpertEndpoint
 from .expert_endpoint import POLL_S as EXPERT_POLL_S
-from .expert_endpoint import ExpertEndpoint
 from .slate_endpoint import ODOMETRY_PERIOD_S, SlateEndpoint
 
 LONGEST_CATCH_UP_S = 0.1
@@ -46,6 +46,8 @@ class SimNode(EmbodimentNode):
         declare = self.declare_parameter
         expert = "let the scripted expert do what policy/instruction says"
         declare("expert", False, read_only(expert))
+        plan = "where the expert's plans go; elsewhere than policy/chunk a person follows them"
+        declare("expert_topic", CHUNK, read_only(plan))
         declare("instruction", "", read_only("the expert's first; policy/instruction replaces it"))
         for name, rate_hz, description, highest_hz in (
             ("joint_state_rate_hz", 100.0, "rate of joint_states (xs_sdk: 100), Hz", 500.0),
@@ -78,7 +80,7 @@ class SimNode(EmbodimentNode):
         self._embodiment = self.load_embodiment()
         self._world = make_world(self._embodiment)
         self._expert = self.get_parameter("expert").value and ExpertEndpoint(
-            self, self._embodiment
+            self, self._embodiment, self.text("expert_topic")
         )
         self._lay_out()
         if self._expert and self.text("instruction"):

@@ -176,6 +176,14 @@ def test_when_a_person_took_over_expect_their_steps_more_often_and_the_second_be
     assert learned == [*range(15), *(t for t in range(20, 39) for _ in range(3))]
 
 
+def test_when_a_recording_begins_before_a_person_engages_expect_nothing_learned_of_that(tmp_path):
+    widowx = codec_of("widowx")
+    modes = ["HOLD"] * 5 + ["TELEOP"] * 30 + ["HOLD"] * 5
+    teleoperated(widowx, 40, modes_T=np.array(modes)).save(tmp_path / "1.npz")
+    data = EpisodeDataset(find_episodes(tmp_path), micro_processor(widowx.embodiment)[1])
+    assert [t for *_, t in data.steps] == [*range(5, 35)]
+
+
 def test_when_no_episode_is_as_long_as_a_chunk_expect_that_in_words(path):
     episode = Episode.load(path)
     episode.valid_NTH[:, :, 10:] = False
