@@ -26,6 +26,7 @@ class Aloha(Environment):
 
     def __init__(self):
         self.actions, self.say_now_at = [], None
+        self.raw = np.random.default_rng(0).random((480, 640, 3))
 
     def reset(self):
         self.state = np.array(START)
@@ -34,11 +35,9 @@ class Aloha(Environment):
         return False
 
     def get_observation(self):
-        images = {}
-        for name in ("cam_high", "cam_low", "cam_left_wrist", "cam_right_wrist"):
-            raw = np.random.default_rng(0).random((480, 640, 3))
-            image = image_tools.resize_with_pad(image_tools.convert_to_uint8(raw), 224, 224)
-            images[name] = np.moveaxis(image, 2, 0)
+        image = image_tools.resize_with_pad(image_tools.convert_to_uint8(self.raw), 224, 224)
+        views = ("cam_high", "cam_low", "cam_left_wrist", "cam_right_wrist")
+        images = {name: np.moveaxis(image, 2, 0) for name in views}
         return {"state": self.state.copy(), "images": images}
 
     def apply_action(self, action):
@@ -86,18 +85,16 @@ def main():
         assert "images" in str(error), error
     run(policy, robot, 5)  # the connection is as good as before
     moved = np.ptp(robot.actions, axis=0).max()
-    print(
-        f"two episodes, {policy.asked} questions, moved by up to {moved:.2f} rad: now", flush=True
-    )
+    print(f"two episodes, {policy.asked} questions, moved by up to {moved:.2f} rad", flush=True)
 
     robot.actions.clear()
+    robot.say_now_at = 20
     try:
         run(policy, robot, 100_000)
         raise AssertionError("it went on without a server")
     except ConnectionClosed:
-        assert (
-            len(robot.actions) % HORIZON == 0 < len(robot.actions)
-        )  # the chunk was played out, and nothing after it
+        # The chunk was played out, and nothing came after it.
+        assert len(robot.actions) % HORIZON == 0 < len(robot.actions)
     print(f"the connection broke after {len(robot.actions)} actions", flush=True)
     sys.stdin.readline()
     while True:
