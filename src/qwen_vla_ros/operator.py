@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
@@ -57,6 +58,7 @@ class Operator(Node):
         mode: the newest text on control/mode.
         commands: (ROS time s, positions [D]) of every command since ``clear_commands``.
         velocities: [D] of each of them, rad/s and m/s; received_s: when it came, steady time, s.
+        chunks_s: when each chunk came, system time, s.
         task_status: what the simulator reports about the task.
     """
 
@@ -67,6 +69,7 @@ class Operator(Node):
         self.commands: list[tuple[float, np.ndarray]] = []
         self.velocities: list[np.ndarray] = []
         self.received_s: list[float] = []
+        self.chunks_s: list[float] = []
         self.task_status: dict = {}
         self.diagnostics: dict[str, tuple[str, dict[str, str]]] = {}
         self._instruction = self.create_publisher(String, "policy/instruction", LATCHED)
@@ -84,6 +87,7 @@ class Operator(Node):
 
         self.create_subscription(String, "control/mode", self._on_mode, LATCHED)
         self.create_subscription(JointState, "control/command", self._on_command, RELIABLE)
+        self.create_subscription(JointTrajectory, "policy/chunk", self._on_chunk, RELIABLE)
         self.create_subscription(String, "sim_node/task_status", self._on_task_status, LATCHED)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
         self._views = [
@@ -227,8 +231,8 @@ class Operator(Node):
         return True
 
     def clear_commands(self) -> None:
-        """Start a new record of commands."""
-        self.commands, self.velocities, self.received_s = [], [], []
+        """Start a new record of commands and chunks."""
+        self.commands, self.velocities, self.received_s, self.chunks_s = [], [], [], []
 
     def _call(self, service_type: type, name: str, request: object, again=lambda: True):
         if name not in self._service_clients:  # finding a service again each time takes long
@@ -251,6 +255,9 @@ class Operator(Node):
         self.commands.append((seconds(message.header.stamp), np.array(message.position)))
         self.velocities.append(np.array(message.velocity))
         self.received_s.append(time.monotonic())
+
+    def _on_chunk(self, message: JointTrajectory) -> None:
+        self.chunks_s.append(time.time())
 
     def _on_task_status(self, message: String) -> None:
         self.task_status = json.loads(message.data)

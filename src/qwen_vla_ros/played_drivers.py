@@ -3,7 +3,7 @@
 import itertools
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -58,6 +58,33 @@ def played_drivers(robot: Embodiment, kind: str, domain: int) -> Iterator["Perso
         for driver in drivers:
             driver.kill()
         rclpy.try_shutdown()
+
+
+@contextmanager
+def image_load(cameras: int, domain: int) -> Iterator[None]:
+    """Cameras that have nothing to do with the robot, a process each, and one who takes it all."""
+    context = multiprocessing.get_context("spawn")
+    topics = [f"load/camera_{n}" for n in range(cameras)]
+    processes = [
+        context.Process(target=_drive, args=(domain, {topic: CAMERA_HZ}, "raw"), daemon=True)
+        for topic in topics
+    ]
+    processes.append(context.Process(target=_take, args=(domain, topics), daemon=True))
+    try:
+        for process in processes:
+            process.start()
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def _take(domain: int, topics: Sequence[str]) -> None:
+    rclpy.init(domain_id=domain)
+    node = rclpy.create_node("viewer")
+    for topic in topics:
+        node.create_subscription(Image, topic, lambda message: None, RELIABLE)
+    rclpy.spin(node)
 
 
 def _drive(domain: int, topics: Mapping[str, float], kind: str) -> None:
