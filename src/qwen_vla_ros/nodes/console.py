@@ -1,4 +1,4 @@
-"""What a node prints never stops it, even where nobody reads on."""
+"""What a node prints never stops the commands to a robot, even where nobody reads on."""
 
 import os
 import stat

@@ -292,7 +292,7 @@ class ControlNode(EmbodimentNode):
 def main() -> None:
     """Entry point of the control_node executable."""
     run_first()
-    run(ControlNode, shared_memory=False)
+    run(ControlNode, commands=True)
 
 
 if __name__ == "__main__":

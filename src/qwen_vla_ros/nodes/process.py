@@ -25,7 +25,7 @@ END_WITHIN_S = 2.5
 """Time to end after the first signal, s; then the kernel ends the process, whatever it does."""
 
 
-def run(node_class: type[EmbodimentNode], shared_memory: bool = True) -> None:
+def run(node_class: type[EmbodimentNode], commands: bool = False) -> None:
     """Run one node until the process receives SIGINT or SIGTERM; ends the process.
 
     However it ends, the node is deactivated before ROS goes away, so that what it drives is
@@ -34,10 +34,11 @@ def run(node_class: type[EmbodimentNode], shared_memory: bool = True) -> None:
 
     Args:
         node_class: the node.
-        shared_memory: False for a node that commands a robot; what is as large as images needs it.
+        commands: whether it commands a robot, and so waits neither for shared memory, which images
+            need, nor for those who read what it prints.
     """
-    never_wait_to_print()
-    if not shared_memory:
+    if commands:
+        never_wait_to_print()
         leave_shared_memory()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     request = EndRequest(END_WITHIN_S)

@@ -259,7 +259,7 @@ class TeleopNode(EmbodimentNode):
 
 def main() -> None:
     """Entry point of the teleop_node executable."""
-    run(TeleopNode, shared_memory=False)
+    run(TeleopNode, commands=True)
 
 
 if __name__ == "__main__":
