@@ -31,7 +31,7 @@ def draw_serve(measured: dict, path: Path) -> None:
             axis.set_title(title, fontsize=10)
             axis.set_ylim(bottom=0)
             axis.grid(alpha=0.3)
-        axes[0].legend(fontsize=8)
+        axes[0].legend(fontsize=8, loc="upper left")
         gpu = f"a pass of {measured['gpu_ms']:g} ms, " if "gpu_ms" in measured else ""
         figure.suptitle(f"{gpu}{measured['views']} views of 224 x 224", fontsize=10)
         figure.tight_layout()
