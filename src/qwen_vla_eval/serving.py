@@ -22,6 +22,9 @@ from qwen_vla_remote.link import READY, Link
 from qwen_vla_remote.process import prepare_process
 from qwen_vla_remote.server import PolicyServer, check_exposure, is_loopback
 
+MOST_FILES = 10_000
+"""A connection is one: the server's limit of clients five times, for those that say nothing yet. A
+flood of them must not fill the memory."""
 NO_TLS = (
     "without --tls-cert and --tls-key whoever can listen on the network reads the key and the "
     "images"
@@ -183,7 +186,7 @@ def _serve_replica(serving: Serving, port: int, number: int, link: socket.socket
 
 def _allow_connections() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a connection is a file
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, MOST_FILES), hard))
 
 
 async def _until_told(work: Coroutine) -> None:
