@@ -25,7 +25,11 @@ def instruction_findings(episode: Episode) -> list[Finding]:
 
 
 def time_findings(episode: Episode, robot: Embodiment) -> list[Finding]:
-    """Steps that are missing, and time that does not go on."""
+    """Steps that are missing, and time that does not go on.
+
+    A robot that acts more often than its cameras see (50 Hz, 30 Hz) has the same stamp in
+    neighbouring steps; a gap is then measured against the time from one image to the next.
+    """
     steps = len(episode.states_TS)
     if steps < 2:
         return [Finding(second=0.0, what=f"{steps} steps: there is nothing to learn from")]
@@ -36,15 +40,20 @@ def time_findings(episode: Episode, robot: Embodiment) -> list[Finding]:
     seconds_T = seconds_of(episode, robot)
     step_s = episode.stride * robot.action_step_s
     gaps_T = np.diff(seconds_T)
+    if not gaps_T.any():
+        return [Finding(second=0.0, what="time stands still: all stamps are the same")]
+    rising = gaps_T[gaps_T > 0.0]
+    repeats = bool((gaps_T == 0.0).any() and rising.size)
+    usual_s = max(step_s, float(np.median(rising))) if repeats else step_s
     findings = [
         Finding(
             second=float(seconds_T[t]),
             what=f"gap of {gaps_T[t]:.2f} s between two steps, which come every {step_s:g} s",
         )
-        for t in np.flatnonzero(gaps_T > LATE * step_s)
+        for t in np.flatnonzero(gaps_T > LATE * usual_s)
     ]
     back = [
         Finding(second=float(seconds_T[t]), what=f"the next stamp is {-gaps_T[t]:.3f} s earlier")
-        for t in np.flatnonzero(gaps_T <= 0.0)
+        for t in np.flatnonzero(gaps_T < 0.0)
     ]
     return shortened(findings) + shortened(back)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qwen_vla_data.checks import check_episode, swapped_between_episodes
+from qwen_vla_data.checks.labels import time_findings
 from waved_episodes import ROBOTS, codec_of, dots, planned, png, teleoperated
 
 STEPS = 40
@@ -124,6 +125,7 @@ BLACK, GREY = (png(np.full((48, 64, 3), level, np.uint8)) for level in (2, 120))
 HARMS = {
     "gap": (late, 3.8, "gap of 1.50 s between two steps, which come every 0.2 s"),
     "back": (lambda e: {"stamps_T": -e.stamps_T}, None, "the next stamp is 0.200 s earlier (and"),
+    "standing": (lambda e: {"stamps_T": 0 * e.stamps_T}, 0.0, "time stands still: all stamps are"),
     "short": (None, 0.0, "1 steps: there is nothing to learn from"),
     "silent": (lambda e: {"instructions": ("",)}, 0.0, "instruction '': the instruction is empty"),
     "nan": (
@@ -180,6 +182,17 @@ def test_when_something_is_wrong_expect_it_found_at_its_second(widowx, what):
     assert hits, found
     if second is not None:
         assert min(hits) == pytest.approx(second, abs=0.11)
+
+
+@pytest.mark.parametrize(("lost", "found"), [(0, []), (1, ["gap of 0.10 s"])])
+def test_when_cameras_are_slower_than_actions_expect_a_gap_only_where_an_image_is_missing(
+    aloha, lost, found
+):
+    """50 actions a second, 20 images."""
+    images_T = np.floor(np.arange(50) / 50.0 * 20.0 + 1e-9)
+    images_T[images_T == 10] -= lost
+    episode = teleoperated(aloha, 50, stamps_T=images_T / 20.0)
+    assert [f.what[:13] for f in time_findings(episode, aloha.embodiment)] == found
 
 
 def test_when_a_camera_stands_still_with_the_robot_expect_no_finding(widowx):
