@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # All tests, in three rounds: those that compute, with a worker a core; those of nodes, which wait
-# most of their time, with one more; and one by one those that measure time or need both cores
+# most of their time, with twice as many; and one by one those that measure time or need both cores
 # (marked "alone").
 # Arguments are pytest's; with tests named, e.g. test/test_layering.py, only these run.
 set -uo pipefail
 
-NODES="test/qwen_vla_ros test/qwen_vla_sim/node test/qwen_vla_remote"
+NODES="test/qwen_vla_ros test/qwen_vla_sim/node test/qwen_vla_remote
+    test/qwen_vla_eval/test_episodes.py test/test_own_robot.py"
 NONE=5  # pytest's exit status where it found no test, which is right for all rounds but one
 status=$NONE
 
@@ -27,8 +28,8 @@ if [[ " $*" == *" test/"* ]]; then
     round -m alone "$@"
 else
     # shellcheck disable=SC2086  # several words
-    beside -n 2 ${NODES//test/--ignore=test} "$@"
-    beside -n 3 $NODES "$@"
+    beside -n 2 $(printf -- "--ignore=%s " $NODES) "$@"
+    beside -n 4 $NODES "$@"
     # Only files with such tests: to import all others takes longer than some of the tests.
     round -m alone $(grep -rl --include="test_*.py" "mark\.alone" test) "$@"
 fi

@@ -55,7 +55,7 @@ def results(bases):
 @pytest.mark.timeout(300)
 def test_when_colcon_tests_expect_a_quick_selection_to_run(workspace):
     # Of the selection only this part: all of it runs in the same tests as this one anyway.
-    part = "test_launch or launching or bringup or closed_loop"
+    part = "test_modes or closed_loop"
     run = colcon("test", workspace, "--return-code-on-test-failure", "--pytest-args", "-k", part)
     suite = results(workspace)
     assert run.returncode == 0, run.stdout[-3000:]

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import Distribution, packages_distributions
 from pathlib import Path
 from xml.etree import ElementTree
@@ -119,18 +120,26 @@ def distribution_of(module):
 
 
 ALL_REQUIREMENTS = sorted(path.name for path in REPOSITORY.glob("requirements*.txt"))
-PRODUCT = imported_below("src") | imported_below("launch")
-TESTS = imported_below("test") - PRODUCT - {MESSAGES_OF_INTERBOTIX}
+
+
+@cache  # not while pytest collects: each of its workers would read all files
+def product():
+    return imported_below("src") | imported_below("launch")
+
+
+@cache
+def tests():
+    return imported_below("test") - product() - {MESSAGES_OF_INTERBOTIX}
 
 
 def test_when_the_product_imports_a_ros_package_expect_its_key_in_package_xml_and_no_other():
-    imported = {key_of(module) for module in PRODUCT} - {None}
+    imported = {key_of(module) for module in product()} - {None}
     allowed = KEYS_NOT_IMPORTED.keys() & keys_in_package_xml("exec_depend")
     assert keys_in_package_xml("exec_depend") == imported | allowed
 
 
 def test_when_a_test_imports_a_package_expect_its_key_in_package_xml_and_no_other():
-    imported = {key_of(module) for module in TESTS} - {None}
+    imported = {key_of(module) for module in tests()} - {None}
     assert keys_in_package_xml("test_depend") == imported | {
         "python3-pytest-timeout",
         "python3-pytest-xdist",
@@ -143,14 +152,14 @@ def test_when_the_product_imports_a_module_expect_its_requirement_and_no_other()
         name for name in required_by(*files) - BUILD_TOOLS if not name.startswith(BUILDS_MESSAGES)
     }
     # rclpy brings ament_index_python, which package.xml names all the same.
-    imported = {distribution_of(module) for module in PRODUCT - {"ament_index_python"}} - {None}
+    imported = {distribution_of(module) for module in product() - {"ament_index_python"}} - {None}
     assert required - REQUIREMENTS_NOT_IMPORTED.keys() == imported
 
 
 def test_when_a_test_imports_a_module_expect_its_requirement():
     required = required_by("requirements-dev.txt")
     # pytest brings packaging, and cannot do without it.
-    imported = {distribution_of(module) for module in TESTS - {"packaging"}} - {None}
+    imported = {distribution_of(module) for module in tests() - {"packaging"}} - {None}
     assert required - REQUIREMENTS_NOT_IMPORTED.keys() == imported
 
 
@@ -174,4 +183,4 @@ def test_when_rosdep_reads_package_xml_expect_it_to_know_every_key():
 
 @pytest.mark.parametrize("module", sorted(KEYS))
 def test_when_a_module_has_a_key_expect_something_to_import_it(module):
-    assert module in PRODUCT | TESTS
+    assert module in product() | tests()

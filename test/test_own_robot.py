@@ -88,7 +88,6 @@ def test_when_a_robot_is_described_as_the_guide_says_expect_it_checked_and_kept_
     check_scripted_policy(embodiment)
 
 
-@pytest.mark.alone
 @pytest.mark.timeout(180)
 def test_when_the_new_base_is_driven_through_every_node_expect_it_to_arrive(base):
     embodiment = load_embodiment(base)

@@ -1,6 +1,7 @@
 """The tests themselves: each can fail, has a sentence for its name, and none sleeps."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ SLEEPS = {
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""
 
 
+@cache
 def called(node):
     """The names of all functions that are called below a node, those of methods included."""
     calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
@@ -35,6 +37,7 @@ def checks(function):
     return any(n == "raises" or n.startswith("assert_") for n in called(function))
 
 
+@cache
 def trees(folder):
     paths = sorted(folder.rglob("*.py"))
     return {p.relative_to(folder).as_posix(): ast.parse(p.read_text("utf-8")) for p in paths}

@@ -2,12 +2,15 @@
 
 import re
 import signal
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from child_processes import descendants, wait_for
 from command_process import Command
+
+REPORTS = Path(__file__).parents[2] / "config" / "reports"
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 
@@ -33,23 +36,17 @@ def record(start, out, **options):
     return command
 
 
-@pytest.mark.parametrize("presses", [1, 3])
+@pytest.mark.parametrize(("number", "presses"), [(signal.SIGINT, 3), (signal.SIGTERM, 1)])
 def test_when_recording_is_interrupted_expect_the_count_and_that_it_can_go_on(
-    start, tmp_path, presses
+    start, tmp_path, number, presses
 ):
     out = tmp_path / "new"
     command = record(start, out)
-    assert command.interrupt(presses) == 130
+    assert command.interrupt(presses, number) == 128 + number
     count = len(list(out.glob("*.npz")))
     assert f"interrupted; {count} episodes are in " in " ".join(command.said.split())
     assert "the same command goes on" in command.said and "Traceback" not in command.said
     assert {path.suffix for path in out.iterdir()} == {".npz", ".json"}  # no half file, no lock
-
-
-def test_when_a_service_manager_ends_it_expect_the_same_and_its_number(start, tmp_path):
-    command = record(start, tmp_path / "new")
-    assert command.interrupt(number=signal.SIGTERM) == 128 + signal.SIGTERM
-    assert "interrupted" in command.said and "Traceback" not in command.said
 
 
 def has_workers(command, count=2):
@@ -81,7 +78,11 @@ def test_when_a_measurement_is_interrupted_expect_its_end_and_that_nothing_was_k
 
 
 def test_when_a_report_is_interrupted_expect_finished_episodes_kept(start, tmp_path):
-    command = start("evaluate", "--report", "--out", tmp_path / "new")
+    plan = tmp_path / "plan.yaml"
+    shipped = (REPORTS / "report.yaml").read_text()
+    plan.write_text(shipped.replace("episodes: 50 ", "episodes: 2 "))  # the first is soon there
+    assert "episodes: 2 " in plan.read_text()
+    command = start("evaluate", "--report", plan, "--out", tmp_path / "new")
     cells = tmp_path / "new" / "cells"
     wait_for(lambda: list(cells.glob("*.json")), 200.0, "the first cell")
     assert command.interrupt() == 130

@@ -68,8 +68,10 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("where", ["file/new", "/proc/new"])
+@pytest.mark.parametrize(
+    ("where", "command"),
+    [*(("file/new", command) for command in COMMANDS), ("/proc/new", COMMANDS[0])],
+)
 def test_when_the_output_cannot_be_written_expect_status_two_and_one_line_at_once(
     start, tmp_path, command, where
 ):

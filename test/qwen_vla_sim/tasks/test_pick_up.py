@@ -11,7 +11,7 @@ from qwen_vla_sim.registry import make_world
 from qwen_vla_sim.rollout import ExpertPolicy, roll_out
 from qwen_vla_sim.tasks.pick_up import BLOCK_SEPARATION_M, PickUp
 
-SEEDS = range(970, 1000)
+SEEDS = range(988, 1000)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ class Still:
         return np.zeros((16, 7))
 
 
-def test_when_the_expert_works_on_30_seeds_expect_all_but_one_named_block_lifted(task, work):
+def test_when_the_expert_works_on_12_seeds_expect_all_but_one_named_block_lifted(task, work):
     rollouts = [work(task.sample(seed)) for seed in SEEDS]
     assert sum(rollout.outcome.success for rollout in rollouts) >= len(SEEDS) - 1
 
