@@ -59,6 +59,7 @@ def test_when_the_shipped_weights_are_served_expect_chunks_for_each_robot_and_an
         (["--tls-cert", "nowhere"], "--tls-key"),
         (["--tls-cert", "nowhere", "--tls-key", "nowhere"], "certificate nowhere"),
         (["--embodiment", "widow"], "widowx"),
+        (["--instruction", " "], "instruction"),
     ],
 )
 def test_when_it_cannot_be_served_like_that_expect_one_line_and_status_2(arguments, words):
