@@ -132,9 +132,11 @@ def until(robots, condition, within_s=30.0):
 def eight_robots(url, embodiment, deadline_s=3.0):
     """Robots that ask a server."""
     policies = [RemotePolicy(url, embodiment, deadline_s) for _ in range(8)]
-    yield [Driven(embodiment, policy) for policy in policies]
-    for policy in policies:
-        policy.close()
+    try:
+        yield [Driven(embodiment, policy) for policy in policies]
+    finally:
+        for policy in policies:
+            policy.close()
 
 
 def engage(robots, beside=()):

@@ -119,19 +119,17 @@ def test_when_its_replicas_die_or_are_replaced_under_eight_moving_robots_expect_
 def test_when_haproxy_stands_before_two_machines_expect_half_of_the_robots_on_each_and_one_to_do(
     scheme, tmp_path, monkeypatch
 ):
-    tls, options = None, {}
+    options = {}
     if scheme == "wss":
         files = tmp_path / "cert.pem", tmp_path / "key.pem"
         _make_certificate(*files)
         monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(*files)
-        options = {"tls": tls}
+        options["tls"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        options["tls"].load_cert_chain(*files)
     robot = load_embodiment(WIDOWX)
-    machines = [BatchingPolicy(robot), BatchingPolicy(robot)]
     with ExitStack() as first, ExitStack() as second:
-        one, url_1 = first.enter_context(serving(machines[0], robot, **options))
-        two, url_2 = second.enter_context(serving(machines[1], robot, **options))
+        one, url_1 = first.enter_context(serving(BatchingPolicy(robot), robot, **options))
+        two, url_2 = second.enter_context(serving(BatchingPolicy(robot), robot, **options))
         with socket.create_server(("127.0.0.1", 0)) as free:
             address = f"127.0.0.1:{free.getsockname()[1]}"
         text = HAPROXY.read_text().replace("bind :8000", f"bind {address}")
