@@ -44,7 +44,14 @@ def _tokenizer() -> Qwen3_5Tokenizer:
     vocab = model["vocab"] | {"<|endoftext|>": len(model["vocab"])}
     tokenizer = Qwen3_5Tokenizer(vocab=vocab, merges=merges)
     tokenizer.add_tokens(
-        ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"],
+        [
+            "<|im_start|>",
+            "<|im_end|>",
+            "<|vision_start|>",
+            "<|vision_end|>",
+            "<|image_pad|>",
+            "<|video_pad|>",
+        ],
         special_tokens=True,
     )
     return tokenizer

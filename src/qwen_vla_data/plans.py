@@ -102,6 +102,32 @@ def commands_of(
     return commanded_TD
 
 
+def whole_sequence(
+    episode: Episode, codec: EmbodimentCodec, usable_T: np.ndarray | bool = True
+) -> np.ndarray:
+    """Native actions [N, C] of a whole episode as it was carried out, from its first step on.
+
+    A base's waypoints are along the axes of its first pose, as those of a chunk.
+
+    Args:
+        episode: with plans (``with_plans``). Those of a step are taken as far as the next step.
+        usable_T: bool, the steps that are taken.
+    """
+    actions_TSC = episode.actions_NTHC[0, :, : episode.stride].astype(float)
+    channel = 0
+    for group in codec.embodiment.groups:
+        end = channel + len(group.action_channels)
+        if group.action.convention == "base_waypoints":
+            turns_T = actions_TSC[..., end - 1].sum(1)
+            yaw_T = np.cumsum(turns_T) - turns_T  # at each step, from the first one's
+            steps = actions_TSC[..., channel] + 1j * actions_TSC[..., channel + 1]
+            steps *= np.exp(1j * yaw_T)[:, None]
+            actions_TSC[..., channel], actions_TSC[..., channel + 1] = steps.real, steps.imag
+        channel = end
+    valid_TS = episode.valid_NTH[0, :, : episode.stride]
+    return actions_TSC[valid_TS & np.broadcast_to(usable_T, len(valid_TS))[:, None]]
+
+
 def _followed(
     commanded_TD: np.ndarray, codec: EmbodimentCodec, horizon: int
 ) -> tuple[np.ndarray, np.ndarray]:

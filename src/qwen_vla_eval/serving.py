@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen_vla_core.child_process import die_with_parent
-from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
+from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError, RemoteError
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_remote.engine import Served
@@ -98,7 +98,7 @@ class Serving:
                 beside=policy,
             )
             took_s = policy.warm_up()
-            served[robot.name] = Served(policy=policy, codec=EmbodimentCodec(robot))
+            served[robot.name] = Served(policy=policy, codec=policy.processor.codec)
             print(f"{robot.name}: one inference takes {took_s * 1e3:.0f} ms", flush=True)
             if policy.slow_reason:
                 print(policy.slow_reason, flush=True)

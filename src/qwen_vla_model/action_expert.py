@@ -111,7 +111,7 @@ class ActionExpert(nn.Module):
         shape, K, d = config.expert, config.channels, config.expert.width
         text = config.backbone_config().text_config
         self.context = shape.context
-        self.action_tokens = config.horizon + (shape.proprioception == "expert")
+        self.horizon = config.horizon
         self.rotary = Qwen3_5TextRotaryEmbedding(text)
         self.context_in = nn.Linear(text.hidden_size, d)
         self.action_in = nn.Sequential(nn.Linear(K, d), nn.SiLU(), nn.Linear(d, d))
@@ -130,28 +130,30 @@ class ActionExpert(nn.Module):
             for gate in (2, 5):
                 nn.init.ones_(block.modulation.bias[gate * d : (gate + 1) * d])
 
-    def prepare(self, hidden_PLE, positions_3PL, mask_PL=None) -> Context:
+    def prepare(self, hidden_PLE, positions_3PL, mask_PL=None, steps=None) -> Context:
         """Project the prompt and, for ``cached``, run it through the blocks by itself.
 
         Args:
             hidden_PLE: backbone states. positions_3PL: their multi-section positions.
             mask_PL: bool, false on padding, or None.
+            steps: of the sequences that will be asked for; None for chunks.
         """
         x = self.context_in(hidden_PLE)
         rope = self.rotary(x, positions_3PL)
         real_3PL = positions_3PL if mask_PL is None else positions_3PL * mask_PL
+        tokens = (steps or self.horizon) + (self.state_in is not None)
         after_P = real_3PL.amax((0, 2)) + 1
-        actions_PA = after_P[:, None] + torch.arange(self.action_tokens, device=x.device)
+        actions_PA = after_P[:, None] + torch.arange(tokens, device=x.device)
         cache = []
         if self.context == "cached":
             attend = None if mask_PL is None else mask_PL[:, None, None]
-            tokens = x
+            stream = x
             for i, block in enumerate(self.blocks):
-                q, k, v = block.project(block.norm(tokens), rope)
+                q, k, v = block.project(block.norm(stream), rope)
                 cache.append((k, v))
-                if i + 1 < len(self.blocks):  # after the last keys nothing reads the tokens
-                    tokens = tokens + block.attend(q, k, v, attend)
-                    tokens = tokens + block.mlp(block.norm(tokens))
+                if i + 1 < len(self.blocks):  # after the last keys nothing reads the stream
+                    stream = stream + block.attend(q, k, v, attend)
+                    stream = stream + block.mlp(block.norm(stream))
         return Context(
             tokens_PLd=x,
             rope=rope,

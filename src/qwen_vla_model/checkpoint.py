@@ -11,6 +11,7 @@ training.json        how it was trained; for people, never read back
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from pydantic import ValidationError
 from transformers import PreTrainedTokenizerFast
 
 from qwen_vla_core.embodiment import Embodiment
-from qwen_vla_core.embodiment.signature import embodiment_signature
+from qwen_vla_core.embodiment.signature import embodiment_signature, with_views
 from qwen_vla_core.errors import CheckpointError
 
-from .action_space import ActionSpace, relations_of
+from .action_space import ActionSpace, misfits
 from .config import QwenVlaConfig
 from .hub import CONFIG, EMBODIMENTS, TOKENIZER, find_checkpoint
 from .model import QwenVla
@@ -64,6 +65,25 @@ def _known(folder: Path, embodiment: Embodiment) -> dict[str, Any]:
     return trained
 
 
+def as_trained(name: Path | str, embodiment: Embodiment) -> Embodiment:
+    """The robot with views as large as a checkpoint was trained with; reads no weight.
+
+    How large they are belongs to the network. Whatever a topic carries is resized.
+
+    Args:
+        name: a folder, or ``owner/model`` on the hub.
+    Returns:
+        The robot as it is, where its cameras are not the checkpoint's; ``load_action_space`` says
+        how they differ.
+    Raises:
+        CheckpointError: the robot is unknown.
+    """
+    cameras = _known(find_checkpoint(name), embodiment).get("cameras")
+    with suppress(TypeError, KeyError, ValueError):
+        return with_views(embodiment, [(c["width"], c["height"]) for c in cameras])
+    return embodiment
+
+
 def load_action_space(name: Path | str, embodiment: Embodiment) -> ActionSpace:
     """How the checkpoint encodes the actions of a robot; reads no weight.
 
@@ -73,7 +93,7 @@ def load_action_space(name: Path | str, embodiment: Embodiment) -> ActionSpace:
         CheckpointError: the robot is unknown, or something about it differs from training.
     """
     folder = find_checkpoint(name)
-    trained = _known(folder, embodiment)
+    embodiment, trained = as_trained(folder, embodiment), _known(folder, embodiment)
     for key, value in embodiment_signature(embodiment).items():
         if trained.get(key) != value:
             raise CheckpointError(
@@ -84,11 +104,14 @@ def load_action_space(name: Path | str, embodiment: Embodiment) -> ActionSpace:
         space = ActionSpace.model_validate(trained.get("action_space"))
     except ValidationError as error:
         raise CheckpointError(f"{folder / EMBODIMENTS}: {embodiment.name}: {error}") from error
-    if space.relations != relations_of(embodiment):
+    channels = len(embodiment.action_channels)
+    if len(space.relations) != channels:
         raise CheckpointError(
-            f"{folder}: the action space counts {', '.join(space.relations)}, "
-            f"but {embodiment.name} needs {', '.join(relations_of(embodiment))}"
+            f"{folder}: the action space has {len(space.relations)} channels, but "
+            f"{embodiment.name} has {channels}"
         )
+    if wrong := misfits(space.relations, embodiment):
+        raise CheckpointError(f"{folder}: {embodiment.name}: {'; '.join(wrong)}")
     if len(space.q01) != embodiment.horizon:
         raise CheckpointError(
             f"{folder}: the action space has {len(space.q01)} steps, but {embodiment.name} plans "

@@ -37,6 +37,9 @@ STATE_BINS = 256
 """For each channel of a state that is written in the prompt."""
 
 
+PromptForm = Literal["plain", "chat"]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,6 +83,10 @@ class QwenVlaConfig(_Strict):
         euler_steps: integration steps from noise to actions.
         prefix_steps: the longest clean prefix it was trained to continue; 0 for none. What is
             longer than that is continued by guidance.
+        prompt: ``plain``: views and the robot's sentence alone; ``chat``: as a user's turn in
+            Qwen's chat template, with the assistant's begun behind it.
+        min_view_pixels: pixels of the smallest view that the backbone was made for; 0 where that
+            is not known.
         backbone: what ``Qwen3_5Config`` takes, with ``text_config`` and ``vision_config``.
     """
 
@@ -89,6 +96,8 @@ class QwenVlaConfig(_Strict):
     channel_layout: ChannelLayout = "native"
     euler_steps: Count
     prefix_steps: NonNegativeInt = 0
+    prompt: PromptForm = "plain"
+    min_view_pixels: NonNegativeInt = 0
     expert: ExpertConfig
     backbone: dict[str, Any]
 

@@ -23,7 +23,8 @@ from .flow_matching import (
 from .real_time_chunking import detours, guided
 
 MIN_TAU = 0.05
-"""Below this (Y_tau - Y0) / tau divides by too little; Euler's last step is at 1 / steps."""
+"""Below this (Y_tau - Y0) / tau divides by too little; Euler's last step is at 1 / steps. Who
+predicts velocities divides by nothing and learns at any tau."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,8 @@ class QwenVla(nn.Module):
 
     def context(self, inputs: Inputs, hidden_PLE: torch.Tensor) -> Context:
         """Hidden states to what the expert attends to."""
-        return self.expert.prepare(hidden_PLE, self.positions(inputs), inputs.mask_PL)
+        steps = int(inputs.valid_PHK.shape[1])
+        return self.expert.prepare(hidden_PLE, self.positions(inputs), inputs.mask_PL, steps)
 
     def positions(self, inputs: Inputs) -> torch.Tensor:
         """Multi-section positions of the prompts' tokens [3, P, L]."""
@@ -168,7 +170,9 @@ class QwenVla(nn.Module):
         clean = torch.where(mask, clean, 0.0)
         noise = torch.randn(P, draws, H, K, generator=generator, device=generator.device)
         noise = torch.where(mask, noise, 0.0)
-        tau_PD = tau.sample((P, draws), generator).clamp(min=MIN_TAU)
+        tau_PD = tau.sample((P, draws), generator)
+        if self.config.expert.prediction == "action":
+            tau_PD = tau_PD.clamp(min=MIN_TAU)
         noisy = interpolate(clean, noise, tau_PD)
         if prefix_PDH is not None:
             noisy = torch.where(prefix_PDH[..., None], clean, noisy)

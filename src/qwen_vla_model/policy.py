@@ -17,7 +17,13 @@ from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_core.types import ActionChunk, Observation
 
 from .action_space import ActionSpace
-from .checkpoint import from_pretrained, load_action_space, load_config, load_tokenizer
+from .checkpoint import (
+    as_trained,
+    from_pretrained,
+    load_action_space,
+    load_config,
+    load_tokenizer,
+)
 from .delta_net import slow_delta_net_reason
 from .hub import find_checkpoint
 from .images import resize_to
@@ -97,7 +103,7 @@ class QwenVlaPolicy:
         folder = find_checkpoint(name)
         config = load_config(folder)
         space = load_action_space(folder, embodiment)
-        processor = Processor(config, load_tokenizer(folder), embodiment)
+        processor = Processor(config, load_tokenizer(folder), as_trained(folder, embodiment))
         weights = weights or default_weights(device)
         if beside is None:
             model = from_pretrained(name or folder, device, weights)

@@ -24,6 +24,10 @@ from .precision import require_memory
 from .tokenizer import TAG_TOKENS, VIEW_TAGS, check_tokens
 from .weights import load_weights, read_json
 
+IMAGES = "preprocessor_config.json"
+QWEN_MIN_PIXELS = 256 * 256
+"""Pixels below which Qwen3.5's own preparation of images enlarges them (shortest_edge)."""
+
 BACKBONE_KEYS = (
     "image_token_id",
     "video_token_id",
@@ -51,12 +55,8 @@ def from_qwen(
             short, or tensors are missing, left over or of another shape; each is named.
     """
     folder = find_folder(name, weights=False)
-    config = _config_around(folder, expert, horizon, channel_layout)
-    tokenizer = load_tokenizer(folder)
-    pieces = [tokenizer(tag, add_special_tokens=False)["input_ids"] for tag in TAG_TOKENS]
-    tokenizer.add_tokens(list(TAG_TOKENS), special_tokens=True)
-    check_tokens(tokenizer, config, VIEW_TAGS)
-
+    config = config_around(folder, expert, horizon, channel_layout)
+    tokenizer, pieces = tokenizer_with_tags(folder, config)
     model = build_empty(config, folder)
     require_memory(model, "float32", torch.device("cpu"))
     load_weights(model.backbone, find_folder(name, weights=True), name_of=_backbone_name)
@@ -68,9 +68,34 @@ def from_qwen(
     return model, tokenizer
 
 
-def _config_around(
-    folder: Path, expert: ExpertConfig, horizon: int, channel_layout: ChannelLayout
+def tokenizer_with_tags(
+    folder: Path, config: QwenVlaConfig
+) -> tuple[PreTrainedTokenizerFast, list[list[int]]]:
+    """The tokenizer of a Qwen3.5 with a token for each end of a view.
+
+    Returns:
+        And the pieces that each of those was until now.
+    Raises:
+        CheckpointError: it is damaged, or not this model's.
+    """
+    tokenizer = load_tokenizer(folder)
+    pieces = [tokenizer(tag, add_special_tokens=False)["input_ids"] for tag in TAG_TOKENS]
+    tokenizer.add_tokens(list(TAG_TOKENS), special_tokens=True)
+    check_tokens(tokenizer, config, VIEW_TAGS)
+    return tokenizer, pieces
+
+
+def config_around(
+    folder: Path,
+    expert: ExpertConfig,
+    horizon: int,
+    channel_layout: ChannelLayout = "native",
 ) -> QwenVlaConfig:
+    """The configuration of a model on the Qwen3.5 of a folder.
+
+    Raises:
+        CheckpointError: it is none, or the expert does not fit it.
+    """
     described = read_json(folder / CONFIG)
     if described.get("model_type") != "qwen3_5":
         raise CheckpointError(
@@ -78,9 +103,20 @@ def _config_around(
         )
     backbone = {key: _without_type(described[key]) for key in BACKBONE_KEYS if key in described}
     try:
-        return qwen_vla(backbone, expert, horizon, channel_layout)
+        config = qwen_vla(backbone, expert, horizon, channel_layout)
+        return config.model_copy(update={"min_view_pixels": _min_pixels(folder)})
     except ValidationError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+
+
+def _min_pixels(folder: Path) -> int:
+    """Pixels of the smallest image that the checkpoint's own preparation makes."""
+    if not (folder / IMAGES).is_file():
+        return QWEN_MIN_PIXELS
+    described = read_json(folder / IMAGES)
+    size = described.get("size")
+    found = size.get("shortest_edge") if isinstance(size, dict) else described.get("min_pixels")
+    return found if isinstance(found, int) and found >= 0 else QWEN_MIN_PIXELS
 
 
 def _without_type(value: Any) -> Any:

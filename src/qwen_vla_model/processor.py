@@ -17,6 +17,7 @@ from .config import STATE_BINS, QwenVlaConfig
 from .images import patchify
 from .model import Inputs
 from .tokenizer import (
+    CHAT,
     IMAGE,
     PAD,
     VISION_END,
@@ -64,6 +65,8 @@ class Processor:
             self._view_tokens(camera, grid)
             for camera, grid in zip(embodiment.cameras, self.grids, strict=True)
         ]
+        around = CHAT if config.prompt == "chat" else ("", "")
+        self._before, self._after = map(self._tokenize, around)
         self.valid_HK = torch.zeros(config.horizon, config.channels, dtype=torch.bool)
         self.valid_HK[: embodiment.horizon, self.slots.actions] = True
 
@@ -99,21 +102,27 @@ class Processor:
         return [*chain(*map(self._tokenize, cut_control_tokens(text, self._controls)))]
 
     def tokens(
-        self, instruction: str, state_S: np.ndarray, seen: Sequence[bool] | None = None
+        self,
+        instruction: str,
+        state_S: np.ndarray,
+        seen: Sequence[bool] | None = None,
+        steps: int | None = None,
     ) -> list[int]:
         """Token ids of the whole prompt: the views, then the embodiment sentence.
 
         Args:
             state_S: normalised state; in the text where proprioception is ``prompt``.
             seen: for each camera, whether it has an image; all of them, if None.
+            steps: how many actions are asked for; None for a chunk of them.
         """
         bins = None
         if self.config.expert.proprioception == "prompt":
             bins = np.clip((state_S + 1.0) / 2.0 * STATE_BINS, 0, STATE_BINS - 1).astype(int)
             bins = bins.tolist()
         views = self._view_ids if seen is None else compress(self._view_ids, seen)
-        sentence = build_prompt(self.prompt_embodiment, instruction, bins)
-        return [*chain(*views), *self._tokenize_words(sentence)]
+        sentence = build_prompt(self.prompt_embodiment, instruction, bins, steps)
+        words = self._tokenize_words(sentence)
+        return [*self._before, *chain(*views), *words, *self._after]
 
     @property
     def tokens_around(self) -> int:
@@ -131,6 +140,7 @@ class Processor:
         instructions: Sequence[str],
         states_PS: np.ndarray,
         answers: Sequence[str] | None = None,
+        steps_P: Sequence[int] | None = None,
     ) -> Inputs:
         """Assemble a batch.
 
@@ -140,10 +150,15 @@ class Processor:
             observation_P: the observation of each prompt.
             states_PS: native states of each prompt.
             answers: to each prompt, in training. They stand behind it, outside of the mask.
+            steps_P: how many actions each prompt asks for; None for a chunk of them.
         """
         states_PS = self.codec.normalize_state(states_PS)
         seen = [view is not None for view in images]
-        rows = [self.tokens(i, s, seen) for i, s in zip(instructions, states_PS, strict=True)]
+        steps = steps_P or [None] * len(instructions)
+        rows = [
+            self.tokens(instruction, state_S, seen, count)
+            for instruction, state_S, count in zip(instructions, states_PS, steps, strict=True)
+        ]
         frames = [
             (grid, frame_OHWC)
             for grid, view in compress(zip(self.grids, images, strict=True), seen)
@@ -163,13 +178,25 @@ class Processor:
             input_ids_PL=ids,
             mask_PL=torch.arange(length) < lengths[:, None] if padded else None,
             state_PK=self._place(states_PS, self.slots.states),
-            valid_PHK=self.valid_HK.expand(len(rows), -1, -1),
+            valid_PHK=self._valid(len(rows), steps_P),
         )
 
+    def _valid(self, prompts: int, steps_P: Sequence[int] | None) -> torch.Tensor:
+        """Where the robot has a step and a channel, bool [P, H, K]; see ``Inputs``."""
+        if steps_P is None:
+            return self.valid_HK.expand(prompts, -1, -1)
+        wanted_PH = (
+            torch.arange(max(self.config.horizon, *steps_P)) < torch.tensor(steps_P)[:, None]
+        )
+        return wanted_PH[..., None] & self.valid_HK[:1]
+
     def place_actions(self, actions_NTC: np.ndarray) -> torch.Tensor:
-        """The robot's actions among the model's: float32 [N, H, K], zero elsewhere."""
+        """The robot's actions among the model's: float32 [N, H, K], zero elsewhere.
+
+        H is the model's horizon, or T where that is longer.
+        """
         placed = self._place(actions_NTC, self.slots.actions)
-        return F.pad(placed, (0, 0, 0, self.config.horizon - placed.shape[1]))
+        return F.pad(placed, (0, 0, 0, max(0, self.config.horizon - placed.shape[1])))
 
     def take_actions(self, chunks_NHK: torch.Tensor) -> np.ndarray:
         """The robot's actions out of the model's: float64 [N, the robot's horizon, C]."""

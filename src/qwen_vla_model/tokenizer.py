@@ -23,6 +23,9 @@ VIEW_TAGS = get_args(ViewTag)
 PAD, IMAGE = "<|endoftext|>", "<|image_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 TAG_TOKENS = tuple(f"<|{tag}_{end}|>" for tag in VIEW_TAGS for end in ("start", "end"))
+CHAT = ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
+"""What Qwen's chat template puts before and after what a user says."""
+TURNS = ("<|im_start|>", "<|im_end|>")
 CLAUSES = (
     "The robot is ",
     " with single arm",
@@ -151,6 +154,7 @@ def check_tokens(
     known = tokenizer.get_vocab()
     needed = [PAD, IMAGE, VISION_START, VISION_END]
     needed += [token for tag in tags for token in tag_tokens(tag)]
+    needed += TURNS if config.prompt == "chat" else ()
     if missing := [token for token in needed if token not in known]:
         raise CheckpointError(f"the tokenizer has no token {', '.join(missing)}")
     backbone = config.backbone_config()

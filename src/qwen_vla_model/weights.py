@@ -28,6 +28,11 @@ class StoredTensor:
     shape: tuple[int, ...]
     dtype: str
 
+    @property
+    def is_float(self) -> bool:
+        """Whether it can be a weight."""
+        return self.dtype in FLOATS
+
 
 def save_weights(
     folder: Path, module: nn.Module, dtype: torch.dtype, shard_size: int | str = "5GB"
@@ -63,7 +68,7 @@ def load_weights(
             twice, of another shape, not floating-point, NaN or infinite; each is named.
     """
     stored = {}
-    for entry in _read_headers(folder):
+    for entry in read_headers(folder):
         name = name_of(entry.key)
         if name in stored:
             raise CheckpointError(
@@ -73,18 +78,18 @@ def load_weights(
             stored[name] = entry
     _compare(folder, dict(module.named_parameters()), stored)
     for file in {entry.file: None for entry in stored.values()}:
-        with _opened(file) as tensors:
+        with opened(file) as tensors:
             for name, entry in stored.items():
                 if entry.file == file:
                     tensor = tensors.get_tensor(entry.key)
-                    _fill(module, name, tensor, torch.device(device), weights, file)
+                    place(module, name, tensor, torch.device(device), weights, file)
 
 
-def _read_headers(folder: Path) -> list[StoredTensor]:
+def read_headers(folder: Path) -> list[StoredTensor]:
     """What a folder's files say they hold; reads no weight."""
     found = []
     for file in _files(folder):
-        with _opened(file) as tensors:
+        with opened(file) as tensors:
             for key in tensors.keys():
                 entry = tensors.get_slice(key)
                 shape, dtype = tuple(entry.get_shape()), entry.get_dtype()
@@ -109,7 +114,12 @@ def _files(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator:
+def opened(file: Path) -> Iterator:
+    """A safetensors file.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
     try:
         with safe_open(file, framework="pt") as tensors:
             yield tensors
@@ -124,14 +134,14 @@ def _compare(folder, parameters: Mapping[str, nn.Parameter], stored: Mapping[str
         entry, shape = stored[name], tuple(parameters[name].shape)
         if entry.shape != shape:
             problems.append(f"{name} is {entry.shape}, not {shape}")
-        if entry.dtype not in FLOATS:
+        if not entry.is_float:
             problems.append(f"{name} is of type {entry.dtype}, not one of {', '.join(FLOATS)}")
     if problems:
         raise CheckpointError(f"{folder}: " + "; ".join(sorted(problems)))
 
 
 @torch.no_grad()
-def _fill(
+def place(
     module: nn.Module,
     name: str,
     tensor: torch.Tensor,
@@ -139,6 +149,13 @@ def _fill(
     weights: Weights,
     file: Path,
 ) -> None:
+    """Put a tensor where a parameter of ``module`` is; see ``load_weights``.
+
+    Args:
+        file: where it is from, for the error.
+    Raises:
+        CheckpointError: it is NaN or infinite.
+    """
     owner, _, leaf = name.rpartition(".")
     layer = module.get_submodule(owner)
     parameter = getattr(layer, leaf)

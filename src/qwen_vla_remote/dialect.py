@@ -62,7 +62,7 @@ class OwnDialect:
 
     def check(self, metadata: object) -> None:
         """As ``Dialect.check``."""
-        check_server(metadata, self._robot)
+        self._robot = check_server(metadata, self._robot)
 
     def write(
         self, observation: Observation, prefix: Prefix | None, number: int, left_s: float

@@ -8,6 +8,7 @@ optional, and a stock peer ignores them.
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.prompt import build_prompt
-from qwen_vla_core.embodiment.signature import embodiment_signature
+from qwen_vla_core.embodiment.signature import embodiment_signature, with_views
 from qwen_vla_core.errors import CheckpointError, RemoteError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.instruction import check_instruction
@@ -84,9 +85,11 @@ def _own_version() -> str:
         return "unknown"
 
 
-def check_server(server: object, robot: Embodiment) -> None:
+def check_server(server: object, robot: Embodiment) -> Embodiment:
     """Refuse a server that means something else by its numbers than the robot does.
 
+    Returns:
+        The robot with views as large as the server's model sees them.
     Raises:
         RemoteError: it is no server of ours, or of another version.
         CheckpointError: it serves other robots, or this one with something different.
@@ -107,12 +110,16 @@ def check_server(server: object, robot: Embodiment) -> None:
             f"it serves {', '.join(sorted(map(str, robots)))} and not {robot.name}; start it "
             f"with --embodiment {robot.name}"
         )
+    with suppress(TypeError, KeyError, ValueError):  # cameras that differ are named below
+        sizes = [(camera["width"], camera["height"]) for camera in served["cameras"]]
+        robot = with_views(robot, sizes)
     for key, value in _description(robot).items():
         if served.get(key) != value:
             raise CheckpointError(
                 f"it serves {robot.name} with {key} {served.get(key)}, but the embodiment here "
                 f"says {value}; use the same YAML file on both sides"
             )
+    return robot
 
 
 def write_request(

@@ -75,7 +75,7 @@ def test_when_tokens_are_rotated_expect_the_backbones_positions_and_actions_that
     lengths_P = inputs.mask_PL.sum(1)
     for P, length in enumerate(lengths_P):
         first = positions[:, P, :length].max() + 1
-        steps = first + torch.arange(model.expert.action_tokens)
+        steps = first + torch.arange(model.expert.horizon + (model.expert.state_in is not None))
         continued = rotary(prompt.tokens_PLd, steps.expand(3, 1, -1))
         for ours, theirs in zip(prompt.action_rope, continued, strict=True):
             assert torch.equal(ours[P], theirs[0])

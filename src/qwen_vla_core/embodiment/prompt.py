@@ -14,7 +14,10 @@ _ARMS = {"none": [], "single": ["single arm"], "dual": ["dual arms"]}
 
 
 def build_prompt(
-    embodiment: Embodiment | None, instruction: str, state_bins: Sequence[int] | None = None
+    embodiment: Embodiment | None,
+    instruction: str,
+    state_bins: Sequence[int] | None = None,
+    steps: int | None = None,
 ) -> str:
     """The text part of the model's input for ``instruction``, which is normalised first.
 
@@ -23,6 +26,7 @@ def build_prompt(
             is worth: the instruction stands alone.
         state_bins: normalised state in 256 bins, written into the prompt as numbers; None or
             empty: no state in the prompt.
+        steps: how many actions are asked for; None for a chunk of them.
     """
     instruction = normalize_instruction(instruction)
     if state_bins:
@@ -35,12 +39,13 @@ def build_prompt(
         parts.append("waist")
     if words.mobile_base:
         parts.append("and mobile base" if parts else "mobile base")
+    count = steps or embodiment.horizon
     what, task = "control actions", "task"
     if all(isinstance(group.action, BaseWaypoints) for group in embodiment.groups):
         what, task = "waypoints (dx, dy, dtheta)", "navigation task"
     return (
         f"The robot is {words.robot_tag} with {', '.join(parts)}. "
         f"The control frequency is {embodiment.action_hz:g} Hz. "
-        f"Please predict the next {embodiment.horizon} {what} to execute the following {task}: "
+        f"Please predict the next {count} {what} to execute the following {task}: "
         f"{instruction}."
     )

@@ -1,5 +1,6 @@
 """What a policy and a robot must agree on: channels, horizon, rate, views, normalisation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from .schema import EeDelta, Embodiment, Group
@@ -34,6 +35,21 @@ def embodiment_signature(embodiment: Embodiment) -> dict[str, Any]:
             q for g in groups if g.state_normalization for q in g.state_normalization.q99
         ],
     }
+
+
+def with_views(embodiment: Embodiment, sizes: Sequence[tuple[int, int]]) -> Embodiment:
+    """The robot with views of other sizes for the model.
+
+    Args:
+        sizes: (width, height) in pixels of each camera's view.
+    Raises:
+        ValueError: there are fewer or more than cameras, or a size is none for a view.
+    """
+    cameras = tuple(
+        type(camera).model_validate(camera.model_dump() | {"width": width, "height": height})
+        for camera, (width, height) in zip(embodiment.cameras, sizes, strict=True)
+    )
+    return embodiment.model_copy(update={"cameras": cameras})
 
 
 def _convention(embodiment: Embodiment, group: Group) -> str:

@@ -7,6 +7,7 @@ RECIPE = "a training recipe"
 PLAN = "a report plan"
 GAMEPAD = "a map of a gamepad"
 BACKEND = "a backend"
+NAMES = "a map of tensor names"
 
 KINDS = {
     EMBODIMENT: ("prompt_words", "action_hz", "cameras", "groups", "watchdogs"),
@@ -14,6 +15,7 @@ KINDS = {
     PLAN: ("checkpoints", "robots", "sections", "bars"),
     GAMEPAD: ("deadman", "sticks", "pairs"),
     BACKEND: ("images", "states", "actions", "prompt", "constants"),
+    NAMES: ("tensors", "robots", "expert", "euler_steps"),
     "a file of node parameters": ("/**",),
     "a file of Interbotix motor modes": ("port", "groups", "singles"),
 }

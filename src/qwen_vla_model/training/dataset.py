@@ -14,11 +14,11 @@ from qwen_vla_core.instruction import normalize_instruction
 from qwen_vla_core.observation import resize_view
 from qwen_vla_data.episode import Episode
 from qwen_vla_data.images import decode_image
-from qwen_vla_data.plans import with_plans
+from qwen_vla_data.plans import whole_sequence, with_plans
 from qwen_vla_data.sources import EpisodeSource
 from qwen_vla_data.takeovers import driven, taken_over, went_wrong
 
-from ..action_space import ActionSpace
+from ..action_space import OURS, ActionSpace, Counting
 from ..model import Inputs
 from ..processor import Processor
 from .grounding import answer
@@ -30,6 +30,8 @@ _ONE_AT_A_TIME = Lock()
 disturb each other ("SystemError: AST constructor recursion depth mismatch", CPython issue 106905,
 met once with 3.11.7); and kinematics keep what they computed last in one place. Decoding the
 images, which takes the time, goes on beside it."""
+NOWHERE = np.full(4, np.nan, dtype=np.float32)
+"""The box of what is not in sight, of episodes without images too."""
 LEFT_OUT = 0.2
 """How often an optional view is left out, so that the robot can do without it."""
 
@@ -43,6 +45,7 @@ class Batch:
         still_PC: the action that stays where each chunk starts, normalised.
         boxes_P4: where each first view shows what is named, as fractions; NaN where it does not.
         instructions: the instruction of each pair.
+        auxiliary: questions about other images (``auxiliary.py``); None for none.
     """
 
     inputs: Inputs
@@ -51,6 +54,7 @@ class Batch:
     still_PC: np.ndarray
     boxes_P4: torch.Tensor
     instructions: tuple[str, ...]
+    auxiliary: Inputs | None = None
 
 
 class EpisodeDataset:
@@ -62,6 +66,9 @@ class EpisodeDataset:
         takeovers: how often a step counts in which a person had taken over from the policy. What
             the policy did just before is left out, and so is what nobody drove
             (``qwen_vla_data.takeovers``).
+        counting: how the action space is fitted.
+        full_sequence: one sample for each episode, all of its actions up to so many, instead of
+            one for each step with a chunk; None for chunks.
     """
 
     def __init__(
@@ -71,8 +78,11 @@ class EpisodeDataset:
         space: ActionSpace | None = None,
         images: bool = True,
         takeovers: int = 1,
+        counting: Counting = OURS,
+        full_sequence: int | None = None,
     ):
         self.processor, self._images = processor, images
+        self.full_sequence = full_sequence
         self._question = copy(processor)
         self._question.prompt_embodiment = None
         with ThreadPoolExecutor(2) as pool:
@@ -85,21 +95,40 @@ class EpisodeDataset:
             for t, times in enumerate(self._times(episode, takeovers))
             for _ in range(times)
         ]
+        if full_sequence:
+            self.steps = [(*one, 0) for one in episodes if len(self._sequence(one[0]))]
         if not self.steps:
             raise QwenVlaError("no step of the episodes may be learned from")
 
-        self.space = space or self._fit([episode for episode, _ in episodes])
+        self.space = space or self._fit([episode for episode, _ in episodes], counting)
 
     def _times(self, episode: Episode, takeovers: int) -> np.ndarray:
         """How often each step is learned from, [T]."""
-        step_s = self.processor.embodiment.action_step_s * episode.stride
         times_T = np.where(taken_over(episode), takeovers, 1)
-        learned_T = episode.valid_NTH.any(axis=(0, 2)) & ~went_wrong(episode, step_s)
-        learned_T &= driven(episode)
+        learned_T = episode.valid_NTH.any(axis=(0, 2)) & self._usable(episode)
         return np.where(learned_T, times_T, 0)
 
-    def _fit(self, episodes: Sequence[Episode]) -> ActionSpace:
-        """The action space of all chunks that may be learned from whole."""
+    def _usable(self, episode: Episode) -> np.ndarray:
+        """Steps in which somebody drove, and rightly, [T]."""
+        step_s = self.processor.embodiment.action_step_s * episode.stride
+        return ~went_wrong(episode, step_s) & driven(episode)
+
+    def _sequence(self, episode: Episode) -> np.ndarray:
+        """Native actions [N, C] of an episode, up to ``full_sequence``."""
+        actions_NC = whole_sequence(episode, self.processor.codec, self._usable(episode))
+        return actions_NC[: self.full_sequence]
+
+    def _fit(self, episodes: Sequence[Episode], counting: Counting) -> ActionSpace:
+        """The action space of all chunks that may be learned from whole, or all sequences."""
+        if self.full_sequence:
+            codec = self.processor.codec
+            whole = [(self._sequence(episode), episode) for episode, *_ in self.steps]
+            return ActionSpace.fit(
+                codec.embodiment,
+                [codec.normalize_actions(actions_NC) for actions_NC, _ in whole],
+                codec.still(np.stack([episode.commanded_TD[0] for _, episode in whole])),
+                counting,
+            )
         whole = [episode.valid_NTH.all(-1) for episode in episodes]
         robot = self.processor.embodiment
         if not any(w.any() for w in whole):
@@ -115,7 +144,10 @@ class EpisodeDataset:
         )
         codec = self.processor.codec
         return ActionSpace.fit(
-            codec.embodiment, codec.normalize_actions(chunks_NHC), codec.still(commanded_ND)
+            codec.embodiment,
+            codec.normalize_actions(chunks_NHC),
+            codec.still(commanded_ND),
+            counting,
         )
 
     @property
@@ -178,6 +210,8 @@ class EpisodeDataset:
         for o, index in enumerate(indices):
             episode, _, t = self.steps[index]
             usable = np.flatnonzero(episode.valid_NTH[:, t].any(-1))
+            if self.full_sequence:
+                usable = np.array([FOLLOWED])
             order = rng.permutation(usable)
             if not question:
                 order = sorted(order, key=lambda n: n != FOLLOWED)
@@ -186,9 +220,15 @@ class EpisodeDataset:
                 instructions.append(episode.instructions[n])
                 states.append(episode.states_TS[t])
                 starts.append(episode.commanded_TD[t])
-                actions.append(episode.actions_NTHC[n, t])
-                valid.append(episode.valid_NTH[n, t])
-                boxes.append(episode.boxes_NTV4[n, t, 0])
+                if self.full_sequence:
+                    actions.append(self._sequence(episode))
+                    valid.append(np.ones(len(actions[-1]), dtype=bool))
+                else:
+                    actions.append(episode.actions_NTHC[n, t])
+                    valid.append(episode.valid_NTH[n, t])
+                boxes.append(episode.boxes_NTV4[n, t, 0] if self._images else NOWHERE)
+        lengths_P = [len(one) for one in actions] if self.full_sequence else None
+        actions, valid = _of_one_length(actions), _of_one_length(valid)
         steps, processor = [self.steps[index] for index in indices], self.processor
         mask_PHC = np.repeat(np.stack(valid)[..., None], actions[0].shape[-1], axis=-1)
         still_PC = processor.codec.still(np.stack(starts))
@@ -206,6 +246,7 @@ class EpisodeDataset:
                 instructions,
                 np.stack(states),
                 [answer(box_4) for box_4 in boxes] if answers else None,
+                lengths_P,
             ),
             actions_PHK=processor.place_actions(encoded_PHC),
             mask_PHK=processor.place_actions(mask_PHC).bool(),
@@ -231,6 +272,14 @@ class EpisodeDataset:
             ]
             seen.append(torch.from_numpy(np.stack(frames)))
         return seen
+
+
+def _of_one_length(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The same with zeros behind those that are shorter than the longest."""
+    longest = max(map(len, sequences))
+    return [
+        np.pad(one, ((0, longest - len(one)), *((0, 0),) * (one.ndim - 1))) for one in sequences
+    ]
 
 
 def shuffled(length: int, size: int, seed: int, start: int = 0) -> Iterator[list[int]]:

@@ -1,18 +1,20 @@
 """Whose episodes a batch is of: the mixture of robots is data, not code."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.embodiment.signature import embodiment_signature
+from qwen_vla_core.embodiment import Embodiment, load_embodiment
+from qwen_vla_core.embodiment.signature import embodiment_signature, with_views
 from qwen_vla_core.errors import CheckpointError, QwenVlaError
 from qwen_vla_data.sources import EpisodeSource, find_episodes
 
-from ..checkpoint import load_action_space
+from ..action_space import OURS
+from ..checkpoint import as_trained, load_action_space
 from ..config import QwenVlaConfig
 from ..processor import Processor
 from .dataset import EpisodeDataset, shuffled
@@ -77,15 +79,17 @@ class Mixture:
             self._load(source, config, tokenizer)
 
     def _load(self, source: Source, config: QwenVlaConfig, tokenizer) -> None:
-        recipe, robot = self._recipe, load_embodiment(source.embodiment)
+        recipe, robot = self._recipe, _seen(self._recipe, source)
         first, name = self.learned.get(robot.name), robot.name
         if first is not None:
             name = f"{robot.name}:{source.episodes.name}"
         if name in self.learned:
             raise QwenVlaError(f"{source.episodes}: {name} is in the mixture already")
-        # Fitted to the robot's first source, unless the checkpoint was trained with its space.
-        space = first and first.space
-        if recipe.start_from:
+        # Fitted to the robot's first source, unless the checkpoint was trained with its space, or
+        # the recipe has its own way.
+        counting = recipe.actions or OURS
+        space = None if counting.each_source else first and first.space
+        if recipe.start_from and recipe.actions is None:
             with suppress(CheckpointError):
                 space = load_action_space(recipe.start_from, robot)
         found, held_out = episodes_of(source), recipe.validation_episodes
@@ -96,10 +100,16 @@ class Mixture:
             space,
             recipe.images,
             source.takeovers,
+            counting,
+            recipe.full_sequence,
         )
         self.learned[name] = learned
         self.held_out[name] = EpisodeDataset(
-            found[-held_out:], processor, learned.space, recipe.images
+            found[-held_out:],
+            processor,
+            learned.space,
+            recipe.images,
+            full_sequence=recipe.full_sequence,
         )
 
     def batches(self, start: int) -> Iterator[tuple[str, list[int]]]:
@@ -130,10 +140,11 @@ class Mixture:
         known: dict[str, dict] = {}
         for data in self.learned.values():
             robot = data.processor.embodiment
-            trained = known.get(robot.name, {}).get("instructions", [])
+            first = known.get(robot.name, {})
+            trained = first.get("instructions", [])
             known[robot.name] = {
                 **embodiment_signature(robot),
-                "action_space": data.space.model_dump(),
+                "action_space": first.get("action_space", data.space.model_dump()),
                 "instructions": sorted(data.instructions.union(trained)),
             }
         return known
@@ -141,3 +152,38 @@ class Mixture:
     def __len__(self) -> int:
         """Observations to learn from."""
         return sum(map(len, self.learned.values()))
+
+
+def _seen(recipe: Recipe, source: Source) -> Embodiment:
+    """The robot of a source with views as large as the recipe or the checkpoint has them."""
+    robot = load_embodiment(source.embodiment)
+    if recipe.view:
+        try:
+            return with_views(robot, [recipe.view] * len(robot.cameras))
+        except ValueError as error:
+            raise QwenVlaError(
+                f"view: {list(recipe.view)} is no size of a view: {error}"
+            ) from error
+    if recipe.start_from:
+        with suppress(CheckpointError):
+            return as_trained(recipe.start_from, robot)
+    return robot
+
+
+def small_views(config: QwenVlaConfig, robots: Iterable[Embodiment]) -> list[str]:
+    """Views below what the backbone was made for, each with the size to use; in words."""
+    vision = config.backbone_config().vision_config
+    unit = vision.patch_size * vision.spatial_merge_size
+    side = math.ceil(math.sqrt(config.min_view_pixels) / unit) * unit
+    sizes = {
+        (camera.width, camera.height)
+        for robot in robots
+        for camera in robot.cameras
+        if camera.width * camera.height < config.min_view_pixels
+    }
+    return [
+        f"views of {width} x {height} are {width * height // unit**2} tokens each; the backbone "
+        f"was made for {config.min_view_pixels} pixels or more: view: [{side}, {side}] in the "
+        f"recipe gives {(side // unit) ** 2}"
+        for width, height in sorted(sizes)
+    ]

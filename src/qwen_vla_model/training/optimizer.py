@@ -1,4 +1,4 @@
-"""What turns gradients into steps: Muon for the matrices of the blocks, AdamW for the rest.
+"""What turns gradients into steps: Muon for the matrices of the blocks, AdamW for the rest or all.
 
 On the bare question of ``grounding.py`` (WidowX and mobile base, rate 1e-3) the loss came to 3.1
 after 416 steps with Muon, and to 3.6 after 464 with AdamW for everything; DESIGN.md, section 33.
@@ -6,6 +6,7 @@ Muon's update is scaled to the size of AdamW's, so that both take the same learn
 """
 
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 from torch import nn
@@ -18,6 +19,9 @@ ADAPTER = "lora_"
 """In the names of low-rank matrices, whose update Muon would give full rank: AdamW's."""
 
 
+Method = Literal["muon", "adamw"]
+
+
 class Optimizer:
     """Both as one."""
 
@@ -26,6 +30,7 @@ class Optimizer:
         parameters: Iterable[tuple[str, nn.Parameter, float]],
         weight_decay: float,
         betas: tuple[float, float],
+        method: Method = "muon",
     ):
         """Take over some parameters.
 
@@ -33,6 +38,8 @@ class Optimizer:
             parameters: names, what learns, and its peak learning rate.
             weight_decay: of matrices only.
             betas: AdamW's.
+            method: ``adamw`` takes AdamW for the matrices as well. Muon's iterations cost as much
+                as a whole pass at five billion parameters.
         """
         self._names: dict[nn.Parameter, str] = {}
         matrices: dict[float, list] = {}
@@ -40,7 +47,7 @@ class Optimizer:
         for name, parameter, rate in parameters:
             self._names[parameter] = name
             in_block = any(part in name for part in BLOCKS) and ADAPTER not in name
-            if parameter.ndim == 2 and in_block:
+            if method == "muon" and parameter.ndim == 2 and in_block:
                 matrices.setdefault(rate, []).append(parameter)
             else:
                 decay = weight_decay if parameter.ndim > 1 else 0.0

@@ -18,9 +18,12 @@ from qwen_vla_core.yaml_file import Strict, WrongKey, read_yaml
 from qwen_vla_core.yaml_file.kinds import RECIPE
 from qwen_vla_data.sources import find_episodes
 
+from ..action_space import Counting
 from ..channel_layout import ChannelLayout
-from ..config import PUBLISHED_EXPERT, ExpertConfig
+from ..config import PUBLISHED_EXPERT, ExpertConfig, PromptForm
 from ..flow_matching import TauDistribution
+from .auxiliary import AuxiliaryRecipe
+from .optimizer import Method
 
 
 class LearningRates(Strict):
@@ -80,6 +83,15 @@ class Recipe(Strict):
         backbone: instead, a Qwen3.5 checkpoint, folder or hub name, to put a new expert on; with
             neither, ``qwen_vla_tiny`` starts from random weights.
         expert: sizes and choices of that new expert.
+        prompt: whether prompts stand in Qwen's chat template (``QwenVlaConfig``); by default as in
+            the checkpoint that it starts from.
+        view: width and height of the model's views in pixels, of all cameras; by default as in
+            the checkpoint that it starts from, and for a new model the robots' own.
+        actions: how actions are counted and normalised; by default as in the checkpoint that it
+            starts from, and for a new model as the defaults of ``Counting`` say.
+        full_sequence: learn whole episodes from their first frame on, of up to that many action
+            steps, instead of chunks: the paper's language-to-action stage. There a sentence says
+            how all of a motion goes, also what comes after a chunk.
         images: whether prompts hold views. Without is the paper's language-to-action pretraining:
             sentences and actions alone, with vision and language frozen.
         channel_layout: where a robot's channels stand in those of a new model, see
@@ -103,6 +115,8 @@ class Recipe(Strict):
             its chunk may ever last.
         prefix_detour: how often a prefix is the beginning of another chunk; what follows leads
             back. Of right ones alone a network learns that whatever was begun is right.
+        auxiliary: questions about images that each batch learns beside its actions.
+        optimizer: ``muon`` for the blocks' matrices with AdamW for the rest, or ``adamw`` alone.
         validation_episodes: held out of each source, the last ones by name.
         patience: the training ends, too, after this many validations in a row without a smaller
             ``action_error`` (mean of the sources), and the checkpoint is the one that had the
@@ -122,6 +136,10 @@ class Recipe(Strict):
     compile: bool | None = None
     workers: PositiveInt = 2
 
+    prompt: PromptForm | None = None
+    view: tuple[PositiveInt, PositiveInt] | None = None
+    actions: Counting | None = None
+    full_sequence: PositiveInt | None = None
     images: bool = True
     frozen: tuple[Literal["vision", "language", "expert"], ...] = ()
     adapters: Adapters | None = None
@@ -135,7 +153,9 @@ class Recipe(Strict):
     prefix_steps: NonNegativeInt = 0
     prefix_detour: float = Field(default=0.0, ge=0.0, le=1.0)
     grounding: GroundingRecipe = GroundingRecipe()
+    auxiliary: AuxiliaryRecipe | None = None
 
+    optimizer: Method = "muon"
     learning_rates: LearningRates
     warmup_steps: PositiveInt
     final_lr_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
@@ -180,6 +200,22 @@ class Recipe(Strict):
             )
         if not self.images and self.grounding.enabled:
             raise WrongKey("grounding", "without images there is nothing to point at; weight: 0")
+        if self.auxiliary and {"vision", "language"} <= set(self.frozen):
+            raise WrongKey("auxiliary", "it trains vision and language, which are frozen")
+        return self
+
+    @model_validator(mode="after")
+    def _sequences_fit(self) -> "Recipe":
+        if self.full_sequence is None:
+            return self
+        if self.prefix_steps:
+            raise WrongKey("prefix_steps", "a full_sequence continues nothing; remove one of them")
+        if self.grounding.enabled:
+            raise WrongKey("grounding", "a full_sequence has one sentence alone; weight: 0")
+        if self.actions is None or self.actions.quantiles != "all_steps":
+            raise WrongKey(
+                "actions", "with full_sequence one pair of quantiles is for quantiles: all_steps"
+            )
         return self
 
 

@@ -12,6 +12,7 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,10 @@ from ..runtime import compile_passes
 from ..tokenizer import IMAGE, PAD, train_tokenizer
 from ..weights import load_weights, read_json
 from .adapters import add_adapters, merged
+from .auxiliary import AuxiliaryExamples
 from .dataset import Batch
 from .grounding import Forecast, answer_loss, without_answers
-from .mixture import Mixture
+from .mixture import Mixture, small_views
 from .optimizer import ADAPTER, Optimizer
 from .passes import Passes
 from .prefetch import prefetched
@@ -76,15 +78,17 @@ class Trainer:
             tokenizer = train_tokenizer()
             image_token = tokenizer.convert_tokens_to_ids(IMAGE)
             model = QwenVla(qwen_vla_tiny(len(tokenizer), image_token, recipe.channel_layout))
+        changes = {"prefix_steps": recipe.prefix_steps}
+        if recipe.prompt:
+            changes["prompt"] = recipe.prompt
         # Not model_copy, which checks nothing: a prefix as long as the chunk is refused here.
-        model.config = QwenVlaConfig.model_validate(
-            model.config.model_dump() | {"prefix_steps": recipe.prefix_steps}
-        )
+        model.config = QwenVlaConfig.model_validate(model.config.model_dump() | changes)
         backbone = model.config.backbone_config()
-        if recipe.grounding.enabled and not backbone.tie_word_embeddings:
+        if (recipe.grounding.enabled or recipe.auxiliary) and not backbone.tie_word_embeddings:
             raise QwenVlaError(
-                "grounding: this backbone has an output layer of its own, which no checkpoint "
-                "of a policy holds; grounding: {steps: 0, weight: 0} goes without"
+                "grounding, auxiliary: this backbone has an output layer of its own, which no "
+                "checkpoint of a policy holds; grounding: {steps: 0, weight: 0}, and no "
+                "auxiliary, goes without"
             )
         if recipe.adapters:
             add_adapters(model.backbone, recipe.frozen, recipe.adapters.rank)
@@ -95,7 +99,15 @@ class Trainer:
         self.trained = nn.ModuleDict({"model": self.model, "forecast": self.forecast})
         self.tokenizer, self._pad = tokenizer, tokenizer.convert_tokens_to_ids(PAD)
         self.mixture = Mixture(recipe, model.config, tokenizer)
-        self.optimizer = Optimizer(self._learning(), recipe.weight_decay, recipe.betas)
+        robots = [data.processor.embodiment for data in self.mixture.learned.values()]
+        for line in small_views(model.config, robots if recipe.images else ()):
+            tqdm.write(f"warning: {line}")
+        self._auxiliary = recipe.auxiliary and AuxiliaryExamples(
+            recipe.auxiliary, model.config, tokenizer
+        )
+        self.optimizer = Optimizer(
+            self._learning(), recipe.weight_decay, recipe.betas, recipe.optimizer
+        )
         compiles = recipe.compile or (recipe.compile is None and self.device == "cuda")
         self._passes = Passes(self.trained, recipe.batches, self.device == "cpu" and not compiles)
         if compiles:
@@ -134,13 +146,17 @@ class Trainer:
     def _batch(self, number: int, source: str, indices: list[int]) -> Batch:
         """The batch of that number: some observations of a source."""
         recipe = self.recipe
-        return self.mixture.learned[source].batch(
+        batch = self.mixture.learned[source].batch(
             indices,
             np.random.default_rng((recipe.seed, number)),
             recipe.instructions,
             question=number // recipe.batches < recipe.grounding.steps,
             answers=recipe.grounding.enabled,
         )
+        if self._auxiliary is None:
+            return batch
+        rng = np.random.default_rng((recipe.seed, number, 1))
+        return replace(batch, auxiliary=self._auxiliary.batch(rng))
 
     def batches(self) -> Iterator[tuple[Batch, ...]]:
         """Those of each step from here on."""
@@ -184,10 +200,15 @@ class Trainer:
             inputs, hidden_PLE = without_answers(inputs, hidden_PLE)
         if self.step < recipe.grounding.steps:
             return found
+        beside = recipe.grounding.weight * found
+        if batch.auxiliary is not None:
+            asked = batch.auxiliary.to(self.device)
+            said = answer_loss(model, asked, model.read(asked), self._pad)
+            beside = beside + recipe.auxiliary.weight * said
         number = self.step * recipe.batches + n
         generator = torch.Generator(self.device)
         generator.manual_seed(recipe.seed * 1_000_000_007 + number)
-        return recipe.grounding.weight * found + model.loss(
+        return beside + model.loss(
             inputs,
             batch.actions_PHK.to(self.device),
             batch.mask_PHK.to(self.device),

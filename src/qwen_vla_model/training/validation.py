@@ -34,8 +34,8 @@ def validate(
         median distance to the expert's end, and ``within_1cm``.
     """
     codec, robot = data.processor.codec, data.processor.embodiment
-    last = robot.horizon - 1
-    translation = _translation_channels(robot)
+    sequences = data.full_sequence is not None
+    translation = [] if sequences else _translation_channels(robot)
     errors, distances, others = [], [], []
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(0)
@@ -44,7 +44,9 @@ def validate(
         batch = data.batch(some, np.random.default_rng(0), per_image=99)
         predicted = model.predict(batch.inputs.to(device), generator).float().cpu()
         errors.append((predicted - batch.actions_PHK)[batch.mask_PHK].abs().numpy())
-        ends_PK, targets_PK = (c[:, last].numpy() for c in (predicted, batch.actions_PHK))
+        rows = torch.arange(len(predicted))
+        last = batch.mask_PHK.any(-1).sum(-1) - 1 if sequences else robot.horizon - 1
+        ends_PK, targets_PK = (c[rows, last].numpy() for c in (predicted, batch.actions_PHK))
         apart = np.linalg.norm(ends_PK[:, None] - targets_PK[None], axis=-1)
         observation = batch.inputs.observation_P.numpy()
         for i, own in enumerate(observation):

@@ -11,6 +11,7 @@ from qwen_vla_core.yaml_file.kinds import (
     EMBODIMENT,
     GAMEPAD,
     KINDS,
+    NAMES,
     PLAN,
     RECIPE,
     kind_of,
@@ -20,9 +21,11 @@ ROOT = Path(__file__).parents[3]
 KINDS_OF_FOLDERS = {
     "embodiments": EMBODIMENT,
     "config/recipes": RECIPE,
+    "config/published": RECIPE,
     "config/reports": PLAN,
     "config/teleop": GAMEPAD,
     "config/backends": BACKEND,
+    "config/imports": NAMES,
     "config/nodes": "a file of node parameters",
     "config/interbotix_modes": "a file of Interbotix motor modes",
 }

@@ -401,6 +401,7 @@ def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recip
     [
         *(ROOT / "config" / "recipes").glob("finetune_*.yaml"),
         *(ROOT / "config" / "recipes").glob("generalist/*.yaml"),
+        *(ROOT / "config" / "published").glob("*.yaml"),
     ],
     ids=lambda p: p.stem,
 )
@@ -421,6 +422,8 @@ def test_when_a_recipe_is_shipped_expect_it_to_name_robots_that_are_shipped_as_w
         ({"frozen": ["vision", "language"]}, "grounding"),
         ({"frozen": ["vision", "language"], "adapters": {}, "grounding": NOTHING}, "adapters"),
         ({"images": False}, "nothing to point at"),
+        ({"full_sequence": 9, "grounding": {"weight": 0}}, "quantiles: all_steps"),
+        ({"full_sequence": 9}, "one sentence alone"),
     ],
 )
 def test_when_a_recipe_is_wrong_expect_file_and_key(recipe, changes, words):
