@@ -48,6 +48,9 @@ class ScriptedPolicy:
     def on_mode(self, mode):
         pass
 
+    def close(self):
+        pass
+
     def diagnostics(self):
         return {"path": "eager", "eager_fallbacks": 0, "why_eager": ""}
 

@@ -58,7 +58,7 @@ def access_of(robot: Path, domain: int) -> dict:
     # No weights of the model are needed, and none are shipped for every robot.
     load = QwenVlaPolicy.load
     QwenVlaPolicy.load = lambda *arguments, **options: SimpleNamespace(
-        warm_up=lambda: 0.1, slow_reason=""
+        warm_up=lambda: 0.1, slow_reason="", close=lambda: None
     )
     recordings = TemporaryDirectory()
     parameters = [f"embodiment:={robot}", "page_node:port:=0", f"folder:={recordings.name}"]

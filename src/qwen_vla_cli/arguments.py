@@ -52,6 +52,17 @@ def add_checkpoint(group, otherwise: str = "the shipped one") -> None:
     )
 
 
+def policy_name(name: str | None) -> Path | str:
+    """What was named, as ``load_policy`` takes it: a checkpoint of ours as its folder.
+
+    Raises:
+        QwenVlaError: as ``checkpoint_folder``, or no installed package has such a policy.
+    """
+    from qwen_vla_ros.load_policy import is_ours
+
+    return checkpoint_folder(name) if is_ours(name) else str(name)
+
+
 def checkpoint_folder(name: str | None) -> Path:
     """The folder of the checkpoint that was named, fetched from the hub where it has to be.
 

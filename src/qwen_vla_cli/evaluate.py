@@ -23,9 +23,9 @@ from qwen_vla_core.resources import share_directory
 from .arguments import (
     add_checkpoint,
     add_workers,
-    checkpoint_folder,
     embodiment_file,
     not_negative,
+    policy_name,
     positive,
 )
 from .outputs import output_folder, require_writable
@@ -89,13 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
         return _report(arguments)
     from qwen_vla_eval.evaluation import evaluate
     from qwen_vla_eval.tables import write_json
-    from qwen_vla_ros.load_policy import is_server
 
     require_writable(arguments.json)
     embodiment = embodiment_file(arguments.embodiment)
-    checkpoint = arguments.checkpoint
-    if not is_server(checkpoint):
-        checkpoint = None if arguments.expert else checkpoint_folder(checkpoint)
+    checkpoint = None if arguments.expert else policy_name(arguments.checkpoint)
     summary = evaluate(
         embodiment,
         checkpoint,

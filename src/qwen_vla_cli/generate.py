@@ -19,8 +19,8 @@ from pathlib import Path
 from .arguments import (
     add_checkpoint,
     add_workers,
-    checkpoint_folder,
     embodiment_file,
+    policy_name,
     positive,
 )
 from .outputs import output_folder
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.checkpoint is not None:
             from qwen_vla_eval.policy_driver import policy_driver
 
-            checkpoint = checkpoint_folder(arguments.checkpoint)
+            checkpoint = policy_name(arguments.checkpoint)
             driver, driver_name = policy_driver(checkpoint, embodiment)
         recorded = generate(
             embodiment,

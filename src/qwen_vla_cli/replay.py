@@ -16,7 +16,7 @@ and engage; without dry_run the robot follows.
 import argparse
 from pathlib import Path
 
-from .arguments import add_checkpoint, add_workers, checkpoint_folder
+from .arguments import add_checkpoint, add_workers, policy_name
 from .outputs import output_folder
 
 
@@ -48,13 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_eval.replay.measure import compare
     from qwen_vla_eval.replay.report import write_report
     from qwen_vla_eval.tables import show
-    from qwen_vla_ros.load_policy import is_replay, is_server
 
     sources = find_named(arguments.recording)
     robot = robot_of(sources, arguments.embodiment)
-    checkpoint = arguments.checkpoint
-    if not is_server(checkpoint) and not is_replay(checkpoint):
-        checkpoint = checkpoint_folder(checkpoint)
+    checkpoint = policy_name(arguments.checkpoint)
     with output_folder(arguments.out):
         compared = compare(
             sources,

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from .arguments import (
     add_checkpoint,
-    checkpoint_folder,
     embodiment_file,
     not_negative,
+    policy_name,
     positive,
 )
 
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     tls = arguments.tls_cert, arguments.tls_key
     serve_checkpoint(
         Serving(
-            checkpoint=checkpoint_folder(arguments.checkpoint),
+            checkpoint=policy_name(arguments.checkpoint),
             embodiments=[embodiment_file(name) for name in arguments.embodiment or ["widowx"]],
             instruction=arguments.instruction,
             host=arguments.host,

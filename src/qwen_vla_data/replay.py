@@ -6,6 +6,7 @@ from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution.prefix import Prefix, poses_from_first
 from qwen_vla_core.modes import Mode
+from qwen_vla_core.policy import ChannelPolicy
 from qwen_vla_core.types import ActionChunk, Observation
 
 from .episode import Episode
@@ -17,8 +18,8 @@ OUTSIDE = 0.02
 """How far beyond the limits a recording may lie, as a share of a joint's range; it is clipped."""
 
 
-class ReplayPolicy:
-    """Implements ``qwen_vla_core.policy.RobotPolicy``: joint targets, whatever the convention.
+class ReplayPolicy(ChannelPolicy):
+    """Implements ``qwen_vla_core.policy.Policy``: joint targets, whatever the convention.
 
     When a person engages it, the joints go from where they are commanded to be to the first pose
     of the episode, slowly and in a straight line; then the episode follows in its own time, and
@@ -27,10 +28,7 @@ class ReplayPolicy:
 
     Attributes:
         instruction: that of the episode.
-        slow_reason: always empty.
     """
-
-    slow_reason = ""
 
     def __init__(self, episode: Episode, codec: EmbodimentCodec, name: str) -> None:
         """Prepare an episode.
@@ -45,6 +43,7 @@ class ReplayPolicy:
             self._recorded_TD = _commands(episode, codec)
         except QwenVlaError as error:
             raise QwenVlaError(f"{name}: {error}") from error
+        super().__init__(codec)
         robot = codec.embodiment
         self._robot, self._name = robot, name
         self._step_s, self._base_D = robot.action_step_s, np.array(robot.base_D)
@@ -72,6 +71,11 @@ class ReplayPolicy:
             "replayed_s": round(min(max(0.0, self._played_s), self._recorded_s_T[-1]), 2),
             "of_s": round(float(self._recorded_s_T[-1]), 2),
         }
+
+    def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
+        """What ``plan`` does, as the nearest actions of a model: float32 [H, C] in [-1, 1]."""
+        targets_TD = self.plan(observation, prefix).positions_TD
+        return self.codec.normalize_actions(self.codec.encode(targets_TD)).astype(np.float32)
 
     def plan(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
         """H + 1 points of the way to the first pose, of the episode, or of its last pose."""

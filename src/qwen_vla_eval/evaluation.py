@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution.policy_loop import check_replan_steps
-from qwen_vla_ros.load_policy import is_server, load_policy
+from qwen_vla_ros.load_policy import is_ours, load_policy
 
 from .episodes import directly, through_ros
 from .rates import steps_text, summarize
@@ -82,7 +82,7 @@ def evaluate(
 def _named(checkpoint: Path | str | None, weights: str) -> str:
     if checkpoint is None:
         return "scripted expert"
-    return str(checkpoint) if is_server(checkpoint) else f"{checkpoint} as {weights}"
+    return f"{checkpoint} as {weights}" if is_ours(checkpoint) else str(checkpoint)
 
 
 def _measured(way: str, episodes: Iterable[dict], n: int) -> dict:

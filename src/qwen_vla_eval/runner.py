@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
-from qwen_vla_ros.load_policy import is_server, load_policy
+from qwen_vla_ros.load_policy import load_policy
 
 if TYPE_CHECKING:
     from qwen_vla_sim.rollout import StepWatcher
@@ -58,15 +58,16 @@ class EpisodeRunner:
         embodiment = load_embodiment(case.embodiment)
         self.codec = EmbodimentCodec(embodiment)
         (self.task,) = find_tasks(embodiment, case.task)
-        self._replan_steps, self._checkpoint = replan_steps, case.checkpoint
+        self._replan_steps = replan_steps
         self.policy = None
         if case.checkpoint is not None:
             self.policy = load_policy(
                 case.checkpoint, embodiment, weights=case.weights, deadline_s=SERVER_S
             )
-            if not is_server(case.checkpoint):  # a server has the sentence and the noise
+            if case.prompt_embodiment != case.embodiment:  # only of weights of ours
                 prompt_robot = case.prompt_embodiment and load_embodiment(case.prompt_embodiment)
                 self.policy.processor.prompt_embodiment = prompt_robot
+            self.policy.warm_up()
         self.world = make_world(embodiment)
 
     def run(self, scene: "Scene", on_step: "StepWatcher | None" = None) -> dict[str, Any]:
@@ -81,8 +82,8 @@ class EpisodeRunner:
         policy = self.policy
         if policy is None:
             policy = ExpertPolicy(self.task.expert(self.world, scene), self.codec)
-        elif not is_server(self._checkpoint):
-            policy.runtime.reseed(scene.seed)
+        else:
+            policy.reseed(scene.seed)
         rollout = roll_out(
             policy,
             self.codec,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen_vla_core.child_process import die_with_parent
-from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.errors import QwenVlaError, RemoteError
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_remote.engine import Served
@@ -21,6 +21,7 @@ from qwen_vla_remote.fleet import Fleet
 from qwen_vla_remote.link import READY, Link
 from qwen_vla_remote.process import prepare_process
 from qwen_vla_remote.server import PolicyServer, check_exposure, is_loopback
+from qwen_vla_ros.load_policy import is_ours, load_policy
 
 MOST_FILES = 10_000
 """A connection is one: the server's limit of clients five times, for those that say nothing yet. A
@@ -85,20 +86,18 @@ class Serving:
             QwenVlaError: the checkpoint does not fit a robot.
         """
         prepare_process()
-        from qwen_vla_model.policy import QwenVlaPolicy
-
         served, policy = {}, None
+        how = {"device": device, "weights": self.weights, "threads": self.threads}
         for robot in map(load_embodiment, self.embodiments):
-            policy = QwenVlaPolicy.load(
-                self.checkpoint,
-                robot,
-                device,
-                weights=self.weights,
-                threads=self.threads,
-                beside=policy,
-            )
+            if is_ours(self.checkpoint):
+                from qwen_vla_model.policy import QwenVlaPolicy
+
+                policy = QwenVlaPolicy.load(self.checkpoint, robot, **how, beside=policy)
+            else:
+                policy = load_policy(self.checkpoint, robot, **how)
             took_s = policy.warm_up()
-            served[robot.name] = Served(policy=policy, codec=policy.processor.codec)
+            codec = getattr(policy, "codec", None) or EmbodimentCodec(robot)
+            served[robot.name] = Served(policy=policy, codec=codec)
             print(f"{robot.name}: one inference takes {took_s * 1e3:.0f} ms", flush=True)
             if policy.slow_reason:
                 print(policy.slow_reason, flush=True)

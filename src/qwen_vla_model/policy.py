@@ -12,9 +12,9 @@ from qwen_vla_core.errors import ChunkError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.freed_memory import keep_freed_memory
 from qwen_vla_core.instruction import check_instruction
-from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation.empty_scene import empty_scene
-from qwen_vla_core.types import ActionChunk, Observation
+from qwen_vla_core.policy import ChannelPolicy
+from qwen_vla_core.types import Observation
 
 from .action_space import ActionSpace
 from .checkpoint import (
@@ -40,8 +40,8 @@ LARGEST_TENSOR_BYTES = 2**25
 """More than a tensor of the small network has, whose memory the next pass takes again."""
 
 
-class QwenVlaPolicy:
-    """Implements ``qwen_vla_core.policy.Policy`` and ``RobotPolicy``.
+class QwenVlaPolicy(ChannelPolicy):
+    """Implements ``qwen_vla_core.policy.Policy``.
 
     Attributes:
         processor, space: between the robot's numbers and the network's.
@@ -66,6 +66,7 @@ class QwenVlaPolicy:
             fixed_shapes: pad prompts to one length and run from buffers, which is what a CUDA
                 graph needs. None: on a GPU. Elsewhere it only costs time.
         """
+        super().__init__(processor.codec)
         self.processor, self.space = processor, space
         self.runtime = Runtime(model, seed)
         self._fixed = self.runtime.device.type == "cuda" if fixed_shapes is None else fixed_shapes
@@ -199,23 +200,9 @@ class QwenVlaPolicy:
             chunks.append(actions_HC)
         return chunks
 
-    def on_mode(self, mode: Mode) -> None:
-        """Nothing: every chunk stands for itself."""
-
-    def plan(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
-        """Predict joint targets, in rad and m: what ``infer`` predicts, in the robot's units.
-
-        Returns:
-            H + 1 points in the order of ``Embodiment.joint_names``, one action step apart. Point 0
-            is ``observation.commanded_D``, and zero for a base, whose targets are displacements
-            from where it was observed.
-        Raises:
-            ObservationError, InstructionError: as ``infer``.
-            KinematicsError: a target of an arm cannot be reached.
-        """
-        actions_HC = self.infer(observation, prefix)
-        codec = self.processor.codec
-        return codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
+    def reseed(self, seed: int) -> None:
+        """Seed the noise that chunks start from."""
+        self.runtime.reseed(seed)
 
     def prepare_inputs(self, observations: Sequence[Observation]) -> Inputs:
         """The model's inputs, a prompt for each observation; images are on the device already.

@@ -26,9 +26,9 @@ from websockets.exceptions import (
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import CheckpointError, QwenVlaError, RemoteError
 from qwen_vla_core.execution import Prefix
-from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation.empty_scene import empty_scene
-from qwen_vla_core.types import ActionChunk, Observation
+from qwen_vla_core.policy import ChannelPolicy
+from qwen_vla_core.types import Observation
 
 from .dialect import Dialect, OwnDialect
 from .wire import ANSWER_BYTES, pack, unpack
@@ -53,16 +53,14 @@ _QUIET = logging.getLogger("qwen_vla_remote.client.websockets")
 _QUIET.setLevel(logging.CRITICAL)  # with DEBUG it would write the key
 
 
-class RemotePolicy:
-    """Implements ``qwen_vla_core.policy.Policy`` and ``RobotPolicy``.
+class RemotePolicy(ChannelPolicy):
+    """Implements ``qwen_vla_core.policy.Policy``.
 
     One thread may ask it at a time.
 
     Attributes:
         slow_reason: empty: the server reports itself what slows it down.
     """
-
-    slow_reason = ""
 
     def __init__(
         self,
@@ -87,7 +85,7 @@ class RemotePolicy:
                 f"an address with a password ({url.rpartition('@')[2]}): set {API_KEY} instead"
             )
         self.url, self.deadline_s, self._robot = url, deadline_s, embodiment
-        self._codec = EmbodimentCodec(embodiment)
+        super().__init__(EmbodimentCodec(embodiment))
         self._dialect = dialect or OwnDialect(embodiment)
         self._pause_s, self._number, self._late_in_a_row = FIRST_PAUSE_S, 0, 0
         self._connections = self._late = 0
@@ -121,17 +119,8 @@ class RemotePolicy:
         """
         return self._wait_for(self._ask(observation, prefix, self.deadline_s))
 
-    def plan(self, observation: Observation, prefix: Prefix | None = None) -> ActionChunk:
-        """Ask the server: joint targets, in rad and m.
-
-        Raises:
-            RemoteError, CheckpointError: as ``infer``.
-        """
-        actions_HC = self.infer(observation, prefix)
-        return self._codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
-
-    def on_mode(self, mode: Mode) -> None:
-        """Nothing: every answer stands for itself."""
+    def reseed(self, seed: int) -> None:
+        """Nothing: the server has its own noise."""
 
     def diagnostics(self) -> dict[str, object]:
         """How the last requests went."""

@@ -15,7 +15,7 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.resources import share_directory
 
-from .load_policy import is_replay
+from .load_policy import is_ours
 
 Value = bool | int | float | str
 
@@ -87,7 +87,7 @@ def check_policy(embodiment: Embodiment, checkpoint: str | None, use_sim: bool) 
                 "checkpoint"
             )
         return
-    if not Path(checkpoint).is_dir() or is_replay(checkpoint):
+    if not Path(checkpoint).is_dir() or not is_ours(checkpoint):
         return
     try:
         robots = json.loads((Path(checkpoint) / "embodiments.json").read_text())

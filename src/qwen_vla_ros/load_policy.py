@@ -1,21 +1,30 @@
-"""What ``checkpoint`` names becomes a policy here: weights, a server's address, or a recording.
+"""What ``checkpoint`` names becomes a policy here: weights, a server's address, a recording.
 
 The one place of the ROS layer that imports the model, or the client of a remote policy; each only
 when it is asked for. Nothing of ROS is needed.
 """
 
+import json
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import CheckpointError
+from qwen_vla_core.policy import HoldPolicy, Policy
 
 if TYPE_CHECKING:
-    from qwen_vla_data.replay import ReplayPolicy
-    from qwen_vla_model.policy import QwenVlaPolicy
     from qwen_vla_model.precision import Weights
     from qwen_vla_remote.backend import Adapter
     from qwen_vla_remote.client import RemotePolicy
+
+HOLD = "hold"
+"""Stands where a checkpoint would: the policy that stays where it is."""
+OURS = "qwen_vla"
+"""``model_type`` in the config.json of our checkpoints."""
+ENTRY_POINTS = "qwen_vla_ros.policies"
+"""Group in which a package names the policies that it brings: ``model_type`` -> a function of
+(folder, embodiment, device=, weights=, threads=) that returns a ``Policy``."""
 
 
 def is_server(checkpoint: object) -> bool:
@@ -28,6 +37,42 @@ def is_replay(checkpoint: object) -> bool:
     from qwen_vla_data.sources import is_recorded
 
     return checkpoint is not None and is_recorded(str(checkpoint))
+
+
+def somebodys(checkpoint: object) -> EntryPoint | None:
+    """Who loads a checkpoint whose description says that it is none of ours; None for ours.
+
+    Raises:
+        CheckpointError: no installed package has such a policy.
+    """
+    file = Path(str(checkpoint)) / "config.json"
+    if checkpoint is None or not file.is_file():
+        return None
+    try:
+        kind = json.loads(file.read_text()).get("model_type", OURS)
+    except (OSError, ValueError, AttributeError):
+        return None  # said in words by whoever reads ours
+    if kind == OURS:
+        return None
+    installed = entry_points(group=ENTRY_POINTS)
+    found = next((entry for entry in installed if entry.name == kind), None)
+    if found is None:
+        raise CheckpointError(
+            f"{file}: model_type is {kind}, and no installed package has such a policy "
+            f"(entry point {ENTRY_POINTS}; there are: "
+            f"{', '.join(sorted([OURS, *(entry.name for entry in installed)]))})"
+        )
+    return found
+
+
+def is_ours(checkpoint: object) -> bool:
+    """Whether it names weights of ours, by a folder, a hub name or nothing at all.
+
+    Raises:
+        CheckpointError: as ``somebodys``.
+    """
+    other = checkpoint == HOLD or is_server(checkpoint) or is_replay(checkpoint)
+    return not other and somebodys(checkpoint) is None
 
 
 def check_backend(embodiment: Embodiment, checkpoint: object, backend: str) -> None:
@@ -75,13 +120,13 @@ def load_policy(
     weights: "Weights | None" = None,
     threads: int = 1,
     deadline_s: float = 1.0,
-) -> "QwenVlaPolicy | RemotePolicy | ReplayPolicy":
+) -> Policy:
     """The policy for a robot.
 
     Args:
-        checkpoint: a folder, ``owner/model`` on the hub, ``ws://host:port`` of a server, or a
-            recorded episode to replay (a file, or ``folder:7`` of a LeRobot dataset); None for
-            the shipped one.
+        checkpoint: a folder (of ours, or of a policy whose package is installed), ``owner/model``
+            on the hub, ``ws://host:port`` of a server, a recorded episode to replay (a file, or
+            ``folder:7`` of a LeRobot dataset), or ``hold``; None for the shipped one.
         backend: how the server of another's model is asked: a name in config/backends/, or a
             YAML file; empty for a policy of ours.
         device, weights, threads: as for ``QwenVlaPolicy.load``; a server has its own.
@@ -100,8 +145,11 @@ def load_policy(
 
         source, codec = find_episode(str(checkpoint)), EmbodimentCodec(embodiment)
         return ReplayPolicy(source.load(codec), codec, str(source))
+    if checkpoint == HOLD:
+        return HoldPolicy(embodiment)
+    options = {"device": device, "weights": weights, "threads": threads}
+    if (found := somebodys(checkpoint)) is not None:
+        return found.load()(Path(str(checkpoint)), embodiment, **options)
     from qwen_vla_model.policy import QwenVlaPolicy
 
-    return QwenVlaPolicy.load(
-        checkpoint, embodiment, device=device, weights=weights, threads=threads
-    )
+    return QwenVlaPolicy.load(checkpoint, embodiment, **options)

@@ -11,7 +11,7 @@ from qwen_vla_core.embodiment.codec import EmbodimentCodec
 from qwen_vla_core.execution import PolicyLoop, Prefix
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import ImageHistory
-from qwen_vla_core.policy import Policy
+from qwen_vla_core.policy import ChannelPolicy, Policy
 from qwen_vla_core.types import ActionChunk, Observation
 
 from .robot_chain import RobotChain
@@ -133,11 +133,12 @@ def observe(
     )
 
 
-class ExpertPolicy:
+class ExpertPolicy(ChannelPolicy):
     """An expert as a policy: it peeks into the world instead of looking at the images."""
 
     def __init__(self, expert: Expert, codec: EmbodimentCodec) -> None:
-        self._expert, self._codec = expert, codec
+        super().__init__(codec)
+        self._expert = expert
 
     def infer(self, observation: Observation, prefix: Prefix | None = None) -> np.ndarray:
         """Normalised actions [H, C] towards what the instruction asks for.
@@ -145,6 +146,6 @@ class ExpertPolicy:
         Raises:
             InstructionError: it asks for nothing in this scene.
         """
-        horizon = self._codec.embodiment.horizon
+        horizon = self.codec.embodiment.horizon
         plan = self._expert.plan(observation.commanded_D, observation.instruction, horizon)
-        return self._codec.normalize_actions(plan)
+        return self.codec.normalize_actions(plan)

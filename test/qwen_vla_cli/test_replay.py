@@ -98,6 +98,9 @@ class Copying:
         self._step_s = codec.embodiment.action_step_s
         self._stamps_T, self._done = episode.stamps_T, done_of(episode, codec)
 
+    def reseed(self, seed):
+        pass
+
     def plan(self, seen, prefix=None):
         step = int(np.abs(self._stamps_T - seen.stamp_s).argmin())
         positions_TD = np.concatenate([seen.commanded_D[None], self._done[step]])
@@ -118,7 +121,6 @@ def test_when_a_policy_does_what_was_done_expect_no_error_and_that_of_standing_s
     episode = Episode.load(source.path)
     monkeypatch.setattr(measure, "_codec", codec, raising=False)
     monkeypatch.setattr(measure, "_policy", Copying(codec, episode), raising=False)
-    monkeypatch.setattr(measure, "_reseed", lambda seed: None, raising=False)
     own, still = measure._ask(measure._Block(source=source, first=0, last=STEPS))
     assert np.nanmax(own) < 1e-9 and np.nanmax(still) > 0.05
 

@@ -1,6 +1,6 @@
 """Asks a policy at every recorded step, and compares its targets with what was done."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,14 +10,14 @@ import numpy as np
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution.prefix import poses_from_first
-from qwen_vla_core.policy import RobotPolicy
+from qwen_vla_core.policy import Policy
 from qwen_vla_core.worker_pool import WorkerPool
 from qwen_vla_data.checks.finding import seconds_of
 from qwen_vla_data.episode import Episode
 from qwen_vla_data.observations import EpisodeObservations
 from qwen_vla_data.plans import with_plans
 from qwen_vla_data.sources import EpisodeSource
-from qwen_vla_ros.load_policy import is_replay, is_server, load_policy
+from qwen_vla_ros.load_policy import is_replay, load_policy
 
 SERVER_S = 30.0
 """How long an answer of a server may take: nothing waits for it but the report."""
@@ -127,16 +127,15 @@ def done_of(episode: Episode, codec: EmbodimentCodec) -> np.ndarray:
 
 
 _codec: EmbodimentCodec
-_policy: RobotPolicy
-_reseed: Callable[[int], None]
+_policy: Policy
 """State of a worker process."""
 
 
 def _start(robot: Embodiment, checkpoint: Path | str, device: str, weights: str | None) -> None:
-    global _codec, _policy, _reseed
+    global _codec, _policy
     _codec = EmbodimentCodec(robot)
     _policy = load_policy(checkpoint, robot, device=device, weights=weights, deadline_s=SERVER_S)
-    _reseed = (lambda seed: None) if is_server(checkpoint) else _policy.runtime.reseed
+    _policy.warm_up()
 
 
 @lru_cache(maxsize=1)
@@ -152,7 +151,7 @@ def _ask(block: _Block) -> tuple[np.ndarray, np.ndarray]:
         own, still = [], []
         for step in range(block.first, block.last):
             seen = observations.at(step)
-            _reseed(step)
+            _policy.reseed(step)
             planned_HD = _policy.plan(seen).positions_TD[1:]
             own.append(np.abs(planned_HD - done_THD[step]))
             still.append(np.abs(seen.commanded_D - done_THD[step]))

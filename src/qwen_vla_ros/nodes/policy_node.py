@@ -98,6 +98,7 @@ class PolicyNode(EmbodimentNode):
 
     def on_cleanup(self, state: object) -> TransitionCallbackReturn:
         self._worker.shutdown(wait=False)
+        self._policy.close()
         self._embodiment = None
         return super().on_cleanup(state)
 

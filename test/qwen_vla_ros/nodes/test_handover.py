@@ -44,6 +44,9 @@ class TurningPolicy:
     def warm_up(self):
         return 0.01
 
+    def close(self):
+        pass
+
     def diagnostics(self):
         return {}
 
