@@ -2,6 +2,7 @@
 
 Example:
   qwen-vla bench model --config tiny --device cpu
+  qwen-vla bench model --profile
   qwen-vla bench model --config 5b --device cuda --views 3 --size 224 --json model.json
 
 Weights are random: they do not change the time. Images of 640 x 480 come in, the chunk goes out
@@ -9,7 +10,8 @@ to the host. `plain` is the straightforward program, transformers' own forward w
 context recomputed in each Euler step; `eager` is ours, launched kernel by kernel; `graph` is
 ours replayed as CUDA graphs, what a robot with a GPU runs; `compiled` went through torch.compile
 first. The bound is the larger of bytes of weights / memory bandwidth and operations / matrix
-rate, both measured in the same run.
+rate, both measured in the same run. --profile instead measures the shipped policy, each kind of
+pass eagerly and as it runs on a robot, and lists its operations.
 """
 
 import argparse
@@ -38,16 +40,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-sensitivity", action="store_true", help="only the chosen configuration"
     )
+    parser.add_argument(
+        "--profile", action="store_true", help="the shipped policy's operations instead, on a CPU"
+    )
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads (1)")
     parser.add_argument("--json", type=Path, help="write everything here too")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
-    from qwen_vla_eval.bench.model import measure_model, report
+    from qwen_vla_eval.bench.model import measure_model, profile_policy, profile_report, report
     from qwen_vla_eval.tables import show
 
     require_writable(arguments.json)
+    if arguments.profile:
+        result = profile_policy(arguments.passes, arguments.threads)
+        show(profile_report(result))
+        save_json(arguments.json, result)
+        return 0
     result = measure_model(
         arguments.config,
         arguments.device,

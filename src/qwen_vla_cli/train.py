@@ -5,6 +5,7 @@ Example:
   qwen-vla train --config config/recipes/finetune_widowx.yaml --resume
   qwen-vla train --config config/recipes/generalist/*.yaml --out runs/generalist
   qwen-vla train --config config/recipes/generalist/*.yaml --robot aloha --out runs/only_aloha
+  qwen-vla train --config config/published/*.yaml --out runs/published --dry-run
 """
 
 import argparse
@@ -31,12 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on from the newest checkpoint; what is finished stays",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print memory, tokens a second and hours, and try some steps; writes nothing",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train as the recipes say; shows progress, writes checkpoints and curves."""
-    from qwen_vla_model.training.stages import train
+    from qwen_vla_model.training.stages import rehearse, train
 
+    if arguments.dry_run:
+        rehearse(arguments.config, arguments.out, arguments.robot)
+        return 0
     train(*arguments.config, out=arguments.out, robot=arguments.robot, resume=arguments.resume)
     return 0
 

@@ -42,7 +42,7 @@ class Serving:
         instruction: of clients that send no prompt.
         host, port: to listen on; port 0 for any that is free.
         devices: of torch; a replica on each.
-        weights, threads: as for ``QwenVlaPolicy.load``.
+        weights, threads, compiled: as for ``QwenVlaPolicy.load``.
         api_key_file: its first line is what clients have to show.
         tls: files of certificate and private key.
     """
@@ -55,6 +55,7 @@ class Serving:
     devices: Sequence[str]
     weights: str | None
     threads: int
+    compiled: bool
     api_key_file: Path | None
     tls: tuple[Path | None, Path | None] | None
 
@@ -92,7 +93,9 @@ class Serving:
             if is_ours(self.checkpoint):
                 from qwen_vla_model.policy import QwenVlaPolicy
 
-                policy = QwenVlaPolicy.load(self.checkpoint, robot, **how, beside=policy)
+                policy = QwenVlaPolicy.load(
+                    self.checkpoint, robot, **how, beside=policy, compiled=self.compiled
+                )
             else:
                 policy = load_policy(self.checkpoint, robot, **how)
             took_s = policy.warm_up()

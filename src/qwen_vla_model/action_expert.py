@@ -15,12 +15,17 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5TextRotaryEmbedding
 
 from .attention import attend
 from .config import TIMESTEP_DIMS, QwenVlaConfig
 
 TIMESTEP_SCALE = 1000.0  # tau in [0, 1] to the range that diffusion timesteps have
+
+
+Modulated = tuple[int, tuple[torch.Tensor, ...]]
+"""How many tokens, and their modulations: six of a block, two of the output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,23 +55,38 @@ class Time:
         tau_PD: timestep of each draw; 1 is noise.
         modulations: side by side [P, D, 1, ...] six of each block and two of the output, scales
             with their 1; or [P, D, 2, ...] with those of timestep 0 as the second.
+        width: of one of them, d.
         clean_PDH: bool, steps given without noise; None for none.
     """
 
     tau_PD: torch.Tensor
     modulations: torch.Tensor
+    width: int
     clean_PDH: torch.Tensor | None
 
-    def of_tokens(self, tokens: int) -> torch.Tensor:
-        """Modulations [P, D, tokens, ...] of tokens that end with the chunk's.
+    def of_block(self, block: int, context: int, actions: int) -> "list[Modulated]":
+        """What a block does with its tokens, in pieces that follow one another.
 
-        Only one token's worth where all agree.
+        Only steps of a chunk can be clean: the context has one token's worth of modulations, and
+        so has all where nothing is clean. Of one block at a time, because those of all tokens and
+        all blocks would take gigabytes.
+
+        Args:
+            block: its number; one more than the last for the output.
+            context, actions: how many tokens there are of either, in this order; actions with the
+                state's.
         """
+        six = slice(6 * block * self.width, 6 * (block + 1) * self.width)
+        modulations = self.modulations[..., six]
+        each = modulations.shape[-1] // self.width
+        one = modulations[:, :, :1].chunk(each, dim=-1)
         if self.clean_PDH is None:
-            return self.modulations[:, :, :1]
-        clean = F.pad(self.clean_PDH, (tokens - self.clean_PDH.shape[-1], 0))
+            return [(context + actions, one)]
+        clean = F.pad(self.clean_PDH, (actions - self.clean_PDH.shape[-1], 0))
         which = torch.stack([~clean, clean], dim=-1).to(self.modulations.dtype)
-        return which @ self.modulations  # as torch.where, whose gradient takes three times as long
+        # as torch.where, whose gradient takes three times as long
+        of_actions = (which @ modulations).chunk(each, dim=-1)
+        return [(context, one), (actions, of_actions)] if context else [(actions, of_actions)]
 
 
 class Block(nn.Module):
@@ -102,13 +122,42 @@ class Block(nn.Module):
         gate, up = self.gate_up(x).chunk(2, dim=-1)
         return self.down(F.silu(gate) * up)
 
+    def read(self, x: torch.Tensor, rope, mask, last: bool) -> tuple[torch.Tensor, ...]:
+        """The context by itself: what the next block reads, and the keys and values of it.
+
+        Args:
+            last: nothing reads it any more, so that only keys and values are needed.
+        """
+        q, k, v = self.project(self.norm(x), rope)
+        if not last:
+            x = x + self.attend(q, k, v, mask)
+            x = x + self.mlp(self.norm(x))
+        return x, k, v
+
+    def forward(self, x: torch.Tensor, pieces: list[Modulated], attention) -> torch.Tensor:
+        """One DiT block with AdaLN's six modulations, [P, D, tokens, d].
+
+        Args:
+            attention: of the modulated tokens, what comes back to them.
+        """
+        y = attention(self, _scaled(self.norm(x), pieces, 0))
+        x = _gated(x, y, pieces, 2)
+        y = self.mlp(_scaled(self.norm(x), pieces, 3))
+        return _gated(x, y, pieces, 5)
+
 
 class ActionExpert(nn.Module):
-    """Predicts the velocity of a noisy chunk given the prompt and the timestep."""
+    """Predicts the velocity of a noisy chunk given the prompt and the timestep.
+
+    Attributes:
+        recompute: compute the blocks' activations again in the backward pass instead of keeping
+            them (gradient checkpointing).
+    """
 
     def __init__(self, config: QwenVlaConfig):
         super().__init__()
         shape, K, d = config.expert, config.channels, config.expert.width
+        self.recompute = False
         text = config.backbone_config().text_config
         self.context = shape.context
         self.horizon = config.horizon
@@ -149,11 +198,8 @@ class ActionExpert(nn.Module):
             attend = None if mask_PL is None else mask_PL[:, None, None]
             stream = x
             for i, block in enumerate(self.blocks):
-                q, k, v = block.project(block.norm(stream), rope)
-                cache.append((k, v))
-                if i + 1 < len(self.blocks):  # after the last keys nothing reads the stream
-                    stream = stream + block.attend(q, k, v, attend)
-                    stream = stream + block.mlp(block.norm(stream))
+                stream, *keys_values = block.read(stream, rope, attend, i + 1 == len(self.blocks))
+                cache.append(tuple(keys_values))
         return Context(
             tokens_PLd=x,
             rope=rope,
@@ -173,7 +219,12 @@ class ActionExpert(nn.Module):
         modulations = torch.cat([layer(embedded) for layer in layers], dim=-1)
         one = torch.tensor([0, 1, 0, 0, 1, 0] * len(self.blocks) + [0, 1], device=tau.device)
         modulations = modulations.unflatten(-1, (len(one), -1)) + one[:, None]
-        return Time(tau_PD=tau_PD, modulations=modulations.flatten(-2), clean_PDH=clean_PDH)
+        return Time(
+            tau_PD=tau_PD,
+            modulations=modulations.flatten(-2),
+            width=modulations.shape[-1],
+            clean_PDH=clean_PDH,
+        )
 
     def forward(self, noisy_PDHK, time: Time, state_PK, context: Context) -> torch.Tensor:
         """Output [P, D, H, K] for D noise draws per prompt, which do not see each other.
@@ -185,11 +236,13 @@ class ActionExpert(nn.Module):
         x = self.action_in(noisy_PDHK)
         if self.state_in is not None:
             x = torch.cat([self.state_in(state_PK)[:, None, None].expand(-1, D, 1, -1), x], dim=2)
+        A = x.shape[2]
         stream = self._cached if self.context == "cached" else self._joint
-        x, (shift, scale) = stream(x, time, context)
-        return self.action_out(torch.addcmul(shift, self.norm_out(x), scale)[:, :, -H:])
+        x = stream(x, time, context)
+        pieces = time.of_block(len(self.blocks), 0, A)
+        return self.action_out(_scaled(self.norm_out(x), pieces, 0)[:, :, -H:])
 
-    def _cached(self, x, time: Time, context: Context) -> tuple:
+    def _cached(self, x, time: Time, context: Context) -> torch.Tensor:
         """Action tokens [P, D, A, d] against the cached context; draws share one sequence."""
         P, D, A, _ = x.shape
         rope = tuple(t.repeat(1, D, 1) for t in context.action_rope)
@@ -200,15 +253,17 @@ class ActionExpert(nn.Module):
             k, v = torch.cat([cache[0], k], dim=2), torch.cat([cache[1], v], dim=2)
             return block.attend(q, k, v, mask).unflatten(1, (D, A))
 
-        *modulations, out = self._split(time.of_tokens(A))
-        for block, modulation, cache in zip(self.blocks, modulations, context.cache, strict=True):
-            x = _modulated(block, x, modulation, partial(attention, cache=cache))
-        return x, out
+        for i, (block, cache) in enumerate(zip(self.blocks, context.cache, strict=True)):
+            x = self._run(
+                block, x, partial(time.of_block, i, 0, A), partial(attention, cache=cache)
+            )
+        return x
 
-    def _split(self, modulations: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
-        """Six modulations for each block, then two for the output."""
-        each = modulations.chunk(6 * len(self.blocks) + 2, dim=-1)
-        return [each[i : i + 6] for i in range(0, len(each), 6)]
+    def _run(self, block: Block, x: torch.Tensor, pieces, attention) -> torch.Tensor:
+        """A block; where ``recompute`` is set, its activations are computed again backwards."""
+        if not (self.recompute and torch.is_grad_enabled()):
+            return block(x, pieces(), attention)
+        return checkpoint(lambda x: block(x, pieces(), attention), x, use_reentrant=False)
 
     @staticmethod
     def _draw_mask(D, A, context: Context, device) -> torch.Tensor | None:
@@ -224,8 +279,8 @@ class ActionExpert(nn.Module):
             seen = context.mask_PL[:, None, None].expand(-1, 1, D * A, -1)
         return torch.cat([seen, own.expand(len(seen), -1, -1, -1)], dim=-1)
 
-    def _joint(self, x, time: Time, context: Context) -> tuple:
-        """Context and action tokens as one modulated sequence per draw."""
+    def _joint(self, x, time: Time, context: Context) -> torch.Tensor:
+        """Action tokens, behind the context in one modulated sequence per draw."""
         P, D, A, _ = x.shape
         x = torch.cat([context.tokens_PLd[:, None].expand(-1, D, -1, -1), x], dim=2)
         rope = tuple(
@@ -239,19 +294,29 @@ class ActionExpert(nn.Module):
         def attention(block, y):
             return block.attend(*block.project(y.flatten(0, 1), rope), mask).unflatten(0, (P, D))
 
-        *modulations, out = self._split(time.of_tokens(x.shape[2]))
-        for block, modulation in zip(self.blocks, modulations, strict=True):
-            x = _modulated(block, x, modulation, attention)
-        return x, out
+        L = x.shape[2] - A
+        for i, block in enumerate(self.blocks):
+            x = self._run(block, x, partial(time.of_block, i, L, A), attention)
+        return x[:, :, L:]
 
 
-def _modulated(block: Block, x, modulation, attention) -> torch.Tensor:
-    """One DiT block with AdaLN's six modulations."""
-    shift1, scale1, gate1, shift2, scale2, gate2 = modulation
-    y = attention(block, torch.addcmul(shift1, block.norm(x), scale1))
-    x = torch.addcmul(x, gate1, y)
-    y = block.mlp(torch.addcmul(shift2, block.norm(x), scale2))
-    return torch.addcmul(x, gate2, y)
+def _scaled(x: torch.Tensor, pieces: list[Modulated], at: int) -> torch.Tensor:
+    """Shift and scale of tokens [P, D, tokens, d]: modulations ``at`` and the next."""
+    parts = x.split([count for count, _ in pieces], dim=2) if len(pieces) > 1 else [x]
+    done = [
+        torch.addcmul(those[at], part, those[at + 1])
+        for part, (_, those) in zip(parts, pieces, strict=True)
+    ]
+    return torch.cat(done, dim=2) if len(done) > 1 else done[0]
+
+
+def _gated(x: torch.Tensor, y: torch.Tensor, pieces: list[Modulated], at: int) -> torch.Tensor:
+    """``x`` with as much of ``y`` as the gate lets through."""
+    if len(pieces) == 1:
+        return torch.addcmul(x, pieces[0][1][at], y)
+    sizes = [count for count, _ in pieces]
+    parts = zip(x.split(sizes, dim=2), y.split(sizes, dim=2), pieces, strict=True)
+    return torch.cat([torch.addcmul(a, those[at], b) for a, b, (_, those) in parts], dim=2)
 
 
 def _rotate(x: torch.Tensor, rope) -> torch.Tensor:

@@ -10,6 +10,7 @@ tokens with E channels each in the language model.
 
 import torch
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 from transformers import Qwen3_5Model
 from transformers.models.qwen3_5.modeling_qwen3_5 import apply_rotary_pos_emb_vision
 from transformers.vision_utils import (
@@ -28,6 +29,7 @@ class Backbone(Qwen3_5Model):
 
     def __init__(self, config):
         super().__init__(config)
+        self.recompute = False  # activations backwards, as in ActionExpert
         self._layouts = {}  # geometry of each image size and prompt layout seen so far
         table = self.visual.pos_embed.weight
         with torch.no_grad():  # a start from scratch knows where things are from the first step
@@ -72,13 +74,10 @@ class Backbone(Qwen3_5Model):
         x = F.linear(patches, projection.weight.flatten(1), projection.bias)
         x = x + (tower.pos_embed(index) * weight[:, :, None]).sum(1).to(x.dtype)
         for block in tower.blocks:
-            attention = block.attn
-            qkv = attention.qkv(block.norm1(x)).unflatten(-1, (3, attention.num_heads, -1))
-            q, k, v = qkv.unbind(2)  # each [N, L, heads, head_dim]
-            q, k = apply_rotary_pos_emb_vision(q, k, cos, sin)
-            y = attend(*(t.transpose(1, 2) for t in (q, k, v)))
-            x = x + attention.proj(y.transpose(1, 2).flatten(2))
-            x = x + block.mlp(block.norm2(x))
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(_vision_block, block, x, cos, sin, use_reentrant=False)
+            else:
+                x = _vision_block(block, x, cos, sin)
         return tower.merger(x).unflatten(0, (len(x), -1))
 
     def positions(
@@ -120,6 +119,16 @@ class Backbone(Qwen3_5Model):
         return self.language_model(
             inputs_embeds=embeds, position_ids=positions_3PL, use_cache=False
         ).last_hidden_state
+
+
+def _vision_block(block, x: torch.Tensor, cos, sin) -> torch.Tensor:
+    attention = block.attn
+    qkv = attention.qkv(block.norm1(x)).unflatten(-1, (3, attention.num_heads, -1))
+    q, k, v = qkv.unbind(2)  # each [N, L, heads, head_dim]
+    q, k = apply_rotary_pos_emb_vision(q, k, cos, sin)
+    y = attend(*(t.transpose(1, 2) for t in (q, k, v)))
+    x = x + attention.proj(y.transpose(1, 2).flatten(2))
+    return x + block.mlp(block.norm2(x))
 
 
 def _sinusoids_2d(side: int, width: int) -> torch.Tensor:

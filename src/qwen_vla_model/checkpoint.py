@@ -138,6 +138,7 @@ def save_pretrained(
     training: Mapping[str, Any],
     dtype: torch.dtype = torch.bfloat16,
     shard_size: int | str = "5GB",
+    tensors: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Write a checkpoint folder.
 
@@ -146,6 +147,7 @@ def save_pretrained(
         training: whatever is worth remembering about the training; JSON types.
         dtype: what the weights are stored as.
         shard_size: bytes of weights, or e.g. "5GB", from which on they are split into shards.
+        tensors: the weights, where the model holds only a part of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
@@ -155,7 +157,7 @@ def save_pretrained(
         (TRAINING, dict(training)),
     ):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
-    save_weights(folder, model, dtype, shard_size)
+    save_weights(folder, model, dtype, shard_size, tensors)
 
 
 def load_config(folder: Path) -> QwenVlaConfig:

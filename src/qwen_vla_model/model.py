@@ -58,7 +58,7 @@ class Inputs:
 
     def to(self, device: torch.device | str) -> "Inputs":
         """The same on another device."""
-        return self.map(lambda tensor: tensor.to(device))
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
         """The same with every tensor changed, in the order of ``tensors``."""

@@ -24,17 +24,20 @@ from .checkpoint import (
     load_config,
     load_tokenizer,
 )
-from .delta_net import slow_delta_net_reason
+from .delta_net import resolved, slow_delta_net_reason
 from .hub import find_checkpoint
 from .images import resize_to
 from .model import Inputs, QwenVla
 from .precision import Weights, default_weights
 from .processor import Processor
 from .real_time_chunking import soft_mask
-from .runtime import PrefixInputs, Runtime, peak_mib, together
+from .runtime import PrefixInputs, Runtime, compile_passes, peak_mib, together
 
 INSTRUCTION_TOKENS = 48
 """Room for an instruction where passes are prepared: about 35 words. A longer one runs eagerly."""
+
+CAMERA_SIZES = ((240, 424), (360, 640), (480, 848), (720, 1280), (1080, 1920))
+"""Rows and columns that usual cameras send, beside 480 x 640 of the empty scene."""
 
 LARGEST_TENSOR_BYTES = 2**25
 """More than a tensor of the small network has, whose memory the next pass takes again."""
@@ -68,6 +71,7 @@ class QwenVlaPolicy(ChannelPolicy):
         """
         super().__init__(processor.codec)
         self.processor, self.space = processor, space
+        self._delta_rule = resolved()
         self.runtime = Runtime(model, seed)
         self._fixed = self.runtime.device.type == "cuda" if fixed_shapes is None else fixed_shapes
         if self._fixed:
@@ -83,6 +87,7 @@ class QwenVlaPolicy(ChannelPolicy):
         threads: int = 1,
         weights: Weights | None = None,
         beside: "QwenVlaPolicy | None" = None,
+        compiled: bool = False,
     ) -> "QwenVlaPolicy":
         """The policy of a checkpoint, for a robot it was trained on.
 
@@ -94,6 +99,8 @@ class QwenVlaPolicy(ChannelPolicy):
             weights: their data type, see ``precision.py``; None for what suits the
                 device.
             beside: the same checkpoint's policy for another robot; its weights are shared.
+            compiled: let torch.compile fuse the passes before they are captured. The first warm-up
+                takes minutes for it, and on a GPU the passes are faster after that.
         Raises:
             CheckpointError: the checkpoint is unusable, or it was trained for another robot,
                 other channels, normalisation, horizon or cameras (found before any weight is read
@@ -108,6 +115,8 @@ class QwenVlaPolicy(ChannelPolicy):
         weights = weights or default_weights(device)
         if beside is None:
             model = from_pretrained(name or folder, device, weights)
+            if compiled:
+                compile_passes(model, dynamic=False)
         else:
             model = beside.runtime.model
         policy = cls(model, processor, space, seed)
@@ -123,6 +132,9 @@ class QwenVlaPolicy(ChannelPolicy):
             How long one inference takes now, s.
         """
         robot = self.processor.embodiment
+        if self.runtime.device.type == "cuda":  # how to resize each size is made ready once
+            for rows, columns in CAMERA_SIZES:
+                self.prepare_inputs([empty_scene(robot, rows, columns)])
         scene = empty_scene(robot)
         longest = self.runtime.model.config.prefix_steps + 1  # one more step is guided
         still_NC = np.zeros((longest, len(robot.action_channels)), np.float32)
@@ -161,6 +173,7 @@ class QwenVlaPolicy(ChannelPolicy):
             "weights": self.weights,
             "path": runtime.path,
             "why_eager": runtime.why_eager,
+            "delta_rule": self._delta_rule,
             "eager_fallbacks": runtime.eager_passes,
             "tokens": runtime.tokens,
             "memory_peak_mib": peak_mib(runtime.device),

@@ -77,13 +77,20 @@ def _give_back() -> None:
         trim(0)
 
 
-def weight_bytes(model: nn.Module, weights: Weights) -> int:
-    """Memory that the weights of a ``QwenVla`` take; the model may be on the meta device."""
-    total = sum(p.numel() for p in model.parameters()) * compute_dtype(weights).itemsize
+def weight_bytes(model: nn.Module, weights: Weights, float32: str | None = None) -> int:
+    """Memory that the weights of a ``QwenVla`` take; the model may be on the meta device.
+
+    Args:
+        float32: beginning of the names of those that are float32 nevertheless.
+    """
+    size, total = compute_dtype(weights).itemsize, 0
+    for name, parameter in model.named_parameters():
+        kept = float32 is not None and name.startswith(float32)
+        total += parameter.numel() * (4 if kept else size)
     if weights not in ("int8", "nf4"):
         return total
     for name, layer in model.named_modules():
-        if is_quantised(name, layer):
+        if is_quantised(name, layer) and not (float32 and name.startswith(float32)):
             count, rows = layer.weight.numel(), len(layer.weight)
             if weights == "int8":
                 small = count + 5 * rows  # a float32 scale and an int8 zero point per row
@@ -94,7 +101,9 @@ def weight_bytes(model: nn.Module, weights: Weights) -> int:
     return total
 
 
-def require_memory(model: nn.Module, weights: Weights, device: torch.device) -> None:
+def require_memory(
+    model: nn.Module, weights: Weights, device: torch.device, float32: str | None = None
+) -> None:
     """See that the weights fit on ``device``, before anything is taken.
 
     Where they take a large part of it, what they need is printed; once, and not by each worker of
@@ -102,11 +111,12 @@ def require_memory(model: nn.Module, weights: Weights, device: torch.device) -> 
 
     Args:
         model: a ``QwenVla`` on the meta device.
+        float32: as for ``weight_bytes``.
     Raises:
         CheckpointError: it is not there; the message says how much is missing and what would fit.
     """
     working = WORKING_BYTES * max(p.numel() for p in model.parameters())
-    needed = {w: weight_bytes(model, w) + working for w in WEIGHTS}
+    needed = {w: weight_bytes(model, w, float32) + working for w in WEIGHTS}
     free = free_bytes(device)
     text = f"weights as {weights} need {_gb(needed[weights])} on {device}, {_gb(free)} are free"
     if needed[weights] > free * LARGE_PART and parent_process() is None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from qwen_vla_core.errors import CheckpointError
@@ -20,7 +21,7 @@ from .checkpoint import build_empty, load_tokenizer
 from .config import PUBLISHED_EXPERT, ExpertConfig, QwenVlaConfig, qwen_vla
 from .hub import CONFIG, find_folder
 from .model import QwenVla
-from .precision import require_memory
+from .precision import Weights, require_memory
 from .tokenizer import TAG_TOKENS, VIEW_TAGS, check_tokens
 from .weights import load_weights, read_json
 
@@ -45,11 +46,17 @@ def from_qwen(
     expert: ExpertConfig = PUBLISHED_EXPERT,
     horizon: int = 16,
     channel_layout: ChannelLayout = "native",
+    device: torch.device | str = "cpu",
+    weights: Weights = "float32",
 ) -> tuple[QwenVla, PreTrainedTokenizerFast]:
-    """A model to be trained, float32 on the CPU, and the tokenizer that goes with it.
+    """A model to be trained, and the tokenizer that goes with it.
+
+    Tensor by tensor straight to the device: nothing is in memory twice. What it takes is printed
+    first where it is much.
 
     Args:
         name: a folder, or ``owner/model`` on the hub.
+        weights: of the backbone, see ``precision.py``; the expert, which learns, is float32.
     Raises:
         CheckpointError: it is no Qwen3.5 checkpoint, a file is missing or damaged, memory is
             short, or tensors are missing, left over or of another shape; each is named.
@@ -58,9 +65,11 @@ def from_qwen(
     config = config_around(folder, expert, horizon, channel_layout)
     tokenizer, pieces = tokenizer_with_tags(folder, config)
     model = build_empty(config, folder)
-    require_memory(model, "float32", torch.device("cpu"))
-    load_weights(model.backbone, find_folder(name, weights=True), name_of=_backbone_name)
-    model.expert = ActionExpert(config)
+    require_memory(model, weights, torch.device(device), float32="expert.")
+    backbone = nn.ModuleDict({"backbone": model.backbone})
+    load_weights(backbone, find_folder(name, weights=True), device, weights, _backbone_name)
+    with torch.device(device):
+        model.expert = ActionExpert(config)
     embedding = model.backbone.language_model.embed_tokens.weight
     with torch.no_grad():  # a tag begins as the mean of the pieces it was until now
         rows = torch.stack([embedding[ids].mean(0) for ids in pieces])
@@ -127,5 +136,7 @@ def _without_type(value: Any) -> Any:
 
 
 def _backbone_name(key: str) -> str | None:
-    """A tensor's name in ``Backbone``; None for what it has not: output head, token forecasts."""
-    return None if key.startswith(("lm_head.", "mtp.")) else key.removeprefix("model.")
+    """A tensor's name in ``QwenVla``; None for what it has not: output head, token forecasts."""
+    if key.startswith(("lm_head.", "mtp.")):
+        return None
+    return f"backbone.{key.removeprefix('model.')}"

@@ -1,6 +1,7 @@
 """From an observation to the model's inputs (paper section 2.3): views, prompt, state."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain, compress
 
 import numpy as np
@@ -30,6 +31,8 @@ from .tokenizer import (
 
 TILE = 16
 """Rows that a tensor core multiplies at once."""
+SENTENCES = 256
+"""Sentences about a robot whose tokens are kept: on a robot it is the same one again and again."""
 
 
 class Processor:
@@ -60,6 +63,7 @@ class Processor:
         )
         self.slots = channel_slots(embodiment, config.channel_layout, config.channels)
         check_tokens(tokenizer, config, [camera.tag for camera in embodiment.cameras])
+        self._known_words = lru_cache(maxsize=SENTENCES)(self._tokenize_words)
         self._check()
         self._view_ids = [
             self._view_tokens(camera, grid)
@@ -121,8 +125,13 @@ class Processor:
             bins = bins.tolist()
         views = self._view_ids if seen is None else compress(self._view_ids, seen)
         sentence = build_prompt(self.prompt_embodiment, instruction, bins, steps)
-        words = self._tokenize_words(sentence)
+        words = self._known_words(sentence)
         return [*self._before, *chain(*views), *words, *self._after]
+
+    @property
+    def action_tokens(self) -> int:
+        """Tokens that the expert puts behind a prompt: the chunk's steps, and the state's."""
+        return self.config.horizon + (self.config.expert.proprioception == "expert")
 
     @property
     def tokens_around(self) -> int:
@@ -130,8 +139,13 @@ class Processor:
         return len(self.tokens("", np.zeros(len(self.embodiment.state_channels))))
 
     def room_for(self, instruction_tokens: int) -> int:
-        """Tokens of a prompt with an instruction of this length, rounded up to whole tiles."""
-        return -(-(self.tokens_around + instruction_tokens) // TILE) * TILE
+        """Tokens of a prompt with an instruction of this length.
+
+        Rounded up so that prompt and actions together, over which the expert attends under a mask,
+        are whole tiles: fused attention takes no mask whose rows begin anywhere else.
+        """
+        own = self.tokens_around + instruction_tokens + self.action_tokens
+        return -(-own // TILE) * TILE - self.action_tokens
 
     def __call__(
         self,

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from qwen_vla_core.errors import CheckpointError
+
 from .model import Inputs, QwenVla
 from .traced import LARGEST_PARAMETERS, TracedPass, rounds_of, with_tokens
 from .traced import SAME as TRACED_SAME
@@ -75,6 +77,7 @@ class Runtime:
         with torch.no_grad():
             self._schedule = model.schedule()
         self._generator = torch.Generator(self.device).manual_seed(seed)
+        self._shared_pool: object = None
         self._fixed: dict[tuple[str, int], _FixedPass] = {}
         self._failed: dict[tuple[str, int], str] = {}
         self._traced: dict[tuple[str, int], dict[int, TracedPass]] = {}
@@ -99,28 +102,53 @@ class Runtime:
         noise = self._noise(inputs)
         example = _FixedPass(self._denoise, inputs.to(self.device), noise, self._moved(prefix))
         try:
-            example.capture(self.device)
+            example.capture(self.device, self._pool())
             difference = example.difference()
-        except RuntimeError as error:  # a kernel that cannot be captured, or no memory
-            self._failed[kind] = f"the capture failed: {error}"
+        except Exception as error:  # kernels, compilers and libraries raise what they like
+            self._failed[kind] = f"the capture failed: {type(error).__name__}: {error}"
+            self._check_context(error)
             return
         if difference <= SAME:
             self._fixed[kind] = example
         else:  # also NaN
             self._failed[kind] = f"the graph's chunk is {difference:.2g} away from the eager one"
 
+    def _pool(self) -> object:
+        """The memory of all graphs: one runs at a time, and its result is used before the next."""
+        if self._shared_pool is None and self.device.type == "cuda":
+            self._shared_pool = torch.cuda.graph_pool_handle()
+        return self._shared_pool
+
+    def _check_context(self, cause: Exception) -> None:
+        """See that the device still computes after a failure.
+
+        Raises:
+            CheckpointError: it does not: whatever it would say from now on cannot be trusted.
+        """
+        try:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            ones = torch.ones(8, device=self.device)
+            if float((ones + ones).sum()) != 16.0:
+                raise RuntimeError("1 + 1 is not 2")
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{self.device} is unusable after a capture that failed ({cause}): {error}; "
+                "start this process again, with eager passes: --device cpu shows whether the "
+                "checkpoint is sound"
+            ) from error
+
     def trace(self, inputs: Inputs, prefix: PrefixInputs | None, tokens: range) -> None:
         """Trace passes of this kind for prompts of these lengths; of a small network on a CPU.
 
-        Guided ones differentiate and stay eager. A trace that fails leaves the eager path, and the
-        reason in ``why_eager``.
+        A trace that fails leaves the eager path, and the reason in ``why_eager``.
 
         Args:
             inputs: without padding.
         """
         kind = _kind(inputs, prefix)
         parameters = sum(p.numel() for p in self.model.parameters())
-        if self.device.type != "cpu" or parameters > LARGEST_PARAMETERS or kind[0] == "guided":
+        if self.device.type != "cpu" or parameters > LARGEST_PARAMETERS:
             return
         if kind in self._traced or kind in self._failed:
             return
@@ -149,9 +177,10 @@ class Runtime:
             return self._with_positions(of_length), self._tensors(noise, prefix)
 
         def run(inputs: Inputs, noise: torch.Tensor, *prefix: torch.Tensor) -> torch.Tensor:
-            return self.model.denoise(inputs, noise, *prefix, schedule=self._schedule)
+            return self.model.denoise(inputs, noise, *prefix, guide=guide, schedule=self._schedule)
 
-        program = TracedPass(self.model, run, *contents(lengths[len(lengths) // 2]))
+        guide = prefix is not None and prefix.guide
+        program = TracedPass(self.model, run, *contents(lengths[len(lengths) // 2]), guide)
         for length in (lengths[0], lengths[-1]):
             other, tensors = contents(length)
             other = replace(other, patches=tuple(map(torch.randn_like, other.patches)))
@@ -239,10 +268,10 @@ class _FixedPass:
         self._run = lambda: run(self._inputs, self._noise, self._prefix)
         self._replay = self._run
 
-    def capture(self, device: torch.device) -> None:
+    def capture(self, device: torch.device, pool: object) -> None:
         """Record what a pass launches; elsewhere than on a GPU there is nothing to record."""
         if device.type == "cuda":
-            self._replay = replayed(self._run)
+            self._replay = replayed(self._run, pool)
 
     def difference(self) -> float:
         """How far the replayed chunk is from the eager one on contents that were not captured.

@@ -35,17 +35,24 @@ class StoredTensor:
 
 
 def save_weights(
-    folder: Path, module: nn.Module, dtype: torch.dtype, shard_size: int | str = "5GB"
+    folder: Path,
+    module: nn.Module,
+    dtype: torch.dtype,
+    shard_size: int | str = "5GB",
+    tensors: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Write a module's weights, in shards with an index where they exceed one shard's size.
 
+    Args:
+        tensors: these instead, where the module holds only a part of them.
     Raises:
         CheckpointError: they are quantised; what was lost by that would be lost for good.
     """
-    for name, parameter in module.named_parameters():
-        if type(parameter.data) is not torch.Tensor:
+    tensors = module.state_dict() if tensors is None else tensors
+    for name, tensor in tensors.items():
+        if type(tensor) is not torch.Tensor:
             raise CheckpointError(f"{name} is quantised; load as bfloat16 what is to be saved")
-    tensors = {name: tensor.to(dtype) for name, tensor in module.state_dict().items()}
+    tensors = {name: tensor.to(dtype) for name, tensor in tensors.items()}
     save_torch_state_dict(tensors, folder, max_shard_size=shard_size)
 
 

@@ -120,6 +120,7 @@ def load_policy(
     weights: "Weights | None" = None,
     threads: int = 1,
     deadline_s: float = 1.0,
+    compiled: bool = False,
 ) -> Policy:
     """The policy for a robot.
 
@@ -130,6 +131,7 @@ def load_policy(
         backend: how the server of another's model is asked: a name in config/backends/, or a
             YAML file; empty for a policy of ours.
         device, weights, threads: as for ``QwenVlaPolicy.load``; a server has its own.
+        compiled: of weights of ours, as for ``QwenVlaPolicy.load``.
         deadline_s: an answer of a server that takes longer is given up, s.
     Raises:
         CheckpointError: it is unusable, or was trained for another robot or other numbers.
@@ -152,4 +154,4 @@ def load_policy(
         return found.load()(Path(str(checkpoint)), embodiment, **options)
     from qwen_vla_model.policy import QwenVlaPolicy
 
-    return QwenVlaPolicy.load(checkpoint, embodiment, **options)
+    return QwenVlaPolicy.load(checkpoint, embodiment, **options, compiled=compiled)

@@ -141,9 +141,9 @@ def test_when_its_tensors_are_missing_left_over_or_misshapen_expect_each_named(f
     save_file(tensors, folder / SINGLE)
     with pytest.raises(CheckpointError) as error:
         from_qwen(folder, EXPERT)
-    assert "missing visual.merger.norm.weight" in str(error.value)
-    assert "unexpected surplus" in str(error.value)
-    assert "language_model.norm.weight is (5,), not (32,)" in str(error.value)
+    assert "missing backbone.visual.merger.norm.weight" in str(error.value)
+    assert "unexpected backbone.surplus" in str(error.value)
+    assert "backbone.language_model.norm.weight is (5,), not (32,)" in str(error.value)
 
 
 def test_when_the_expert_does_not_fit_the_backbone_expect_both_sizes(folder):

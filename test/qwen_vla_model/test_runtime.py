@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from micro_qwen_vla import micro_config, micro_inputs, micro_model
+from qwen_vla_core.errors import CheckpointError
 from qwen_vla_model.config import qwen_vla_5b
 from qwen_vla_model.runtime import PrefixInputs, Runtime, compiled
 from qwen_vla_model.speed.passes import Shape, random_inputs, random_model
@@ -113,7 +114,7 @@ def test_when_nothing_was_prepared_expect_it_said_and_no_fallback_counted():
 
 @pytest.mark.parametrize("wrong", [0.1, float("nan")])
 def test_when_the_graph_repeats_old_contents_expect_it_refused(monkeypatch, wrong):
-    def capture(self, device):
+    def capture(self, device, pool):
         run = self._run
         self._replay = lambda: run() + wrong
 
@@ -126,9 +127,16 @@ def test_when_the_graph_repeats_old_contents_expect_it_refused(monkeypatch, wron
     assert "away from the eager one" in fixed.why_eager and fixed.eager_passes == 1
 
 
-def test_when_the_capture_fails_expect_the_eager_chunk_and_the_reason(monkeypatch):
-    def fail(self, device):
-        raise RuntimeError("operation not permitted when stream is capturing")
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("operation not permitted when stream is capturing"),
+        TypeError("a library's own kernel: stream is capturing"),
+    ],
+)
+def test_when_the_capture_fails_expect_the_eager_chunk_and_the_reason(monkeypatch, error):
+    def fail(self, device, pool):
+        raise error
 
     monkeypatch.setattr("qwen_vla_model.runtime._FixedPass.capture", fail)
     fixed, eager = runtimes()
@@ -137,6 +145,16 @@ def test_when_the_capture_fails_expect_the_eager_chunk_and_the_reason(monkeypatc
     inputs = padded(inputs_of(0, 3))
     torch.testing.assert_close(fixed.chunk(inputs), eager.chunk(inputs))
     assert "stream is capturing" in fixed.why_eager and fixed.eager_passes == 1
+
+
+def test_when_the_device_computes_nonsense_after_a_failure_expect_no_chunk(monkeypatch):
+    def fail(self, device, pool):
+        monkeypatch.setattr(torch, "ones", torch.zeros)
+        raise RuntimeError("an illegal memory access was encountered")
+
+    monkeypatch.setattr("qwen_vla_model.runtime._FixedPass.capture", fail)
+    with pytest.raises(CheckpointError, match="unusable after a capture.*illegal memory access"):
+        prepare(runtimes()[0], ["free"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -201,7 +219,13 @@ def traced(kind, **choices):
 
 @pytest.mark.parametrize(
     ("kind", "choices"),
-    [("free", {"context": "joint"}), ("continued", {}), ("continued", {"prediction": "velocity"})],
+    [
+        ("free", {"context": "joint"}),
+        ("continued", {}),
+        ("continued", {"prediction": "velocity"}),
+        ("guided", {}),
+        ("guided", {"context": "joint", "prediction": "velocity"}),
+    ],
 )
 def test_when_traced_expect_the_eager_chunk_for_any_contents_and_length(kind, choices):
     program, eager = traced(kind, **choices)
@@ -220,7 +244,7 @@ def test_when_something_was_not_traced_expect_the_eager_chunk_and_the_reason():
     asked = [
         (inputs_of(1, 2 * DELTA_TOKENS), "continued", "longer than what was traced", 1),
         (replace(inputs_of(1, 3), grids=((2, 8), (4, 4))), "continued", "other places", 2),
-        (inputs_of(1, 3), "guided", "guided passes", 2),  # of those no program is expected
+        (inputs_of(1, 3), "guided", "guided passes", 2),  # no program was asked for
         (padded(inputs_of(1, 3)), "continued", "another shape", 3),
     ]
     for inputs, kind, reason, fallbacks in asked:

@@ -1,18 +1,21 @@
 """Everything about the model on a GPU in ten minutes, and the tables."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from qwen_vla_core.whole_file import write_text_whole
 
-from ..tables import write_json
+from ..tables import Table, write_json
 from .model import measure, report, require_device
 
 BUDGET_S = 540.0
 """Time after which no further case is begun: ten minutes with what is running then."""
 
 GPU_PASSES = 200
+COMPILE_S = 120.0
+"""Time that compiling the small network may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,17 +94,49 @@ def measure_gpu(out: Path) -> tuple[list[dict], list[str]]:
             for key in ("paths", "sensitivity", "left_out"):
                 result[key] += measured[key]
         write(out, results, skipped)
-    write(out, results, skipped)
+    items = _looked_at(end_s)
+    write(out, results, skipped, items)
     return list(results.values()), skipped
 
 
-def write(folder: Path, results: dict[str, dict], skipped: list[str]) -> None:
+def _looked_at(end_s: float) -> list[dict]:
+    """The GPU path item by item (``speed/gpu_path.py``); what fails is an item too."""
+    from qwen_vla_core.embodiment import find_embodiment, load_embodiment
+    from qwen_vla_core.resources import embodiments_directory
+    from qwen_vla_model.speed.gpu_path import look
+
+    robot = load_embodiment(find_embodiment("widowx", embodiments_directory()))
+    items: list[dict] = []
+    try:
+        for item in look(robot, "cuda", compile_too=end_s - time.monotonic() > COMPILE_S):
+            items.append(asdict(item))
+    except Exception as error:  # the rest has been measured
+        found = f"{type(error).__name__}: {error}"[:500]
+        items.append({"what": "failed", "found": found, "wanted": "nothing"})
+    return items
+
+
+def path_table(items: Sequence[dict]) -> Table:
+    """What was found beside what is wanted."""
+    return Table(
+        title="the GPU path, item by item, of the shipped policy",
+        columns=("what", "found", "wanted"),
+        rows=[[item["what"], item["found"], item["wanted"]] for item in items],
+    )
+
+
+def write(
+    folder: Path, results: dict[str, dict], skipped: list[str], items: Sequence[dict] = ()
+) -> None:
     """One JSON file for each size, and all tables in one Markdown file."""
     text = ["# The model on a GPU\n"]
     for name, result in results.items():
         write_json(folder / f"{name}.json", result)
         text.append(f"## {name}\n")
         text += [s if isinstance(s, str) else s.markdown() for s in report(result)]
+    if items:
+        write_json(folder / "path.json", {"items": list(items)})
+        text.append(path_table(items).markdown())
     if skipped:
         text.append(f"No time for: {'; '.join(skipped)}\n")
     write_text_whole(folder / "tables.md", "\n".join(text))

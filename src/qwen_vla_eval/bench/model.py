@@ -7,6 +7,7 @@ from qwen_vla_core.errors import QwenVlaError
 
 from ..tables import Table
 
+SHOWN_OPERATIONS = 12
 SENSITIVITY_PASSES = 50
 """Measured passes of each row of the sensitivity table, where --passes gives more."""
 
@@ -231,6 +232,57 @@ def _sensitivity(rows: Sequence[dict]) -> Table:
         ),
         rows=body,
     )
+
+
+def profile_policy(passes: int, threads: int, checkpoint: str | None = None) -> dict:
+    """The shipped policy's chunk on a WidowX, as ``profile`` of the model's package has it."""
+    from rich.progress import Progress
+
+    from qwen_vla_core.embodiment import find_embodiment, load_embodiment
+    from qwen_vla_core.resources import embodiments_directory
+    from qwen_vla_model.policy import QwenVlaPolicy
+    from qwen_vla_model.speed.profile import profile
+
+    robot = load_embodiment(find_embodiment("widowx", embodiments_directory()))
+    policy = QwenVlaPolicy.load(checkpoint, robot, threads=threads)
+    with Progress(transient=True) as progress:
+        task = progress.add_task("profile", total=None)
+        found = profile(policy, passes, lambda: progress.advance(task))
+    return {"profiles": [dataclasses.asdict(one) | {"calls": one.calls} for one in found]}
+
+
+def profile_report(result: dict) -> Iterator[str | Table]:
+    """What a person reads of ``profile_policy``."""
+    profiles = result["profiles"]
+    yield Table(
+        title="a chunk of the shipped policy on a WidowX, one for each kind of pass",
+        columns=("pass", "path", "median ms", "p99", "operations"),
+        rows=[
+            [
+                one["kind"],
+                one["path"],
+                f"{one['median_ms']:.2f}",
+                f"{one['p99_ms']:.2f}",
+                f"{one['calls']:.0f}",
+            ]
+            for one in profiles
+        ],
+    )
+    for one in profiles:
+        total = sum(operation["self_ms"] for operation in one["operations"])
+        yield Table(
+            title=f"{one['kind']}, {one['path']}: operations, under the profiler",
+            columns=("operation", "calls", "ms", "share"),
+            rows=[
+                [
+                    operation["name"],
+                    f"{operation['calls']:.0f}",
+                    f"{operation['self_ms']:.2f}",
+                    f"{operation['self_ms'] / total:.0%}",
+                ]
+                for operation in one["operations"][:SHOWN_OPERATIONS]
+            ],
+        )
 
 
 def _median(path: dict) -> float:

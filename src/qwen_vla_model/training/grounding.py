@@ -41,21 +41,33 @@ def box(answer: str) -> np.ndarray:
     return (np.array(numbers, dtype=float) + 0.5) / 1000
 
 
+def answer_places(inputs: Inputs, pad: int) -> torch.Tensor:
+    """Where the next token is an answer's, among all but the last [P * (L - 1)]."""
+    next_is_answer = (~inputs.mask_PL & (inputs.input_ids_PL != pad))[:, 1:]
+    return next_is_answer.flatten().nonzero()[:, 0]
+
+
 def answer_loss(
-    model: QwenVla, inputs: Inputs, hidden_PLE: torch.Tensor, pad: int
+    model: QwenVla,
+    inputs: Inputs,
+    hidden_PLE: torch.Tensor,
+    pad: int,
+    places: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Cross-entropy of the answers, a mean over their tokens; 0 where there are none.
 
     Args:
         inputs: with answers, see ``Processor``: tokens outside of the mask that are no ``pad``.
         hidden_PLE: what the model read from them.
+        places: what ``answer_places`` says; on a GPU it is waited for here otherwise.
     """
     if inputs.mask_PL is None:
         return hidden_PLE.new_zeros(())
     ids_PL = inputs.input_ids_PL
-    next_is_answer = (~inputs.mask_PL & (ids_PL != pad))[:, 1:]
-    logits = next_token_logits(model, hidden_PLE[:, :-1][next_is_answer])
-    total = F.cross_entropy(logits, ids_PL[:, 1:][next_is_answer], reduction="sum")
+    if places is None:
+        places = answer_places(inputs, pad)
+    logits = next_token_logits(model, hidden_PLE[:, :-1].flatten(0, 1)[places])
+    total = F.cross_entropy(logits, ids_PL[:, 1:].flatten()[places], reduction="sum")
     return total / max(len(logits), 1)
 
 
@@ -73,13 +85,16 @@ class Forecast(nn.Module):
 
         Args:
             hidden_PLE: what the model read. mask_PL: false behind the prompts, or None.
-            boxes_P4: left, top, right, bottom as fractions; NaN where out of sight.
+            boxes_P4: left, top, right, bottom as fractions; NaN where out of sight. On the
+                host, so that a GPU is not waited for.
         """
         P, L, _ = hidden_PLE.shape
-        end_P = torch.full((P,), L - 1) if mask_PL is None else mask_PL.sum(1) - 1
-        seen_P = boxes_P4.isfinite().all(1)
-        end_NE = hidden_PLE[torch.arange(P), end_P][seen_P]
-        bins_N4 = (boxes_P4[seen_P] * BINS).long().clamp(0, BINS - 1)
+        device = hidden_PLE.device
+        seen_N = boxes_P4.isfinite().all(1).nonzero()[:, 0]
+        bins_N4 = (boxes_P4[seen_N] * BINS).long().clamp(0, BINS - 1)
+        bins_N4, seen_N = (t.to(device, non_blocking=True) for t in (bins_N4, seen_N))
+        end_P = torch.full((P,), L - 1, device=device) if mask_PL is None else mask_PL.sum(1) - 1
+        end_NE = hidden_PLE[seen_N, end_P[seen_N]]
         logits = self.read(end_NE).float().view(-1, BINS)
         total = F.cross_entropy(logits, bins_N4.flatten(), reduction="sum")
         return total / max(len(logits), 1)
@@ -112,14 +127,18 @@ def next_token_logits(model: QwenVla, hidden_NE: torch.Tensor) -> torch.Tensor:
     return F.linear(hidden_NE, embeddings.to(hidden_NE.dtype)).float()
 
 
-def without_answers(inputs: Inputs, hidden_PLE: torch.Tensor) -> tuple[Inputs, torch.Tensor]:
+def without_answers(
+    inputs: Inputs, hidden_PLE: torch.Tensor, longest: int
+) -> tuple[Inputs, torch.Tensor]:
     """What the action expert may see: prompts, and what was read from them.
 
     The backbone is causal, so that nothing in a prompt's states comes from its answer.
+
+    Args:
+        longest: tokens of the longest prompt.
     """
     if inputs.mask_PL is None:
         return inputs, hidden_PLE
-    longest = int(inputs.mask_PL.sum(1).max())
     prompts = replace(
         inputs,
         input_ids_PL=inputs.input_ids_PL[:, :longest],

@@ -79,7 +79,7 @@ class Mixture:
             self._load(source, config, tokenizer)
 
     def _load(self, source: Source, config: QwenVlaConfig, tokenizer) -> None:
-        recipe, robot = self._recipe, _seen(self._recipe, source)
+        recipe, robot = self._recipe, robot_of(self._recipe, source)
         first, name = self.learned.get(robot.name), robot.name
         if first is not None:
             name = f"{robot.name}:{source.episodes.name}"
@@ -154,7 +154,7 @@ class Mixture:
         return sum(map(len, self.learned.values()))
 
 
-def _seen(recipe: Recipe, source: Source) -> Embodiment:
+def robot_of(recipe: Recipe, source: Source) -> Embodiment:
     """The robot of a source with views as large as the recipe or the checkpoint has them."""
     robot = load_embodiment(source.embodiment)
     if recipe.view:

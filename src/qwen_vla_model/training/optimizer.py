@@ -13,6 +13,8 @@ from torch import nn
 
 from qwen_vla_core.errors import CheckpointError
 
+from .parallel import like
+
 BLOCKS = (".blocks.", ".layers.")
 """In the names of what a transformer repeats: vision tower and expert, language model."""
 ADAPTER = "lora_"
@@ -20,6 +22,11 @@ ADAPTER = "lora_"
 
 
 Method = Literal["muon", "adamw"]
+
+
+def is_matrix(name: str, parameter: torch.Tensor) -> bool:
+    """Whether it is a matrix of a block, which Muon steps."""
+    return parameter.ndim == 2 and any(part in name for part in BLOCKS) and ADAPTER not in name
 
 
 class Optimizer:
@@ -46,8 +53,7 @@ class Optimizer:
         rest: dict[tuple[float, float], list] = {}
         for name, parameter, rate in parameters:
             self._names[parameter] = name
-            in_block = any(part in name for part in BLOCKS) and ADAPTER not in name
-            if method == "muon" and parameter.ndim == 2 and in_block:
+            if method == "muon" and is_matrix(name, parameter):
                 matrices.setdefault(rate, []).append(parameter)
             else:
                 decay = weight_decay if parameter.ndim > 1 else 0.0
@@ -99,4 +105,4 @@ class Optimizer:
             if name not in of_name:
                 raise CheckpointError(f"optimizer.safetensors: this recipe does not train {name}")
             part, parameter = of_name[name]
-            part.state[parameter][kind] = value
+            part.state[parameter][kind] = like(value, parameter)

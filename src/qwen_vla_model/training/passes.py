@@ -51,12 +51,12 @@ class Passes:
         """
 
         def run(network: nn.Module, share: Sequence[int]) -> float:
-            total = 0.0
+            losses = []
             for n in share:
                 one = loss(network, n, batches[n]) / len(batches)
                 one.backward()
-                total += one.item()
-            return total
+                losses.append(one.detach())
+            return sum(one.item() for one in losses)  # a GPU is waited for once, at the end
 
         shares = balanced(sizes, len(self._networks))
         total = sum(self._pool.map(run, self._networks, shares))

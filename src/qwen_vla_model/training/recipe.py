@@ -107,6 +107,12 @@ class Recipe(Strict):
         workers: threads that prepare the next batches.
         batches: a step learns from that many, each of one source of its own; on a CPU in as many
             threads, as far as there are cores. The result does not depend on how many there are.
+        backbone_weights: what a backbone is held as that does not learn itself: frozen, or with
+            adapters beside it.
+        recompute: compute activations again in the backward pass instead of keeping them
+            (gradient checkpointing): a third more time, a fraction of the memory.
+        ema: share of a moving average of the weights that a step leaves, e.g. 0.999; the
+            checkpoint is the average then.
         precision: what the forward pass computes in; weights and optimiser stay float32.
         observations, instructions, draws: a batch is of that many observations, each with up to so
             many of its instructions, each with this many noise draws.
@@ -132,6 +138,9 @@ class Recipe(Strict):
     seed: NonNegativeInt = 0
     device: Literal["cpu", "cuda"] | None = None
     precision: Literal["float32", "bfloat16"] = "bfloat16"
+    backbone_weights: Literal["float32", "bfloat16"] = "float32"
+    recompute: bool = False
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
 
     compile: bool | None = None
     workers: PositiveInt = 2
@@ -202,6 +211,16 @@ class Recipe(Strict):
             raise WrongKey("grounding", "without images there is nothing to point at; weight: 0")
         if self.auxiliary and {"vision", "language"} <= set(self.frozen):
             raise WrongKey("auxiliary", "it trains vision and language, which are frozen")
+        return self
+
+    @model_validator(mode="after")
+    def _narrow_weights_stay(self) -> "Recipe":
+        still = {"vision", "language"} <= set(self.frozen) or self.adapters is not None
+        if self.backbone_weights != "float32" and not still:
+            raise WrongKey(
+                "backbone_weights",
+                "small steps are lost in 16 bits; float32, or adapters, or frozen",
+            )
         return self
 
     @model_validator(mode="after")

@@ -109,7 +109,7 @@ def new_save(out: Path, progress: Progress) -> Iterator[Path]:
     Raises:
         QwenVlaError: the disk is full, or does not allow it.
     """
-    folder = out / SAVES / _other(out / LATEST)
+    folder = next_save(out)
     try:
         if folder.exists():
             shutil.rmtree(folder)
@@ -138,6 +138,11 @@ def new_save(out: Path, progress: Progress) -> Iterator[Path]:
         if isinstance(error, SafetensorError):
             raise QwenVlaError(f"{folder} cannot be written: {error}") from error
         raise
+
+
+def next_save(out: Path) -> Path:
+    """The folder that the next save is written into."""
+    return out / SAVES / _other(out / LATEST)
 
 
 def _other(latest: Path) -> str:

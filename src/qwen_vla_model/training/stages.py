@@ -1,17 +1,31 @@
 """Stages of training (paper section 2.4), one recipe each, one after the other."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
+import torch
 from pydantic import ValidationError
 from tqdm import tqdm
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.freed_memory import keep_freed_memory
+from qwen_vla_core.observation.empty_scene import INSTRUCTION
 from qwen_vla_core.yaml_file import problems_in
 
-from .mixture import check_sources
+from ..checkpoint import build_empty, load_config, load_tokenizer
+from ..config import qwen_vla_tiny
+from ..hub import find_checkpoint, find_folder
+from ..model import QwenVla
+from ..precision import free_bytes
+from ..pretrained_backbone import config_around, tokenizer_with_tags
+from ..processor import Processor
+from ..tokenizer import IMAGE, train_tokenizer
+from .estimate import in_words, needs
+from .mixture import check_sources, robot_of
+from .parallel import Processes
 from .recipe import Recipe, load_recipe
 from .saves import CHECKPOINT, CURVE, only_writer, refuse_overwriting, saved_progress
 from .trainer import Trainer, fraction_done, stopped_improving
@@ -63,6 +77,58 @@ def train(
     return checkpoint
 
 
+def rehearse(paths: Sequence[Path], out: Path | None, robot: str | None) -> None:
+    """Print what each recipe will take; of the first one also by some real steps, if it fits.
+
+    Nothing is written.
+
+    Raises:
+        QwenVlaError: as ``train``, but for the folders of runs.
+    """
+    recipes = load_stages(paths, out or Path(), robot)
+    processes = Processes.planned()
+    model, tokens = None, 0
+    for path, recipe in zip(paths, recipes, strict=True):
+        if model is None:  # a later stage has the first one's network
+            model, tokens = _described(recipe)
+        device = recipe.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        found = needs(recipe, model, tokens, processes)
+        tqdm.write("\n".join([str(path), *in_words(found, recipe, device, processes)]))
+    first = recipes[0]
+    device = torch.device(first.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    needed = needs(first, model, tokens, processes).memory
+    if needed > (free := free_bytes(device)):
+        tqdm.write(f"not tried: {free / 1e9:.3g} GB are free on {device}")
+        return
+    check_sources(first)
+    tqdm.write(Trainer(first).rehearse())
+
+
+def _described(recipe: Recipe) -> tuple[QwenVla, int]:
+    """The network of a recipe without its weights, and the tokens of its longest prompt."""
+    if recipe.start_from:
+        folder = find_checkpoint(recipe.start_from)
+        config, tokenizer = load_config(folder), load_tokenizer(folder)
+    elif recipe.backbone:
+        folder = find_folder(recipe.backbone, weights=False)
+        horizon = max(load_embodiment(s.embodiment).horizon for s in recipe.mixture)
+        config = config_around(folder, recipe.expert, horizon, recipe.channel_layout)
+        tokenizer, _ = tokenizer_with_tags(folder, config)
+    else:
+        folder, tokenizer = Path("the small network"), train_tokenizer()
+        image_token = tokenizer.convert_tokens_to_ids(IMAGE)
+        config = qwen_vla_tiny(len(tokenizer), image_token, recipe.channel_layout)
+    if recipe.prompt:
+        config = config.model_copy(update={"prompt": recipe.prompt})
+    tokens = []
+    for source in recipe.mixture:
+        processor = Processor(config, tokenizer, robot_of(recipe, source))
+        views = [recipe.images] * len(processor.embodiment.cameras)
+        state_S = np.zeros(len(processor.embodiment.state_channels))
+        tokens.append(len(processor.tokens(INSTRUCTION, state_S, views)))
+    return build_empty(config, folder), max(tokens)
+
+
 def _finished(recipe: Recipe) -> bool:
     progress = saved_progress(recipe.out)
     if progress is None:
@@ -73,7 +139,7 @@ def _finished(recipe: Recipe) -> bool:
 
 def _train(path: Path, recipe: Recipe) -> None:
     """One stage, from its latest save if there is one."""
-    with only_writer(recipe.out):
+    with only_writer(recipe.out) if Processes.planned_rank() == 0 else nullcontext():
         progress = saved_progress(recipe.out)
         if _finished(recipe):
             tqdm.write(f"{path}: finished already, at step {progress.step}, in {recipe.out}")

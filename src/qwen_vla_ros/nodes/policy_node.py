@@ -67,6 +67,7 @@ class PolicyNode(EmbodimentNode):
             weights=self.text("weights") or None,
             threads=self.get_parameter("torch_threads").value,
             deadline_s=self.get_parameter("inference_deadline_s").value,
+            compiled=self.get_parameter("compile").value,
         )
         codec = EmbodimentCodec(embodiment)
         self._loop = PolicyLoop(codec, expected_s=self._policy.warm_up())

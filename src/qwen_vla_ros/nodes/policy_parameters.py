@@ -20,7 +20,7 @@ def declare_policy_parameters(node: Node) -> None:
             "checkpoint",
             "",
             "the policy: a folder, owner/model on the hub, ws://host:port of a server, or a "
-            "recorded episode to replay",
+            "recorded episode to replay, or hold",
         ),
         (
             "backend",
@@ -34,6 +34,11 @@ def declare_policy_parameters(node: Node) -> None:
             "",
             "data type of the weights: float32, bfloat16, float16, int8 or nf4; empty for "
             "bfloat16 on a GPU and float32 elsewhere",
+        ),
+        (
+            "compile",
+            False,
+            "on a GPU let torch.compile fuse the passes: minutes at the start, quicker afterwards",
         ),
         ("instruction", "", "the task in words; policy/instruction replaces it"),
     ):

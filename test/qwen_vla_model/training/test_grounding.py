@@ -89,7 +89,7 @@ def test_when_answers_follow_expect_the_expert_to_see_what_it_sees_without_them(
     instructions = ["lift", "put the red cup onto the blue plate"]
     asked = ask(processor, instructions, [answer(BOX), answer(BOX / 2)])
     plain = ask(processor, instructions)
-    prompts, hidden_PLE = without_answers(asked, model.read(asked))
+    prompts, hidden_PLE = without_answers(asked, model.read(asked), plain.input_ids_PL.shape[1])
     assert torch.equal(prompts.mask_PL, plain.mask_PL)
     assert torch.equal(
         prompts.input_ids_PL.where(plain.mask_PL, 0), plain.input_ids_PL.where(plain.mask_PL, 0)
