@@ -57,7 +57,9 @@ def ours():
 
 @contextmanager
 def remote():
-    with serving(ours(), WIDOWX) as (_, url):
+    served = ours()
+    served.may_go_on = threading.Event()  # as the server's double has it
+    with serving(served, WIDOWX) as (_, url):
         yield RemotePolicy(url, WIDOWX, deadline_s=20.0), WIDOWX
 
 
@@ -137,10 +139,9 @@ def test_when_a_policy_is_asked_for_expect_all_that_is_promised(promised):
     assert np.isfinite(chunk.positions_TD).all() and np.isfinite(chunk.velocities_TD).all()
     np.testing.assert_allclose(chunk.positions_TD[0], seen.commanded_D)
 
-    others = [threading.Thread(target=policy.on_mode, args=(mode,)) for mode in Mode]
-    for other in others:
+    for mode in Mode:
+        other = threading.Thread(target=policy.on_mode, args=(mode,))
         other.start()
-    for other in others:
         other.join()
     said = policy.diagnostics()
     assert said["path"] and json.loads(json.dumps(said))

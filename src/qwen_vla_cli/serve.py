@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile",
         action="store_true",
-        help="let torch.compile fuse the passes on a GPU: minutes at the start, quicker afterwards",
+        help="let torch.compile fuse passes on a GPU: minutes at the start, quicker afterwards",
     )
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads of the model (1)")
     parser.add_argument("--api-key-file", type=Path, help="its first line is the clients' key")

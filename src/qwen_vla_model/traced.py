@@ -56,7 +56,9 @@ class TracedPass:
         arguments = (*inputs.tensors(), *tensors)
         program = _Program(model, run, inputs).eval()
         if differentiates:
-            program = make_fx(program)(*arguments).eval()
+            # Where a value decides (transformers looks for packed prompts), it is what it is here.
+            recorded = make_fx(program, _error_on_data_dependent_ops=False)(*arguments)
+            program = recorded.eval()
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore", torch.jit.TracerWarning)
             warnings.simplefilter("ignore", DeprecationWarning)

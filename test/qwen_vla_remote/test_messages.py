@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment.signature import with_views
 from qwen_vla_core.errors import CheckpointError, QwenVlaError, RemoteError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_remote.messages import (
@@ -184,7 +185,15 @@ def served():
 
 
 def test_when_a_server_serves_the_same_robot_expect_it_to_be_accepted():
-    assert check_server(served(), ROBOT) is None
+    assert check_server(served(), ROBOT) == ROBOT
+
+
+def test_when_a_servers_model_sees_larger_views_expect_them_sent_in_that_size():
+    larger = with_views(ROBOT, [(256, 224)] * len(ROBOT.cameras))
+    adopted = check_server(describe_server("a", {ROBOT.name: larger}), ROBOT)
+    assert adopted == larger
+    sent = write_request(adopted, scene(ROBOT), None, 1, 1.0)["images"]
+    assert {image.shape for image in sent.values()} == {(224, 256, 3)}
 
 
 @pytest.mark.parametrize(

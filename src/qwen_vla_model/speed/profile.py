@@ -13,7 +13,7 @@ from qwen_vla_core.observation.empty_scene import empty_scene
 
 from ..policy import QwenVlaPolicy
 
-UNDER_PROFILE = 20
+UNDER_PROFILE = 3
 """Chunks that are profiled; profiling slows them down, so that times come from others."""
 
 

@@ -98,7 +98,7 @@ class Trainer:
         backbone = model.config.backbone_config()
         if (recipe.grounding.enabled or recipe.auxiliary) and not backbone.tie_word_embeddings:
             raise QwenVlaError(
-                "grounding, auxiliary: this backbone has an output layer of its own, which no "
+                "grounding: this backbone has an output layer of its own, which no "
                 "checkpoint of a policy holds; grounding: {steps: 0, weight: 0}, and no "
                 "auxiliary, goes without"
             )

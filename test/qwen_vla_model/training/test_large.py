@@ -84,7 +84,7 @@ def test_when_steps_are_clean_expect_modulations_of_actions_alone_and_of_one_blo
     tokens = actions + context.tokens_PLd.shape[1]
     everything = draws * tokens * width * (6 * len(model.expert.blocks) + 2)
     of_a_block = draws * actions * width * 6
-    assert of_a_block <= largest.numbers < everything / 3
+    assert of_a_block <= largest.numbers < everything / 2
 
 
 def test_when_a_backbone_is_loaded_narrow_expect_a_float32_expert_beside_it(tmp_path, capsys):
@@ -182,7 +182,7 @@ def start_two(path, steps):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--standalone", str(ROOT / "test" / "shared_training.py"), str(path), str(steps)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.strip().splitlines()[-1])
 
 
