@@ -23,6 +23,8 @@ def learn(path, steps):
 
 
 if __name__ == "__main__":
-    losses, trainer = learn(Path(sys.argv[1]), int(sys.argv[2]))
+    losses, _ = learn(Path(sys.argv[1]), int(sys.argv[2]))
+    more, trainer = learn(Path(sys.argv[1]), int(sys.argv[2]))  # from the save
+    losses += more
     if trainer._processes.first:
         print(json.dumps(losses))

@@ -141,14 +141,15 @@ class Runtime:
     def trace(self, inputs: Inputs, prefix: PrefixInputs | None, tokens: range) -> None:
         """Trace passes of this kind for prompts of these lengths; of a small network on a CPU.
 
-        A trace that fails leaves the eager path, and the reason in ``why_eager``.
+        Guided ones differentiate and stay eager. A trace that fails leaves the eager path, and the
+        reason in ``why_eager``.
 
         Args:
             inputs: without padding.
         """
         kind = _kind(inputs, prefix)
         parameters = sum(p.numel() for p in self.model.parameters())
-        if self.device.type != "cpu" or parameters > LARGEST_PARAMETERS:
+        if self.device.type != "cpu" or parameters > LARGEST_PARAMETERS or kind[0] == "guided":
             return
         if kind in self._traced or kind in self._failed:
             return
@@ -177,10 +178,9 @@ class Runtime:
             return self._with_positions(of_length), self._tensors(noise, prefix)
 
         def run(inputs: Inputs, noise: torch.Tensor, *prefix: torch.Tensor) -> torch.Tensor:
-            return self.model.denoise(inputs, noise, *prefix, guide=guide, schedule=self._schedule)
+            return self.model.denoise(inputs, noise, *prefix, schedule=self._schedule)
 
-        guide = prefix is not None and prefix.guide
-        program = TracedPass(self.model, run, *contents(lengths[len(lengths) // 2]), guide)
+        program = TracedPass(self.model, run, *contents(lengths[len(lengths) // 2]))
         for length in (lengths[0], lengths[-1]):
             other, tensors = contents(length)
             other = replace(other, patches=tuple(map(torch.randn_like, other.patches)))

@@ -1,8 +1,7 @@
 """The pass of a small network on a CPU as one traced and frozen program.
 
 There most of a pass is not arithmetic but thousands of small operations, each called from Python
-and dispatched by torch. Tracing writes them down once, freezing puts the weights in. A guided pass
-differentiates: what its backward passes do is written down first, as operations like any other.
+and dispatched by torch. Tracing writes them down once, freezing puts the weights in.
 """
 
 import warnings
@@ -12,7 +11,6 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from .model import Inputs
 
@@ -42,7 +40,6 @@ class TracedPass:
         run: Callable[..., torch.Tensor],
         inputs: Inputs,
         tensors: tuple[torch.Tensor, ...],
-        differentiates: bool = False,
     ):
         """Trace, which takes about half a second.
 
@@ -50,15 +47,10 @@ class TracedPass:
             model: whose weights ``run`` uses.
             run: of inputs and tensors; under ``inference_mode``.
             inputs: with ``positions_3PL``. tensors: noise and prefix.
-            differentiates: whether ``run`` asks for gradients.
         """
         self._inputs, self._run = inputs, run
         arguments = (*inputs.tensors(), *tensors)
         program = _Program(model, run, inputs).eval()
-        if differentiates:
-            # Where a value decides (transformers looks for packed prompts), it is what it is here.
-            recorded = make_fx(program, _error_on_data_dependent_ops=False)(*arguments)
-            program = recorded.eval()
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore", torch.jit.TracerWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -82,7 +74,7 @@ class TracedPass:
 
     def difference(self, inputs: Inputs, tensors: tuple[torch.Tensor, ...]) -> float:
         """How far the program's chunk is from the eager one on these contents."""
-        with torch.no_grad():
+        with torch.inference_mode():
             return float((self(inputs, tensors) - self._run(inputs, *tensors)).abs().max())
 
 

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from .parallel import part
+
 
 class Average:
     """The average of what learns: after each step a small share of it is the new weights."""
@@ -51,4 +53,4 @@ class Average:
     def load(self, state: dict[str, torch.Tensor]) -> None:
         """Take over what ``state`` returned."""
         for name, average in zip(self._names, self._average, strict=True):
-            average.copy_(state[name])
+            part(average).copy_(state[name])
