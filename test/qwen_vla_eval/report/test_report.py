@@ -52,6 +52,8 @@ def test_when_an_episode_is_repeated_after_another_expect_the_same_again(runner)
     scenes = [runner.task.sample(0), runner.task.sample(1, Shift.COLOUR)]
     first, other, again = (runner.run(scenes[i]) for i in (0, 1, 0))
     assert {**first, "wall_s": 0} == {**again, "wall_s": 0} != {**other, "wall_s": 0}
+    said = runner.policy.diagnostics()  # it was warm: no chunk was computed eagerly
+    assert (said["path"], said["eager_fallbacks"]) == ("traced", 0)
 
 
 def test_when_a_case_names_another_prompt_embodiment_or_none_expect_it_in_the_prompt(runner):
