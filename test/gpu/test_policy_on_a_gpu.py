@@ -76,7 +76,8 @@ def test_when_actions_attend_under_a_mask_expect_a_fused_kernel(policy):
     k = torch.randn(1, heads, tokens, 64, device="cuda", dtype=torch.bfloat16)
     mask = torch.ones(1, 1, 1, tokens, dtype=torch.bool, device="cuda")
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.EFFICIENT_ATTENTION):
-        torch.nn.functional.scaled_dot_product_attention(q, k, k, attn_mask=mask)
+        attended = torch.nn.functional.scaled_dot_product_attention(q, k, k, attn_mask=mask)
+    assert attended.isfinite().all()
 
 
 def test_when_a_step_is_learned_expect_the_gpu_waited_for_once(tmp_path):
