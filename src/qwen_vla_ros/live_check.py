@@ -239,9 +239,9 @@ def _shared_memory(ports_left: int) -> list[Finding]:
     if not ports_left:
         return []
     text = (
-        f"{ports_left} ports of Fast DDS are left of processes that were killed; drivers may stand "
-        "still for a second or two when a node starts. End all ROS programs on this computer and "
-        "call fastdds shm clean"
+        f"{ports_left} ports of Fast DDS are left of processes that were killed; drivers may "
+        "stand still for a second or two when a node starts. End all ROS programs on this "
+        "computer and call fastdds shm clean"
     )
     return [Finding(level="warning", about="shared memory", text=text)]
 
