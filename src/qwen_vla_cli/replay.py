@@ -5,8 +5,9 @@ Example:
   qwen-vla replay datasets/red_block:3 --checkpoint ws://gpu:8000 --out out/replay
 
 Before a new policy moves a robot: errors per joint and per step of the chunk as a table and a
-figure, beside those of standing still, and the worst moments as frames. To do a recording again
-on the robot, slowly to its first pose and then in its own time, name it as the policy:
+figure, beside those of standing still, the worst moments as frames, and the worst episode as a
+film, with what was planned beside what was done. To do a recording again on the robot, slowly to
+its first pose and then in its own time, name it as the policy:
 
   ros2 launch qwen_vla_ros widowx.launch.py checkpoint:=recordings/widowx/1.npz dry_run:=true
 

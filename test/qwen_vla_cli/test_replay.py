@@ -14,6 +14,7 @@ from qwen_vla_data.episode import Episode
 from qwen_vla_data.observations import EpisodeObservations
 from qwen_vla_data.sources import EpisodeSource
 from qwen_vla_eval.replay import measure
+from qwen_vla_eval.replay.film import PANEL_PX
 from qwen_vla_eval.replay.measure import Comparison, done_of
 from qwen_vla_eval.replay.report import write_report
 from qwen_vla_eval.replay.summary import score_of, table, worst_moments
@@ -33,6 +34,7 @@ def compared(codec, episode, path, change=lambda step, plan_HD: plan_HD):
         seconds_T=np.arange(len(done_THD)) * episode.stride * codec.embodiment.action_step_s,
         errors_THD=np.abs(plans - done_THD),
         still_THD=np.abs(here_T1D - done_THD),
+        plans_TPD=np.concatenate([here_T1D, plans], axis=1),
     )
 
 
@@ -88,7 +90,14 @@ def test_when_one_chunk_is_off_expect_it_worst_with_its_joint_and_step(tmp_path)
     assert report["worst"][0]["what"].startswith("1.0 s: elbow 0.2 rad off after 4 steps")
     for image in ("errors.png", "worst.png"):
         assert cv2.imread(str(tmp_path / "out" / image)).std() > 10.0
-    assert "errors.png" in (tmp_path / "out" / "report.md").read_text()
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "errors.png" in report and "worst.mp4" in report
+    film = cv2.VideoCapture(str(tmp_path / "out" / "worst.mp4"))
+    frames = [film.read()[1] for _ in range(STEPS)]
+    assert not film.read()[0] and film.get(cv2.CAP_PROP_FPS) == codec.embodiment.action_hz
+    panels = np.stack(frames[:16]).astype(float)[:, -PANEL_PX:]
+    assert panels.std(axis=0).max() > 40.0, "the plan moves"
+    assert (panels.min(axis=-1) > 180.0).any(), "what was done is white"
 
 
 class Copying:
@@ -121,8 +130,9 @@ def test_when_a_policy_does_what_was_done_expect_no_error_and_that_of_standing_s
     episode = Episode.load(source.path)
     monkeypatch.setattr(measure, "_codec", codec, raising=False)
     monkeypatch.setattr(measure, "_policy", Copying(codec, episode), raising=False)
-    own, still = measure._ask(measure._Block(source=source, first=0, last=STEPS))
+    own, still, plans = measure._ask(measure._Block(source=source, first=0, last=STEPS))
     assert np.nanmax(own) < 1e-9 and np.nanmax(still) > 0.05
+    np.testing.assert_allclose(plans[:, 0], episode.commanded_TD, atol=1e-6)
 
 
 @pytest.mark.parametrize(

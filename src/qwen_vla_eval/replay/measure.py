@@ -35,12 +35,15 @@ class Comparison:
         errors_THD: |target of the policy - what was done|, joint units, for each step of the
             chunk that was asked for at step t; NaN where nothing was done any more.
         still_THD: the same of a policy that stays where it is.
+        plans_TPD: the points of the chunk that was asked for at step t, rad or m; the first is
+            where it starts.
     """
 
     source: EpisodeSource
     seconds_T: np.ndarray
     errors_THD: np.ndarray
     still_THD: np.ndarray
+    plans_TPD: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,24 +83,28 @@ def compare(
         for source, seconds_T in zip(sources, seconds, strict=True)
         for first in range(0, len(seconds_T), BLOCK)
     ]
-    found: dict[EpisodeSource, list[tuple[np.ndarray, np.ndarray]]] = {}
+    found: dict[EpisodeSource, list[tuple[np.ndarray, ...]]] = {}
     setting = (robot, checkpoint, device, weights)
     with (
         WorkerPool(min(workers, len(blocks)), _start, *setting) as pool,
         progress_bar(sum(map(len, seconds)), "observation", title="replay") as progress,
     ):
-        for block, errors in zip(blocks, pool.map(_ask, blocks), strict=True):
-            found.setdefault(block.source, []).append(errors)
+        for block, answers in zip(blocks, pool.map(_ask, blocks), strict=True):
+            found.setdefault(block.source, []).append(answers)
             progress.update(block.last - block.first)
-    return [
-        Comparison(
-            source=source,
-            seconds_T=seconds_T,
-            errors_THD=np.concatenate([own for own, _ in found[source]]),
-            still_THD=np.concatenate([still for _, still in found[source]]),
+    compared = []
+    for source, seconds_T in zip(sources, seconds, strict=True):
+        own, still, plans = (np.concatenate(parts) for parts in zip(*found[source], strict=True))
+        compared.append(
+            Comparison(
+                source=source,
+                seconds_T=seconds_T,
+                errors_THD=own,
+                still_THD=still,
+                plans_TPD=plans,
+            )
         )
-        for source, seconds_T in zip(sources, seconds, strict=True)
-    ]
+    return compared
 
 
 def done_of(episode: Episode, codec: EmbodimentCodec) -> np.ndarray:
@@ -144,18 +151,18 @@ def _prepared(source: EpisodeSource) -> tuple[EpisodeObservations, np.ndarray]:
     return EpisodeObservations(episode, _codec), done_of(episode, _codec)
 
 
-def _ask(block: _Block) -> tuple[np.ndarray, np.ndarray]:
-    """Errors of the policy and of standing still, [T, H, D] of the block's steps."""
+def _ask(block: _Block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Errors of the policy and of standing still [T, H, D], and its plans [T, 1 + H, D]."""
     try:
         observations, done_THD = _prepared(block.source)
-        own, still = [], []
+        own, still, plans = [], [], []
         for step in range(block.first, block.last):
             seen = observations.at(step)
             _policy.reseed(step)
-            planned_HD = _policy.plan(seen).positions_TD[1:]
-            own.append(np.abs(planned_HD - done_THD[step]))
+            plans.append(_policy.plan(seen).positions_TD)
+            own.append(np.abs(plans[-1][1:] - done_THD[step]))
             still.append(np.abs(seen.commanded_D - done_THD[step]))
-        return np.stack(own), np.stack(still)
+        return np.stack(own), np.stack(still), np.stack(plans)
     except QwenVlaError as error:
         where = "" if str(block.source.path) in str(error) else f"{block.source}: "
         raise QwenVlaError(f"{where}{error}") from error

@@ -10,6 +10,7 @@ from qwen_vla_core.whole_file import write_text_whole
 
 from ..tables import Table, write_json
 from .figures import draw_errors, draw_moments
+from .film import write_film
 from .measure import Comparison
 from .summary import mean_errors, score_of, table, worst_moments
 
@@ -20,7 +21,7 @@ WORST = 6
 def write_report(
     out: Path, compared: Sequence[Comparison], robot: Embodiment, policy: str
 ) -> list[str | Table]:
-    """Write ``report.md``, ``errors.png``, ``worst.png`` and ``report.json``.
+    """Write ``report.md``, ``errors.png``, ``worst.png``, ``worst.mp4`` and ``report.json``.
 
     Returns:
         The tables, for the terminal.
@@ -31,7 +32,9 @@ def write_report(
     out.mkdir(parents=True, exist_ok=True)
     draw_errors(out / "errors.png", compared, robot)
     if moments:
-        draw_moments(out / "worst.png", moments, compared, EmbodimentCodec(robot))
+        codec = EmbodimentCodec(robot)
+        draw_moments(out / "worst.png", moments, compared, codec)
+        write_film(out / "worst.mp4", compared[moments[0].episode], codec)
     by_joint = table(compared, robot)
     worst = Table(
         title="Worst moments",
@@ -42,6 +45,9 @@ def write_report(
     asked = f"{policy} asked at {observations} observations of {len(compared)} episodes"
     lines = [f"# Replay of {robot.name}\n", f"{asked}.\n", by_joint.markdown()]
     lines += ["![errors](errors.png)\n", worst.markdown(), "![worst moments](worst.png)\n"]
+    if moments:
+        film = "the episode of the worst of them, what was planned beside what was done"
+        lines.append(f"[worst.mp4](worst.mp4): {film}.\n")
     write_text_whole(out / "report.md", "\n".join(lines))
     own_HD, still_HD = mean_errors(compared)
     write_json(
