@@ -51,7 +51,9 @@ class SceneMarkers:
         self._rods = [shape for shape in shapes if shape.kind != "sphere"]
         self._ball_m = float(np.mean([shape.extent_3 for shape in self._balls] or [0.0]))
         self._base = base
+        self._header = Header()  # of all markers: setting it in each takes longer
         self._markers: dict[tuple[str, int], Marker] = {}
+        self._shown: dict[tuple[str, int], np.ndarray] = {}
 
     def markers(self, scene: Scene, ghost_poses: Mapping[str, np.ndarray]) -> MarkerArray:
         """Everything but the robot itself.
@@ -59,7 +61,7 @@ class SceneMarkers:
         Args:
             ghost_poses: pose [4, 4] of every link of the ghost; empty without one.
         """
-        self._header = Header(frame_id=scene.frame, stamp=stamp_message(scene.stamp_s))
+        self._header.frame_id, self._header.stamp = scene.frame, stamp_message(scene.stamp_s)
         drawn = [*self._old(scene), *self._executed(scene), *self._plan(scene)]
         drawn += [*self._ghost(scene, ghost_poses), *self._footprints(scene)]
         drawn += [*self._limits(scene), self._banner(scene)]
@@ -70,9 +72,9 @@ class SceneMarkers:
         marker = self._markers.get((namespace, number))
         if marker is None:
             marker = Marker(ns=namespace, id=number, type=kind, action=Marker.ADD)
+            marker.header = self._header
             marker.pose.orientation.w, marker.lifetime = 1.0, LIFETIME
             self._markers[namespace, number] = marker
-        marker.header = self._header
         size = marker.scale
         size.x, size.y, size.z = (float(length) for length in scale)
         return marker
@@ -92,7 +94,10 @@ class SceneMarkers:
         if len(points_T3) < 2:  # RViz complains about a line of one point
             return []
         marker = self._marker(namespace, number, Marker.LINE_STRIP, (width_m, 0.0, 0.0))
-        marker.points, marker.color = _points(points_T3), _colour(colour, alpha)
+        if self._shown.get((namespace, number)) is not points_T3:  # an old plan stays as it was
+            self._shown[namespace, number] = points_T3
+            marker.points = _points(points_T3)
+        marker.color = _colour(colour, alpha)
         return [marker]
 
     def _text(
@@ -222,21 +227,32 @@ class SceneMarkers:
 
 
 class PathMessages:
-    """Paths of one topic; what they are made of is made once."""
+    """Paths of one topic; what they are made of is made once, and what stays is not set again."""
 
     def __init__(self) -> None:
+        self._header = Header()  # of all poses
         self._poses: list[PoseStamped] = []
+        self._places_T3 = np.empty((0, 3))
 
     def message(self, scene: Scene, points_T3: np.ndarray) -> Path:
         """Places [T, 3] as a Path, oldest or soonest first."""
-        header = Header(frame_id=scene.frame, stamp=stamp_message(scene.stamp_s))
+        self._header.frame_id, self._header.stamp = scene.frame, stamp_message(scene.stamp_s)
+        if 0 < len(points_T3) == len(self._places_T3) and np.array_equal(
+            points_T3[:-1], self._places_T3[1:]
+        ):  # what was executed: the oldest place is dropped and a new one added
+            self._poses.append(self._poses.pop(0))
+            self._places_T3 = np.roll(self._places_T3, -1, axis=0)
         while len(self._poses) < len(points_T3):
-            self._poses.append(PoseStamped(pose=Pose(orientation=Quaternion(w=1.0))))
-        poses = self._poses[: len(points_T3)]
-        for pose, place in zip(poses, points_T3.tolist(), strict=True):
-            pose.header = header
-            _place(pose.pose.position, place)
-        return Path(header=header, poses=poses)
+            pose = Pose(orientation=Quaternion(w=1.0))
+            self._poses.append(PoseStamped(header=self._header, pose=pose))
+        del self._poses[len(points_T3) :]
+        changed_T = np.ones(len(points_T3), dtype=bool)
+        both = min(len(points_T3), len(self._places_T3))
+        changed_T[:both] = (points_T3[:both] != self._places_T3[:both]).any(axis=1)
+        for row in np.flatnonzero(changed_T):
+            _place(self._poses[row].pose.position, points_T3[row])
+        self._places_T3 = points_T3.copy()
+        return Path(header=self._header, poses=self._poses)
 
 
 class Transforms:

@@ -1,0 +1,64 @@
+"""Messages whose parts are used again: what stays is not set anew, and is right all the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from qwen_vla_core.scene import OldPath, Scene, Status
+from qwen_vla_ros.scene_messages import PathMessages, SceneMarkers
+
+NOTHING = Scene(
+    stamp_s=0.0,
+    frame="world",
+    status=Status(),
+    joints={},
+    commanded={},
+    ghost=None,
+    plan=(),
+    events=(),
+    old_plans=(),
+    executed=(),
+    limits=(),
+    footprints=np.empty((0, 4, 3)),
+)
+
+
+def scene(stamp_s, **drawn):
+    return replace(NOTHING, stamp_s=stamp_s, **drawn)
+
+
+def places(message):
+    return np.array([[p.x, p.y, p.z] for p in (one.pose.position for one in message.poses)])
+
+
+def test_when_paths_grow_move_on_shrink_and_end_expect_each_message_to_be_that_path():
+    messages, rng = PathMessages(), np.random.default_rng(0)
+    walk_N3 = rng.normal(size=(60, 3)).cumsum(axis=0)
+    paths = [walk_N3[:0], walk_N3[:0], walk_N3[:1], walk_N3[:5]]
+    paths += [walk_N3[k : k + 5] for k in range(1, 20)]  # what was executed
+    paths += [walk_N3[30:34], rng.normal(size=(16, 3)), np.ones((16, 3)), np.ones((16, 3))]
+    paths += [walk_N3[:0], walk_N3[7:12]]
+    for k, path in enumerate(paths):
+        message = messages.message(scene(float(k)), path)
+        assert places(message).reshape(-1, 3) == pytest.approx(path)
+        assert all(one.header.stamp.sec == k for one in message.poses)
+        assert all(one.pose.orientation.w == 1.0 for one in message.poses)
+
+
+def test_when_old_plans_fade_and_move_up_expect_each_line_to_be_its_plan():
+    draw, rng = SceneMarkers((), None), np.random.default_rng(0)
+    plans = [rng.normal(size=(4, 3)) for _ in range(6)]
+    for k in range(4):
+        old = tuple(
+            OldPath(group="arm", points_T3=plan, opacity=1.0 - 0.1 * k)
+            for plan in plans[k : k + 3]
+        )
+        lines = [
+            one for one in draw.markers(scene(float(k), old_plans=old), {}).markers if one.points
+        ]
+        assert len(lines) == 3
+        for line, plan in zip(lines, plans[k : k + 3], strict=True):
+            assert np.array([[p.x, p.y, p.z] for p in line.points]) == pytest.approx(plan)
+            assert line.header.stamp.sec == k
+            assert line.color.a == pytest.approx(0.7 * (1.0 - 0.1 * k), abs=1e-6)
