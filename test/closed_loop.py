@@ -32,7 +32,12 @@ class ClosedLoop:
     """Some of the nodes, and a person who watches them; rclpy is initialised."""
 
     def __init__(
-        self, folder, names=("sim_node", "control_node", "policy_node"), policy="", relay=False
+        self,
+        folder,
+        names=("sim_node", "control_node", "policy_node"),
+        policy="",
+        relay=False,
+        sim="",
     ):
         nodes = describe_bringup(
             embodiment=str(PATH), checkpoint=str(SHIPPED_CHECKPOINT), use_sim=True
@@ -40,6 +45,8 @@ class ClosedLoop:
         nodes = [n for n in nodes if n.name in names]
         if policy:  # a file of test/faults in its place
             nodes = [replace(n, module=policy) if n.name == "policy_node" else n for n in nodes]
+        if sim:
+            nodes = [replace(n, module=sim) if n.name == "sim_node" else n for n in nodes]
         if relay:  # the process ``camera_relay`` between cameras and policy
             sim = next(n for n in nodes if n.name == "sim_node")
             between = replace(sim, name="camera_relay", module="camera_relay", parameters={})

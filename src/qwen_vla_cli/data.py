@@ -12,7 +12,15 @@ episodes is all that it holds. docs/data.md goes through an owner's day.
 
 import argparse
 
-from . import data_check, data_export, data_import, data_info, data_play, data_quantiles
+from . import (
+    data_check,
+    data_export,
+    data_images,
+    data_import,
+    data_info,
+    data_play,
+    data_quantiles,
+)
 from .parser import add_command
 
 EXIT_STATUSES = "Exit status: 0 done, 1 `check` found something, 2 refused, 130 interrupted."
@@ -23,6 +31,7 @@ ACTIONS = {
     "export": data_export,
     "import": data_import,
     "play": data_play,
+    "images": data_images,
     "quantiles": data_quantiles,
 }
 """Name -> its module, which has ``add_arguments`` and ``run`` like a command."""

@@ -5,6 +5,7 @@ model.safetensors    weights, or shards with model.safetensors.index.json (weigh
 tokenizer.json ...   the tokenizer
 embodiments.json     for each robot it was trained on: horizon, channels, q01/q99, views,
                      and the action space that was fitted to its data
+images.json          what each camera showed in its training (qwen_vla_data/view_statistics.py)
 training.json        how it was trained; for people, never read back
 """
 
@@ -23,6 +24,8 @@ from transformers import PreTrainedTokenizerFast
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.signature import embodiment_signature, with_views
 from qwen_vla_core.errors import CheckpointError
+from qwen_vla_data.view_statistics import FILE as VIEWS
+from qwen_vla_data.view_statistics import ViewStatistics, save_view_statistics
 
 from .action_space import ActionSpace, misfits
 from .config import QwenVlaConfig
@@ -122,10 +125,10 @@ def load_action_space(name: Path | str, embodiment: Embodiment) -> ActionSpace:
 
 @cache
 def checkpoint_digest(name: Path | str) -> str:
-    """A hash of all files of a checkpoint but training.json, which is for people."""
+    """A hash of all files of a checkpoint that decide what its policy does."""
     digest = hashlib.sha256()
     for file in sorted(find_checkpoint(name, weights=True).iterdir()):
-        if file.is_file() and file.name != TRAINING:
+        if file.is_file() and file.name not in (TRAINING, VIEWS):
             digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -136,6 +139,7 @@ def save_pretrained(
     tokenizer: PreTrainedTokenizerFast,
     embodiments: Mapping[str, dict],
     training: Mapping[str, Any],
+    views: Mapping[str, Mapping[str, ViewStatistics]] | None = None,
     dtype: torch.dtype = torch.bfloat16,
     shard_size: int | str = "5GB",
     tensors: Mapping[str, torch.Tensor] | None = None,
@@ -145,6 +149,7 @@ def save_pretrained(
     Args:
         embodiments: name -> ``embodiment_signature`` and "action_space".
         training: whatever is worth remembering about the training; JSON types.
+        views: name -> view tag -> what its camera showed in the training.
         dtype: what the weights are stored as.
         shard_size: bytes of weights, or e.g. "5GB", from which on they are split into shards.
         tensors: the weights, where the model holds only a part of them.
@@ -157,6 +162,8 @@ def save_pretrained(
         (TRAINING, dict(training)),
     ):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
+    if views:
+        save_view_statistics(folder, views)
     save_weights(folder, model, dtype, shard_size, tensors)
 
 

@@ -2,34 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
 
 import numpy as np
 
 from qwen_vla_core.embodiment import Camera, Embodiment, EmbodimentCodec
 from qwen_vla_core.embodiment.streams import JointStream, joint_streams
+from qwen_vla_core.observation.stream import FUTURE_TOLERANCE_S
 from qwen_vla_data.checks.images import BLACK, FLAT
+from qwen_vla_data.view_statistics import ViewStatistics
 
+from .finding import Finding, Level
 from .status_board import ERROR as NODE_ERROR
 from .status_board import OK as NODE_OK
 from .status_board import NodeStatus
+from .view_check import check_views
 
-Level = Literal["ok", "warning", "error"]
 OUTSIDE = 0.02
 """Of a joint's range: so far outside its limits an encoder may be."""
 TURN_RAD = 2.0 * np.pi
 """No joint of an arm is farther than this from zero: what is, is in degrees."""
+LATENCY_SHARE = 0.5
+"""Of a chunk: beyond that, one slow inference leaves the robot without a plan."""
+OTHER_TIME_S = 1e6
+"""A stamp of zero, or since a microcontroller was switched on: the time of receipt counts."""
 TRAINED_SHARE = 0.8
 """Of the state's channels that should be within q01 to q99."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One line: what was looked at, how it is, and what to change where."""
-
-    level: Level
-    about: str
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +37,7 @@ class SeenStream:
     Attributes:
         topic: its full name.
         received_s: steady times of its messages.
+        behind_s: how much later than its stamp each of them came, by this machine's ROS time.
         problem: why there is nothing of use, in words; empty otherwise.
         publishers: names of the nodes that publish it.
         alike: topics of the same type that are published and that the embodiment does not name.
@@ -46,6 +45,7 @@ class SeenStream:
 
     topic: str
     received_s: Sequence[float] = ()
+    behind_s: Sequence[float] = ()
     problem: str = ""
     publishers: Sequence[str] = ()
     alike: Sequence[str] = ()
@@ -72,25 +72,32 @@ class Seen:
         images: by camera name, uint8 RGB [H, W, 3], in their order.
         positions: by topic, the last joint states by the driver's names, rad or m.
         statuses: what the robot's nodes say of themselves.
-        ports_left: what killed processes left in this computer's shared memory.
     """
 
     streams: Mapping[str, SeenStream]
     images: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)
     positions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     statuses: Sequence[NodeStatus] = ()
-    ports_left: int = 0
 
 
-def check_live(robot: Embodiment, seen: Seen, file: str) -> list[Finding]:
+def check_live(
+    robot: Embodiment,
+    seen: Seen,
+    file: str,
+    trained: Mapping[str, ViewStatistics] | None = None,
+    checkpoint: str = "",
+) -> list[Finding]:
     """All that is right or wrong, in the order of the embodiment's file.
 
     Args:
         file: of the embodiment, to say what to change where.
+        trained: by view tag, what the cameras showed in the training of the checkpoint.
     """
     findings = []
     for camera in robot.cameras:
         findings += _camera(robot, camera, seen, file)
+    if trained:
+        findings += check_views(robot.cameras, seen.images, trained, file, checkpoint)
     for stream in joint_streams(robot):
         findings += _joints(robot, stream, seen, file)
     if robot.base is not None:
@@ -98,9 +105,18 @@ def check_live(robot: Embodiment, seen: Seen, file: str) -> list[Finding]:
         key = "driver.odometry_topic"
         limit_s = robot.watchdogs.odometry_s
         findings.append(_stream(seen.streams[topic], topic, key, limit_s, "odometry_s", file))
+    findings += _skew(robot, seen, file)
     findings += _state(robot, seen, file)
-    findings += _shared_memory(seen.ports_left)
-    return findings + _nodes(seen.statuses)
+    return findings + _latency(robot, seen.statuses) + _nodes(seen.statuses)
+
+
+def checkpoint_in(seen: Seen) -> Path | None:
+    """The folder from which policy_node says to have its policy; None for a server's or none."""
+    for status in seen.statuses:
+        if status.name.endswith("/policy_node"):
+            folder = Path(status.values.get("checkpoint", ""))
+            return folder if (folder / "embodiments.json").is_file() else None
+    return None
 
 
 def _camera(robot: Embodiment, camera: Camera, seen: Seen, file: str) -> list[Finding]:
@@ -205,6 +221,17 @@ def _stream(
             f"{said}, with a gap of {stream.largest_gap_s:.2f} s; {limit_key} in {file} allows "
             f"{limit_s:g} s",
         )
+    if len(stream.behind_s):
+        behind_s = float(np.median(stream.behind_s))
+        if behind_s > OTHER_TIME_S:
+            said += ", without a stamp of the time of day: the time of receipt counts"
+        elif not -FUTURE_TOLERANCE_S <= behind_s <= limit_s:
+            said += f", stamped {abs(behind_s):.3f} s {'before' if behind_s > 0 else 'after'}"
+            return _error(
+                about,
+                f"{said} it is received ({limit_key} in {file}: {limit_s:g} s): set the clocks of "
+                "both machines by chrony or NTP, or see what delays it",
+            )
     return Finding(level="ok", about=about, text=said)
 
 
@@ -235,15 +262,46 @@ def _state(robot: Embodiment, seen: Seen, file: str) -> list[Finding]:
     ]
 
 
-def _shared_memory(ports_left: int) -> list[Finding]:
-    if not ports_left:
+def _skew(robot: Embodiment, seen: Seen, file: str) -> list[Finding]:
+    """How far apart the newest images of all cameras were taken."""
+    newest_s = {
+        camera.name: seen.streams[camera.name].received_s[-1]
+        - seen.streams[camera.name].behind_s[-1]
+        for camera in robot.cameras
+        if len(seen.streams[camera.name].received_s)
+        and len(seen.streams[camera.name].behind_s)
+        and seen.streams[camera.name].behind_s[-1] < OTHER_TIME_S
+    }
+    if len(newest_s) < 2:
         return []
-    text = (
-        f"{ports_left} ports of Fast DDS are left of processes that were killed; drivers may "
-        "stand still for a second or two when a node starts. End all ROS programs on this "
-        "computer and call fastdds shm clean"
-    )
-    return [Finding(level="warning", about="shared memory", text=text)]
+    first, last = min(newest_s, key=newest_s.get), max(newest_s, key=newest_s.get)
+    apart_s, limit_s = newest_s[last] - newest_s[first], robot.watchdogs.camera_skew_s
+    text = f"the newest images are {apart_s:.3f} s apart"
+    if apart_s <= limit_s:
+        return [Finding(level="ok", about="cameras", text=text)]
+    return [
+        _error(
+            "cameras",
+            f"{text}: {first} lags behind {last}; camera_skew_s in {file} allows {limit_s:g} s. A "
+            "higher rate, the same clock, or a shorter way",
+        )
+    ]
+
+
+def _latency(robot: Embodiment, statuses: Sequence[NodeStatus]) -> list[Finding]:
+    """Whether a chunk comes before the one before it has ended."""
+    chunk_s = robot.horizon * robot.action_step_s
+    for status in statuses:
+        late_s = float(status.values.get("inference_p99_ms", "nan")) / 1e3
+        if not status.name.endswith("/policy_node") or np.isnan(late_s):
+            continue
+        said = f"an inference takes {late_s:.3f} s (p99), a chunk lasts {chunk_s:g} s"
+        if late_s <= LATENCY_SHARE * chunk_s:
+            return [Finding(level="ok", about="latency", text=said)]
+        level = "error" if late_s >= chunk_s else "warning"
+        why = "device:=cuda, weights:=, or another machine (docs/remote.md)"
+        return [Finding(level=level, about="latency", text=f"{said}: {why}")]
+    return []
 
 
 def _nodes(statuses: Sequence[NodeStatus]) -> list[Finding]:

@@ -15,6 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from qwen_vla_core.embodiment import Camera, Embodiment
 from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.from_messages import NS_PER_S
 from qwen_vla_core.images import MAX_BYTES, image_from_message
 from qwen_vla_core.interrupts import interrupts_held_back
 
@@ -22,8 +23,8 @@ from .bounded import JOINTS_BYTES, ODOMETRY_BYTES, bounded
 from .every_publisher import subscribe_to_stream
 from .graph import publishers_of, type_name, type_problem
 from .images import rgb_from_image
-from .left_behind import ports_left_behind
 from .live_check import Seen, SeenStream
+from .newest import stamp_in
 from .qos import RELIABLE
 from .status_board import StatusBoard, statuses_of
 
@@ -55,6 +56,7 @@ class _Eyes:
         self._node = node
         self._wanted: dict[str, tuple[str, type]] = {}
         self._received_s: dict[str, list[float]] = {}
+        self._behind_s: dict[str, list[float]] = {}
         self._problems: dict[str, str] = {}
         self._images: dict[str, list[np.ndarray]] = {}
         self._positions: dict[str, dict[str, float]] = {}
@@ -83,7 +85,6 @@ class _Eyes:
     def seen(self) -> Seen:
         """What came until now."""
         return Seen(
-            ports_left=ports_left_behind(),
             streams={name: self._stream(name) for name in self._wanted},
             images=self._images,
             positions=self._positions,
@@ -95,6 +96,7 @@ class _Eyes:
     ) -> None:
         self._wanted[name] = (topic, kind)
         times = self._received_s.setdefault(name, [])
+        behind = self._behind_s.setdefault(name, [])
 
         def problem(text: str) -> None:
             self._problems[name] = text
@@ -103,6 +105,7 @@ class _Eyes:
 
         def receive(data: bytes) -> None:
             times.append(time.monotonic())
+            behind.append(self._node.get_clock().now().nanoseconds / NS_PER_S - stamp_in(data))
             read(data)
 
         subscribe_to_stream(self._node, kind, topic, receive, raw=True)
@@ -141,6 +144,7 @@ class _Eyes:
         return SeenStream(
             topic=topic,
             received_s=self._received_s[name],
+            behind_s=self._behind_s[name],
             problem=type_problem(topic, publishers, kind) or self._problems.get(name, ""),
             publishers=sorted(publisher.node for publisher in publishers),
             alike=sorted(alike),

@@ -4,6 +4,7 @@ Three cameras and two arms at their own rates are some 300 messages a second, fo
 drawn ten times. The middleware keeps the newest, and ``take`` fetches it.
 """
 
+import struct
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
+
+from qwen_vla_core.from_messages import NS_PER_S
 
 from .fetched import FetchedGroup, fetch
 
@@ -59,6 +62,16 @@ class Newest:
         for data, _ in fetch(self._subscription):
             if len(data) <= self._largest:
                 yield data
+
+
+def stamp_in(data: bytes) -> float:
+    """The stamp, ROS time in s, of a message that begins with a header; the rest is not read.
+
+    In CDR four bytes say the byte order (the second is 1 for little-endian), then come seconds
+    and nanoseconds.
+    """
+    sec, nanosec = struct.unpack_from("<iI" if data[1] else ">iI", data, 4)
+    return sec + nanosec / NS_PER_S
 
 
 def _unused(message: bytes) -> None:

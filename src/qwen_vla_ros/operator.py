@@ -62,8 +62,8 @@ class Operator(Node):
         task_status: what the simulator reports about the task.
     """
 
-    def __init__(self, embodiment: Embodiment) -> None:
-        super().__init__("operator")
+    def __init__(self, embodiment: Embodiment, namespace: str = "") -> None:
+        super().__init__("operator", namespace=namespace)
         self.mode = ""
         self._images: dict[str, np.ndarray] = {}
         self.commands: list[tuple[float, np.ndarray]] = []
@@ -269,11 +269,14 @@ class Operator(Node):
 
 
 @contextmanager
-def connected_operator(embodiment: Embodiment) -> Iterator[Operator]:
-    """An operator in a ROS context of its own, both gone afterwards; Ctrl-C stays the caller's."""
+def connected_operator(embodiment: Embodiment, namespace: str = "") -> Iterator[Operator]:
+    """An operator of the robot in a namespace; its ROS context is its own, and both end here.
+
+    Ctrl-C stays the caller's.
+    """
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        operator = Operator(embodiment)
+        operator = Operator(embodiment, namespace)
         try:
             yield operator
         finally:

@@ -1,7 +1,5 @@
 """What a view of one robot is made of, received: for RViz's node and the page alike."""
 
-import struct
-
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
@@ -20,7 +18,7 @@ from qwen_vla_core.scene import Scene, SceneMaker, Status
 
 from .bounded import JOINTS_BYTES, ODOMETRY_BYTES, chunk_bytes
 from .images import rgb_from_image
-from .newest import Newest
+from .newest import Newest, stamp_in
 from .qos import IMAGES, LATCHED
 
 STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -98,7 +96,7 @@ class SceneInputs:
         for name, (_, topic) in self._cameras.items():
             if (data := topic.take()) is not None:
                 self._images[name] = data
-                self._stamps_s[name] = _stamp_s(data)
+                self._stamps_s[name] = stamp_in(data)
         policy, control = (self.values.get(n, {}) for n in ("policy_node", "control_node"))
         return self.maker.scene(
             now_s,
@@ -149,16 +147,6 @@ def _named(message: JointState, stream: JointStream) -> dict[str, float]:
         for name, driver_name in zip(stream.names, stream.driver_names, strict=True)
         if driver_name in positions
     }
-
-
-def _stamp_s(data: bytes) -> float:
-    """The stamp of a message that begins with a header, without reading the rest of it.
-
-    In CDR four bytes say the byte order (the second is 1 for little-endian), then come seconds
-    and nanoseconds.
-    """
-    sec, nanosec = struct.unpack_from("<iI" if data[1] else ">iI", data, 4)
-    return sec + nanosec / NS_PER_S
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -9,12 +9,15 @@ import pytest
 from sensor_msgs.msg import JointState
 
 from closed_loop import PATH, WIDOWX, ClosedLoop
-from qwen_vla_ros.live_check import Seen, SeenStream, check_live
+from qwen_vla_ros.live_check import Seen, SeenStream, check_live, checkpoint_in
 from qwen_vla_ros.status_board import ERROR, OK, NodeStatus
 from spinning import SpinningThread
 
 TIMES_S = tuple(np.arange(0.0, 2.0, 0.05))
 JOINTS = "wx250s/joint_states"
+
+
+BEHIND_S = (0.03,) * len(TIMES_S)
 
 
 def image(seed=0, height=96, width=96):
@@ -24,7 +27,9 @@ def image(seed=0, height=96, width=96):
 def well():
     """A WidowX in its start pose, and nothing to complain about."""
     streams = {
-        name: SeenStream(topic=f"/{name}", received_s=TIMES_S, publishers=("/driver",))
+        name: SeenStream(
+            topic=f"/{name}", received_s=TIMES_S, behind_s=BEHIND_S, publishers=("/driver",)
+        )
         for name in (*(camera.name for camera in WIDOWX.cameras), JOINTS)
     }
     start = {
@@ -72,6 +77,18 @@ def test_when_all_is_as_described_expect_nothing_to_change():
         (
             with_stream(JOINTS, publishers=("/driver", "/other")),
             "from /driver and /other: end all but one",
+        ),
+        (
+            with_stream("wrist", behind_s=(-0.4,) * 40),
+            "stamped 0.400 s after it is received (cameras.wrist.max_age_s",
+        ),
+        (
+            with_stream(JOINTS, behind_s=(2.0,) * 40),
+            "stamped 2.000 s before it is received (joint_states_s in my.yaml: 0.1 s): set the",
+        ),
+        (
+            with_stream("over_shoulder", behind_s=(0.45,) * 40),
+            "the newest images are 0.420 s apart: over_shoulder lags behind wrist; camera_skew_s",
         ),
         (with_stream("wrist", problem="/wrist is published as X"), "/wrist is published as X"),
     ],
@@ -134,17 +151,38 @@ def test_when_the_arm_is_where_it_was_never_trained_expect_the_channels_and_the_
     assert "Call control/go_to_start" in fault
 
 
-def test_when_killed_processes_left_ports_in_shared_memory_expect_their_number_and_the_remedy():
-    (fault,) = faults(replace(well(), ports_left=4))
-    assert fault.startswith("shared memory: 4 ports") and "fastdds shm clean" in fault
-
-
 def test_when_a_node_reports_an_error_or_control_does_not_run_expect_it_said():
     seen = well()
     bad = replace(seen.statuses[0], level=ERROR, message="no joint states")
     assert faults(replace(seen, statuses=(bad,))) == ["/control_node: no joint states"]
     (fault,) = faults(replace(seen, statuses=()))
     assert fault.startswith("control_node: it does not run")
+
+
+def test_when_a_driver_stamps_nothing_expect_no_fault_and_that_the_receipt_counts():
+    (found, *_) = check_live(
+        WIDOWX, with_stream("over_shoulder", behind_s=(1.8e9,) * 40), "x.yaml"
+    )
+    assert found.level == "ok" and "the time of receipt counts" in found.text
+
+
+@pytest.mark.parametrize(
+    ("p99_ms", "level", "expected"),
+    [
+        ("95.1", "ok", "an inference takes 0.095 s (p99), a chunk lasts 3.2 s"),
+        ("1900", "warning", "device:=cuda"),
+        ("4000", "error", "device:=cuda"),
+    ],
+)
+def test_when_inference_is_slow_beside_a_chunk_expect_it_said(p99_ms, level, expected, tmp_path):
+    values = {"inference_p99_ms": p99_ms, "checkpoint": str(tmp_path)}
+    policy = replace(well().statuses[0], name="/policy_node", values=values)
+    seen = replace(well(), statuses=(*well().statuses, policy))
+    (found,) = [one for one in check_live(WIDOWX, seen, "my.yaml") if one.about == "latency"]
+    assert found.level == level and expected in found.text
+    assert checkpoint_in(seen) is None
+    (tmp_path / "embodiments.json").touch()
+    assert checkpoint_in(seen) == tmp_path
 
 
 def check(*arguments):
@@ -160,7 +198,8 @@ def test_when_a_simulated_arm_runs_expect_its_topics_found_and_a_second_driver_n
         ended = check(str(PATH), "--seconds", "3")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert f"Hz on /{JOINTS}" in ended.stdout and "camera wrist" in ended.stdout
-        assert "control_node" in ended.stdout and "0 errors, " in ended.stdout
+        assert "control_node" in ended.stdout and "0 errors, 1 warnings" in ended.stdout
+        assert ended.stdout.count("as in the training of generalist") == 2, ended.stdout
 
         rival = ros.create_node("second_driver")
         publisher = rival.create_publisher(JointState, JOINTS, 10)

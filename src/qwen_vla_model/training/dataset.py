@@ -17,6 +17,7 @@ from qwen_vla_data.images import decode_image
 from qwen_vla_data.plans import whole_sequence, with_plans
 from qwen_vla_data.sources import EpisodeSource
 from qwen_vla_data.takeovers import driven, taken_over, went_wrong
+from qwen_vla_data.view_statistics import patches_of_episode
 
 from ..action_space import OURS, ActionSpace, Counting
 from ..model import Inputs
@@ -60,6 +61,9 @@ class Batch:
 class EpisodeDataset:
     """All steps of some episodes in memory, images decoded and resized to the model's views.
 
+    Attributes:
+        patches: for each camera, those of some of its images (``view_statistics.py``).
+
     Args:
         space: how actions are encoded; fitted to these episodes where it is None.
         images: whether prompts hold views; without, no image is read.
@@ -89,6 +93,10 @@ class EpisodeDataset:
             episodes = list(pool.map(self._load, sources))
         if not episodes:
             raise QwenVlaError("no episodes to learn from")
+        self.patches = [
+            [one for images in of_camera for one in patches_of_episode(images)]
+            for of_camera in zip(*(views for _, views in episodes), strict=True)
+        ]
         self.steps = [
             (episode, views, t)
             for episode, views in episodes

@@ -12,6 +12,7 @@ from qwen_vla_core.embodiment import Embodiment, load_embodiment
 from qwen_vla_core.embodiment.signature import embodiment_signature, with_views
 from qwen_vla_core.errors import CheckpointError, QwenVlaError
 from qwen_vla_data.sources import EpisodeSource, find_episodes
+from qwen_vla_data.view_statistics import ViewStatistics, statistics_of
 
 from ..action_space import OURS
 from ..checkpoint import as_trained, load_action_space
@@ -148,6 +149,20 @@ class Mixture:
                 "instructions": sorted(data.instructions.union(trained)),
             }
         return known
+
+    def views(self) -> dict[str, dict[str, ViewStatistics]]:
+        """Robot -> view tag -> what its camera shows; nothing where no image is read."""
+        patches: dict[str, dict[str, list[np.ndarray]]] = {}
+        for data in self.learned.values():
+            robot = data.processor.embodiment
+            of_robot = patches.setdefault(robot.name, {})
+            for camera, found in zip(robot.cameras, data.patches, strict=False):
+                of_robot.setdefault(camera.tag, []).extend(found)
+        return {
+            name: {tag: statistics_of(found) for tag, found in of_robot.items()}
+            for name, of_robot in patches.items()
+            if of_robot
+        }
 
     def __len__(self) -> int:
         """Observations to learn from."""

@@ -397,6 +397,7 @@ class Trainer:
                         self.tokenizer,
                         known,
                         training,
+                        self.mixture.views(),
                         tensors=weights,
                     )
             if self.curve:

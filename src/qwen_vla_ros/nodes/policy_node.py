@@ -176,6 +176,7 @@ class PolicyNode(EmbodimentNode):
             {
                 **loop_values(self._loop),
                 **model,
+                "checkpoint": self.text("checkpoint"),
                 **{f"age_{name}_s": age_s for name, age_s in self._inputs.ages_s().items()},
             },
         )

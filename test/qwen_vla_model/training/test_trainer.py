@@ -215,6 +215,8 @@ def test_when_robots_are_mixed_expect_each_as_often_as_weighed_and_a_checkpoint_
     trainer.learn(next(trainer.batches()))
     trainer.save()
     known = json.loads((tmp_path / "run" / "checkpoint" / "embodiments.json").read_text())
+    seen = json.loads((tmp_path / "run" / "checkpoint" / "images.json").read_text())
+    assert seen.keys() == known.keys() and all(views["ego"]["images"] for views in seen.values())
     assert set(known) == {"widowx", "twin"}
 
 
