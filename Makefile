@@ -119,7 +119,7 @@ reference: setup
 docs: setup
 	@bash scripts/set_up.sh docs
 	@mkdir -p out/pages
-	@ln -sfn $(addprefix ../../,config docs resource README.md CHANGELOG.rst DESIGN.md CONTRIBUTING.md) out/pages
+	@ln -sfn $(addprefix ../../,config docs examples resource README.md CHANGELOG.rst DESIGN.md CONTRIBUTING.md) out/pages
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --site-dir out/docs
 	@echo "the pages are in out/docs: open out/docs/index.html"
 
