@@ -5,7 +5,10 @@ import os
 from contextlib import contextmanager
 
 import pytest
+import rclpy
 from domain_coordinator import domain_id
+
+from qwen_vla_ros.transport import udp_only
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _OF_EACH = 100 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -15,10 +18,11 @@ _DOMAINS = (_WORKER * _OF_EACH + 1 + step % _OF_EACH for step in itertools.count
 
 
 @contextmanager
-def reserved_domain():
+def reserved_domain(shared_memory=False):
     """A domain, 1 to 100, on this machine only; child processes inherit it.
 
-    domain_coordinator reserves it by binding a port.
+    domain_coordinator reserves it by binding a port. Without shared memory, because a process that
+    a test kills would stop all others that use it.
     """
     with (
         domain_id(lambda: next(_DOMAINS)) as domain,
@@ -26,4 +30,8 @@ def reserved_domain():
     ):
         environment.setenv("ROS_DOMAIN_ID", str(domain))
         environment.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        if not shared_memory:
+            rmw = rclpy.get_rmw_implementation_identifier()
+            for name, value in udp_only(rmw, os.environ).items():
+                environment.setenv(name, value)
         yield domain

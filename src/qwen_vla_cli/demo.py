@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.seed,
             arguments.episodes,
         )
-        environment = isolated_environment()
+        environment = isolated_environment(*(robot for _, robot in robots))
         os.environ.update(environment)
         if shutil.which("ros2"):
             print(f"watch it with: ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']} ros2 topic list")

@@ -45,7 +45,7 @@ def through_ros(case: EvaluationCase, scenes: Sequence["Scene"]) -> Iterator[dic
 
     embodiment = load_embodiment(case.embodiment)
     (task,) = find_tasks(embodiment, case.task)
-    os.environ.update(isolated_environment())
+    os.environ.update(isolated_environment(embodiment))
     nodes = describe_bringup(
         embodiment=str(case.embodiment),
         checkpoint=case.checkpoint and str(case.checkpoint),

@@ -35,9 +35,16 @@ def _reserved_domain() -> int:
     return _RESERVED.enter_context(domain_id(lambda: next(candidates) % 100 + 1))
 
 
-def isolated_environment() -> dict[str, str]:
-    """ROS settings that keep a simulation on this machine and apart from others."""
-    return {"ROS_DOMAIN_ID": str(_reserved_domain()), **localhost_only(os.environ)}
+def isolated_environment(*robots: Embodiment) -> dict[str, str]:
+    """ROS settings that keep a simulation on this machine and apart from others.
+
+    Args:
+        robots: those that are simulated; none where the drivers are played.
+    """
+    from qwen_vla_ros.transport import simulation_settings
+
+    settings = {"ROS_DOMAIN_ID": str(_reserved_domain()), **localhost_only(os.environ)}
+    return settings | simulation_settings(robots, os.environ | settings)
 
 
 class SimulatedRobot:

@@ -72,12 +72,14 @@ class Seen:
         images: by camera name, uint8 RGB [H, W, 3], in their order.
         positions: by topic, the last joint states by the driver's names, rad or m.
         statuses: what the robot's nodes say of themselves.
+        ports_left: what killed processes left in this computer's shared memory.
     """
 
     streams: Mapping[str, SeenStream]
     images: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)
     positions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     statuses: Sequence[NodeStatus] = ()
+    ports_left: int = 0
 
 
 def check_live(
@@ -107,7 +109,9 @@ def check_live(
         findings.append(_stream(seen.streams[topic], topic, key, limit_s, "odometry_s", file))
     findings += _skew(robot, seen, file)
     findings += _state(robot, seen, file)
-    return findings + _latency(robot, seen.statuses) + _nodes(seen.statuses)
+    findings += _latency(robot, seen.statuses)
+    findings += _shared_memory(seen.ports_left)
+    return findings + _nodes(seen.statuses)
 
 
 def checkpoint_in(seen: Seen) -> Path | None:
@@ -302,6 +306,17 @@ def _latency(robot: Embodiment, statuses: Sequence[NodeStatus]) -> list[Finding]
         why = "device:=cuda, weights:=, or another machine (docs/remote.md)"
         return [Finding(level=level, about="latency", text=f"{said}: {why}")]
     return []
+
+
+def _shared_memory(ports_left: int) -> list[Finding]:
+    if not ports_left:
+        return []
+    text = (
+        f"{ports_left} ports of Fast DDS are left of processes that were killed; drivers may "
+        "stand still for a second or two when a node starts. End all ROS programs on this "
+        "computer and call fastdds shm clean"
+    )
+    return [Finding(level="warning", about="shared memory", text=text)]
 
 
 def _nodes(statuses: Sequence[NodeStatus]) -> list[Finding]:

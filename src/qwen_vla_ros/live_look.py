@@ -23,6 +23,7 @@ from .bounded import JOINTS_BYTES, ODOMETRY_BYTES, bounded
 from .every_publisher import subscribe_to_stream
 from .graph import publishers_of, type_name, type_problem
 from .images import rgb_from_image
+from .left_behind import ports_left_behind
 from .live_check import Seen, SeenStream
 from .newest import stamp_in
 from .qos import RELIABLE
@@ -85,6 +86,7 @@ class _Eyes:
     def seen(self) -> Seen:
         """What came until now."""
         return Seen(
+            ports_left=ports_left_behind(),
             streams={name: self._stream(name) for name in self._wanted},
             images=self._images,
             positions=self._positions,

@@ -2,6 +2,7 @@
 
 import itertools
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import QwenVlaError
 
+from .discovery import localhost_only
 from .qos import RELIABLE
 
 CAMERA_HZ, JOINTS_HZ, COMMAND_HZ = 30.0, 100.0, 50.0
@@ -66,10 +68,10 @@ def image_load(cameras: int, domain: int) -> Iterator[None]:
     context = multiprocessing.get_context("spawn")
     topics = [f"load/camera_{n}" for n in range(cameras)]
     processes = [
-        context.Process(target=_drive, args=(domain, {topic: CAMERA_HZ}, "raw"), daemon=True)
+        context.Process(target=_drive_beside, args=(domain, topic), daemon=True)
         for topic in topics
     ]
-    processes.append(context.Process(target=_take, args=(domain, topics), daemon=True))
+    processes.append(context.Process(target=_take_beside, args=(domain, topics), daemon=True))
     try:
         for process in processes:
             process.start()
@@ -79,12 +81,24 @@ def image_load(cameras: int, domain: int) -> Iterator[None]:
             process.kill()
 
 
-def _take(domain: int, topics: Sequence[str]) -> None:
+def _drive_beside(domain: int, topic: str) -> None:
+    _use_shared_memory()
+    _drive(domain, {topic: CAMERA_HZ}, "raw")
+
+
+def _take_beside(domain: int, topics: Sequence[str]) -> None:
+    _use_shared_memory()
     rclpy.init(domain_id=domain)
     node = rclpy.create_node("viewer")
     for topic in topics:
         node.create_subscription(Image, topic, lambda message: None, RELIABLE)
     rclpy.spin(node)
+
+
+def _use_shared_memory() -> None:
+    """Whatever the robot beside does without it: these images are large."""
+    os.environ.pop("FASTRTPS_DEFAULT_PROFILES_FILE", None)
+    os.environ.update(localhost_only(os.environ))
 
 
 def _drive(domain: int, topics: Mapping[str, float], kind: str) -> None:

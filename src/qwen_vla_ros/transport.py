@@ -9,10 +9,12 @@ waits for anybody.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import rclpy
+
+from qwen_vla_core.embodiment import Embodiment
 
 PROFILES = Path(__file__).parent / "fast_dds"
 
@@ -25,10 +27,28 @@ CHOSEN_BY = (
 )
 """Any of these is somebody's own set-up of the network, and stays as it is."""
 
+DATAGRAM_BYTES = 60_000
+"""A larger image goes in parts, of which UDP loses some: of 640 x 480, a third arrived."""
+
 
 def leave_shared_memory() -> None:
     """Have this process send and receive by UDP; before its first ``rclpy.init``."""
     os.environ.update(udp_only(rclpy.get_rmw_implementation_identifier(), os.environ))
+
+
+def simulation_settings(
+    robots: Sequence[Embodiment], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """What to add to the environment of simulated robots' nodes.
+
+    None of them uses shared memory where all images are small enough: a process that is killed
+    anywhere on this computer would stop the simulated drivers. None for no robots.
+    """
+    cameras = [camera for robot in robots for camera in robot.cameras]
+    large = any(3 * camera.width * camera.height > DATAGRAM_BYTES for camera in cameras)
+    if large or not robots:
+        return {}
+    return udp_only(rclpy.get_rmw_implementation_identifier(), environment)
 
 
 def udp_only(rmw: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -41,7 +61,8 @@ def udp_only(rmw: str, environment: Mapping[str, str]) -> dict[str, str]:
         rmw: the ROS middleware; only Fast DDS (rmw_fastrtps) has this transport.
         environment: the present one.
     """
-    if "fastrtps" not in rmw or any(environment.get(name) for name in CHOSEN_BY):
+    chosen = {environment.get(name, "") for name in CHOSEN_BY} - {""}
+    if "fastrtps" not in rmw or any(not choice.startswith(str(PROFILES)) for choice in chosen):
         return {}
     humble = environment.get("ROS_LOCALHOST_ONLY") == "1"  # Jazzy warns of it, whatever it is
     discovery_range = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE")

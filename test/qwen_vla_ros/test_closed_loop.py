@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    with reserved_domain() as domain:
+    with reserved_domain(shared_memory=True) as domain:  # as on a robot
         rclpy.init(domain_id=domain)
         with ClosedLoop(tmp_path_factory.mktemp("logs")) as system:
             yield system.ready()

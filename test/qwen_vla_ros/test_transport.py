@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import rclpy
 
-from qwen_vla_ros.transport import CHOSEN_BY, udp_only
+from qwen_vla_ros.transport import CHOSEN_BY, simulation_settings, udp_only
+from robots import one_arm_text, robot
 
 FAST_DDS = "rmw_fastrtps_cpp"
 LOCALHOST = [{"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, {"ROS_LOCALHOST_ONLY": "1"}]
@@ -25,6 +27,23 @@ def test_when_nodes_are_for_this_computer_only_expect_ros_not_to_add_shared_memo
     settings = environment | udp_only(FAST_DDS, environment)
     assert settings["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
     assert settings.get("ROS_LOCALHOST_ONLY", "0") == "0"
+
+
+def test_when_a_robot_is_simulated_expect_no_shared_memory_unless_its_images_are_large(
+    monkeypatch,
+):
+    monkeypatch.setattr(rclpy, "get_rmw_implementation_identifier", lambda: FAST_DDS)
+    small = robot(one_arm_text())
+    assert simulation_settings([small], LOCALHOST[0])["ROS_AUTOMATIC_DISCOVERY_RANGE"]
+    camera = small.cameras[0].model_copy(update={"width": 640, "height": 480})
+    large = small.model_copy(update={"cameras": (camera,)})
+    assert simulation_settings([small, large], LOCALHOST[0]) == {}
+    assert simulation_settings([], LOCALHOST[0]) == {}
+
+
+def test_when_our_own_profile_is_set_already_expect_the_range_to_be_ours_again():
+    ours = LOCALHOST[0] | udp_only(FAST_DDS, LOCALHOST[0])
+    assert udp_only(FAST_DDS, ours | LOCALHOST[0]) == udp_only(FAST_DDS, LOCALHOST[0])
 
 
 def test_when_the_network_is_somebody_s_own_or_not_fast_dds_expect_nothing_changed():

@@ -64,7 +64,7 @@ def measure_control(
     Raises:
         QwenVlaError: the nodes do not start, or the robot never moves.
     """
-    os.environ.update(isolated_environment())
+    os.environ.update(isolated_environment(load_embodiment(path)))
     results, images = [], image_load(CAMERAS, int(os.environ["ROS_DOMAIN_ID"]))
     policies, loads = (None, None, checkpoint), (nullcontext(), images, nullcontext())
     for beside, policy, load in zip(BESIDE, policies, loads, strict=True):
@@ -83,7 +83,7 @@ def soak(path: Path, checkpoint: str, seconds: float, on_trial: Callable[[], Non
     Raises:
         QwenVlaError: as ``measure_control``.
     """
-    os.environ.update(isolated_environment())
+    os.environ.update(isolated_environment(load_embodiment(path)))
     teleop = load_embodiment(path).teleop
     nodes = describe_bringup(
         embodiment=str(path),

@@ -63,8 +63,8 @@ def measure_handover(
     Raises:
         QwenVlaError: the nodes do not start, the robot never moves, or nobody hands over.
     """
-    os.environ.update(isolated_environment())
     robot = load_embodiment(path)
+    os.environ.update(isolated_environment(robot))
     results = {}
     for device in devices:
         nodes = describe_bringup(

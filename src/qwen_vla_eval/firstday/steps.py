@@ -156,7 +156,7 @@ def _running(
     day: Day, step: Step, recordings: Path | None = None, policy: Path | None = None, **options
 ) -> Iterator[SimulatedRobot]:
     """The robot's nodes and the recorder, and an expert who knows what the person would do."""
-    os.environ.update(isolated_environment())
+    os.environ.update(isolated_environment(day.robot))
     nodes = list(
         describe_bringup(
             embodiment=str(day.path),

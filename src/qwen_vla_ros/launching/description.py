@@ -41,6 +41,7 @@ from qwen_vla_core.resources import (
 from ..bringup import NodeDescription, check_policy, check_teleop, describe_bringup
 from ..discovery import discovery_settings, who_can_command
 from ..load_policy import check_backend
+from ..transport import simulation_settings
 from ..view_topics import TRANSFORMS, viewed_topics
 from .after_exit import after_exit
 from .arguments import ARGUMENTS, LaunchArgumentError, read, refuse_unknown
@@ -111,9 +112,12 @@ def _launch(context: LaunchContext) -> list:
     if values["bringup_hardware"]:
         hardware = describe_hardware(robot, path, values["teleop"], use_sim, _share_of)
     settings = discovery_settings(use_sim, os.environ)
+    who = who_can_command(os.environ | settings)
+    if use_sim:
+        settings |= simulation_settings([robot], os.environ | settings)
     pushed = PurePosixPath(context.launch_configurations.get("ros_namespace", "/"))
     return [
-        LogInfo(msg=who_can_command(os.environ | settings)),
+        LogInfo(msg=who),
         *(_hardware(one, pushed / namespace) for one in hardware),
         *(_node(description, settings) for description in descriptions),
         *(_viewer(robot, namespace, use_sim, settings) if values["use_rviz"] else ()),
