@@ -146,6 +146,7 @@ def test_when_commands_are_sent_expect_the_arm_there_by_name_and_the_other_joint
     assert moved_to(rig, {"joint_1": 0.12, "joint_2": -0.25})
     assert rig.controller.law.refused == [] and rig.hardware.positions["finger"] == AT["finger"]
     assert rig.hardware.controllers["gripper_controller"].received == []
+    rig.until(lambda: len(rig.controller.received) == 15, 2.0)  # or what of it was sent
     rig.arm.stop()
     count = len(rig.controller.received)
     rig.until(lambda: False, 0.3)

@@ -88,10 +88,14 @@ def test_when_the_node_runs_expect_joint_states_as_the_driver_publishes_them(sta
     assert robot.joints["right_finger"] == -robot.joints["left_finger"]
     for values in (robot.message.velocity, robot.message.effort):
         assert len(values) == 9 and list(values[-2:]) == [0.0, 0.0]
-    robot.joint_state_times_s.clear()
+
     assert robot.wait(lambda: len(robot.joint_state_times_s) > 200)
-    period_s = np.median(np.diff(robot.joint_state_times_s))
-    assert period_s == pytest.approx(0.01, rel=0.3)
+
+    def period_s():
+        return np.median(np.diff(robot.joint_state_times_s[-200:]))
+
+    # On a busy machine not at once.
+    assert robot.wait(lambda: period_s() == pytest.approx(0.01, rel=0.3)), period_s()
 
 
 def test_when_a_group_command_arrives_expect_the_arm_to_go_there_and_stay(start):
