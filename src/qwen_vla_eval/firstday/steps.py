@@ -334,6 +334,5 @@ def _dry_run(day: Day, step: Step) -> str:
     with _running(day, step, policy=day.checkpoint("fine_tune"), dry_run=True) as robot:
         instruction = robot.place(ATTEMPTED, day.task)
         outcome = robot.carry_out(instruction, time_limit_s=DRY_RUN_S, held_s=HELD_S)
-    if not outcome["mode"].startswith("AUTONOMY"):
-        raise QwenVlaError(f"the policy was stopped: {outcome['mode']}")
-    return f"the policy planned for {DRY_RUN_S:g} s, and nothing was sent to the robot"
+    # A policy that was stopped is what a dry run is for; how good it must be a person decides.
+    return f"nothing was sent to the robot; after {DRY_RUN_S:g} s it was in {outcome['mode']}"
