@@ -76,11 +76,7 @@ def access_of(robot: Path, domain: int) -> dict:
             rclpy.spin_once(observer, timeout_sec=0.1)
             access = {node.get_name(): _seen_by(observer, node.get_name()) for node in nodes}
             complete = all(_own(node, access[node.get_name()]) for node in nodes)
-            streams = _seen_by(observer, "page_node_streams")
-            complete = complete and streams is not None
         assert complete, "discovery takes too long"
-        for rule, names in streams.items():
-            access["page_node"][rule] |= names
         access["page_node"]["topics", "publish"] |= set(PAGES_TOPICS)
         teleop = access["teleop_node"]
         for device in load_embodiment(robot).teleop.devices:

@@ -103,9 +103,9 @@ def run_embodiment(
         SimulatedRobot(embodiment, nodes, out / "log", StatusLine()) as robot,
         EpisodeVideo(out / "demo.mp4", 1.0 / FRAME_PERIOD_S) as video,
     ):
-        from qwen_vla_ros.scene_inputs import SceneInputs
+        from qwen_vla_ros.robot_inputs import RobotInputs
 
-        inputs = SceneInputs(robot.operator, embodiment)
+        inputs = RobotInputs(robot.operator, embodiment)
         for episode in episodes:
             robot.place(episode.seed, episode.task)
             frames: list[tuple[dict[str, np.ndarray], Scene, str]] = []
@@ -157,6 +157,8 @@ def _remember(operator, inputs, frames: list) -> Callable[[float], None]:
         if elapsed_s >= next_frame_s:
             next_frame_s = elapsed_s + FRAME_PERIOD_S
             state = f"{operator.mode.partition(':')[0]}  {elapsed_s:4.1f} s"
-            frames.append((operator.images, inputs.scene(), state))
+            ros_s = operator.get_clock().now().nanoseconds * 1e-9
+            inputs.read(ros_s)
+            frames.append((operator.images, inputs.scene(ros_s), state))
 
     return remember

@@ -36,6 +36,7 @@ def bounded(
     largest_bytes: int,
     callback: Callable[[Any], None],
     refuse: Callable[[str], None],
+    read: bool = True,
 ) -> Callable[[bytes], None]:
     """The callback of a subscription that was made with ``raw=True``.
 
@@ -43,11 +44,15 @@ def bounded(
         message_type: what the bytes mean.
         largest_bytes: what is larger is refused unseen.
         callback: gets the message. refuse: gets the reason why there is none, in words.
+        read: otherwise the callback gets the bytes.
     """
 
     def receive(data: bytes) -> None:
         if len(data) > largest_bytes:
             refuse(f"{len(data)} bytes; this robot's are at most {largest_bytes}")
+            return
+        if not read:
+            callback(data)
             return
         try:
             message = deserialize_message(data, message_type)

@@ -14,16 +14,17 @@ from std_msgs.msg import String
 
 from qwen_vla_core.embodiment.schema import Keyboard
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_core.instruction import check_instruction
+from qwen_vla_core.instruction import MAX_INSTRUCTION_CHARS, check_instruction
 from qwen_vla_core.resources import share_directory
 from qwen_vla_core.teleop.keys import RELEASED
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
+from ..every_publisher import subscribe_to_state
 from ..page.access import Access
 from ..page.files import read_files
 from ..page.hello import hello
-from ..page.inputs import NodeReport, PageInputs
+from ..page.images import jpeg_from_message
 from ..page.journal import NUMBER, Journal
 from ..page.messages import Guard, Hands, Instruct, Keys, Message, Request, Seen
 from ..page.presence import Consequence, Presence
@@ -31,6 +32,7 @@ from ..page.requests import Requests
 from ..page.server import PageServer
 from ..page.state import page_state
 from ..qos import LATCHED, RELIABLE
+from ..robot_inputs import NodeReport, RobotInputs
 from .lifecycle import EmbodimentNode, read_only
 from .parameters import declare_integer
 from .process import run
@@ -82,7 +84,8 @@ class PageNode(EmbodimentNode):
             on_message=self._receive,
         )
         self._journal = Journal(lambda line: self._server.tell(None, line))
-        self._inputs = PageInputs(self, robot, self._on_mode, self._on_report, self._refuse)
+        self._inputs = RobotInputs(self, robot, self._on_mode, self._on_report, self._refuse)
+        subscribe_to_state(self, String, "policy/instruction", self._on_instruction)
         port = self._server.start(host, self.get_parameter("port").value)
         self.url = access.url(port)
         # Not in the log, which the network receives on /rosout.
@@ -252,9 +255,12 @@ class PageNode(EmbodimentNode):
             return
         ros_s = self.now_s()
         self._inputs.read(ros_s)
-        for camera, jpeg in self._inputs.images.items():
-            self._server.show_image(camera, jpeg)
-        self._inputs.images.clear()
+        for number, camera in enumerate(self._embodiment.cameras):
+            if (message := self._inputs.take_image(camera.name)) is not None:
+                try:
+                    self._server.show_image(number, jpeg_from_message(camera, message))
+                except QwenVlaError as error:
+                    self._refuse(str(error))
         state = page_state(
             self._inputs,
             ros_s=ros_s,
@@ -263,6 +269,9 @@ class PageNode(EmbodimentNode):
             guarded=self._presence.guarded,
         )
         self._presence.shown(self._server.show(state), time.monotonic())
+
+    def _on_instruction(self, message: String) -> None:
+        self._inputs.said = message.data[:MAX_INSTRUCTION_CHARS]
 
     def _on_mode(self, text: str) -> None:
         mode, _, reason = text.partition(":")

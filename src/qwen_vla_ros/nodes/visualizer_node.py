@@ -22,7 +22,7 @@ from .. import diagnostics
 from .. import view_topics as topics
 from ..diagnostics import DiagnosticsPublisher
 from ..qos import IMAGES, LATCHED, RELIABLE
-from ..scene_inputs import SceneInputs
+from ..robot_inputs import RobotInputs
 from ..scene_messages import (
     PathMessages,
     SceneMarkers,
@@ -48,7 +48,7 @@ class VisualizerNode(EmbodimentNode):
         """Subscribe and announce; nothing is drawn yet."""
         self._robot = robot = self.load_embodiment()
         self._simulated = self.get_parameter("simulated").value
-        self._inputs = SceneInputs(self, robot)
+        self._inputs = RobotInputs(self, robot)
         self._diagnostics = DiagnosticsPublisher(self, robot.name)
         self._draw = SceneMarkers(shapes_of(robot_urdf(robot)), robot.base and robot.base.name)
         self._markers = self.create_publisher(MarkerArray, topics.MARKERS, RELIABLE)
@@ -84,7 +84,9 @@ class VisualizerNode(EmbodimentNode):
 
     def _publish(self) -> None:
         """Draw what somebody looks at."""
-        scene = self._inputs.scene()
+        now_s = self.now_s()
+        self._inputs.read(now_s)
+        scene = self._inputs.scene(now_s)
         self._drawn += 1
         if _seen(self._markers):
             poses = self._inputs.maker.link_poses(scene.ghost) if scene.ghost else {}

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from qwen_vla_core.scene import Status, as_json
+from qwen_vla_core.scene import as_json
 
-from .inputs import PageInputs
+from ..robot_inputs import RobotInputs
 
 DECIMALS = 4
 
 
 def page_state(
-    inputs: PageInputs,
+    inputs: RobotInputs,
     *,
     ros_s: float,
     services: Sequence[str],
@@ -30,10 +30,7 @@ def page_state(
     """
     mode, _, reason = inputs.mode.partition(":")
     control, instruction = inputs.nodes.get("control_node"), inputs.instruction
-    scene = inputs.scene.scene(
-        ros_s, Status(mode=mode, reason=reason.strip(), instruction=instruction)
-    )
-    drawn = as_json(scene)
+    drawn = as_json(inputs.scene(ros_s))
     for key in ("status", "commanded", "stamp_s"):  # they are here already, in more detail
         drawn.pop(key)
     steady_s = time.monotonic()
@@ -67,7 +64,7 @@ def page_state(
     }
 
 
-def _chunk(inputs: PageInputs) -> dict[str, Any] | None:
+def _chunk(inputs: RobotInputs) -> dict[str, Any] | None:
     chunk, plan_TD = inputs.chunk, inputs.plan_TD
     if chunk is None or plan_TD is None:
         return None

@@ -1,4 +1,4 @@
-"""What the robot's topics said last, in the form in which a page shows it."""
+"""What a view of one robot is made of, received: for RViz's node, the page and films alike."""
 
 import time
 from collections.abc import Callable
@@ -8,31 +8,34 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
 from qwen_vla_core.embodiment import Camera, Embodiment
 from qwen_vla_core.embodiment.streams import joint_streams
-from qwen_vla_core.errors import ChunkError
+from qwen_vla_core.errors import ChunkError, QwenVlaError
 from qwen_vla_core.from_messages import chunk_from_message, pose_of, seconds, velocity_of
-from qwen_vla_core.images import MAX_BYTES
-from qwen_vla_core.instruction import MAX_INSTRUCTION_CHARS
+from qwen_vla_core.images import MAX_BYTES, image_from_message
 from qwen_vla_core.observation import match_joints
-from qwen_vla_core.scene import SceneMaker
+from qwen_vla_core.scene import Scene, SceneMaker, Status
 from qwen_vla_core.types import ActionChunk
 
-from ..bounded import JOINTS_BYTES, ODOMETRY_BYTES, chunk_bytes
-from ..every_publisher import subscribe_to_state
-from ..messages import check_odometry
-from ..qos import LATCHED, RELIABLE
-from .images import jpeg_from_message
+from .bounded import JOINTS_BYTES, ODOMETRY_BYTES, chunk_bytes
+from .images import rgb_from_image
+from .messages import check_odometry
+from .qos import LATCHED, RELIABLE
 from .streams import Streams
 
 COMMAND, CHUNK = "control/command", "policy/chunk"
 
 COMMAND_AGE_S = 0.2
 """control_node publishes in every period; ten of them at 50 Hz."""
+
+
+SHARED = 5
+"""Deep enough that another publisher of the joint states hides nobody's newest message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,25 +54,32 @@ class NodeReport:
     received_s: float
 
 
-class PageInputs:
-    """The subscriptions of the page.
+def _ignored(what: object) -> None:
+    """For whoever does not want to hear it."""
+
+
+class RobotInputs:
+    """The subscriptions of whoever shows a robot: RViz's node, the page, a film; single-threaded.
+
+    Nothing wakes its node but the mode and the diagnostics: ``read`` fetches the streams.
 
     Attributes:
+        maker: makes the scenes; gives the poses of links as well.
         mode: the newest text of control/mode; "" before the first.
         nodes: name -> its last diagnostics, of the nodes in our namespace.
         measured_D, command_D: positions, rad or m; of a base its velocities ahead, to the left
             and turning, m/s and rad/s. NaN for what was never received.
         chunk: the newest plan; None before the first.
-        images: number of a camera -> JPEG that was not shown yet.
+        said: the instruction that was said last, where somebody tells it.
     """
 
     def __init__(
         self,
         node: Node,
         embodiment: Embodiment,
-        on_mode: Callable[[str], None],
-        on_report: Callable[[NodeReport], None],
-        refuse: Callable[[str], None],
+        on_mode: Callable[[str], None] = _ignored,
+        on_report: Callable[[NodeReport], None] = _ignored,
+        refuse: Callable[[str], None] = _ignored,
     ) -> None:
         """Subscribe.
 
@@ -79,20 +89,67 @@ class PageInputs:
         """
         self._node, self._embodiment = node, embodiment
         self._on_report_of = on_report
-        self.scene = SceneMaker(embodiment)
+        self.maker = SceneMaker(embodiment)
         self.mode, self._on_mode = "", on_mode
         self.nodes: dict[str, NodeReport] = {}
         self._names = embodiment.joint_names
         self.measured_D = np.full(len(self._names), np.nan)
         self.command_D = self.measured_D.copy()
         self.chunk: ActionChunk | None = None
-        self.images: dict[int, bytes] = {}
-        self._instruction = ""
+        self.said = ""
+        self._refuse = refuse
+        self._cameras = {camera.name: camera for camera in embodiment.cameras}
+        self._images: dict[str, bytes] = {}
         base = embodiment.base
         self._base = slice(0) if base is None else embodiment.group_slice(base.name)
         self._streams = Streams(node, refuse)
         self._ros_s = 0.0
         self._subscribe(node)
+
+    def scene(self, ros_s: float) -> Scene:
+        """All there is to draw now, of what was read; ``ros_s`` is ROS time."""
+        mode, _, reason = self.mode.partition(":")
+        control = self.nodes.get("control_node")
+        stamps_s = {
+            camera.name: self._streams.stamp_s(camera.topic) for camera in self._embodiment.cameras
+        }
+        return self.maker.scene(
+            ros_s,
+            Status(
+                mode=mode,
+                reason=reason.strip(),
+                instruction=self.instruction,
+                inference_ms=self._number("policy_node", "inference_p50_ms"),
+                image_ages_s={
+                    name: ros_s - stamp_s
+                    for name, stamp_s in stamps_s.items()
+                    if stamp_s is not None
+                },
+                limited=_pairs(control.values.get("limited_joints", "")) if control else {},
+            ),
+        )
+
+    def take_image(self, name: str) -> Image | CompressedImage | None:
+        """The newest message of a camera that was not taken yet; None where it cannot be read."""
+        data = self._images.pop(name, None)
+        return None if data is None else self._read(name, data)
+
+    def image(self, name: str) -> np.ndarray | None:
+        """The newest image of a camera, RGB; None where there is none that can be read."""
+        data = self._images.get(name)
+        message = None if data is None else self._read(name, data)
+        try:
+            return message and image_from_message(self._cameras[name], message, rgb_from_image)
+        except QwenVlaError:
+            return None
+
+    def _read(self, name: str, data: bytes) -> Image | CompressedImage | None:
+        camera = self._cameras[name]
+        try:
+            return deserialize_message(data, _image_type(camera))
+        except Exception as error:  # whatever a broken message makes the middleware raise
+            self._refuse(f"{camera.topic}: cannot be read ({error})")
+            return None
 
     def ages(self, ros_s: float) -> list[tuple[str, float | None, float]]:
         """Name of each stream, its age (None before its first message) and its limit, s."""
@@ -106,7 +163,7 @@ class PageInputs:
     def instruction(self) -> str:
         """What the policy follows; without a policy_node, what was said last."""
         report = self.nodes.get("policy_node")
-        return report.values.get("instruction", "") if report else self._instruction
+        return report.values.get("instruction", "") if report else self.said
 
     @property
     def control_silent_s(self) -> float:
@@ -143,26 +200,25 @@ class PageInputs:
     def _subscribe(self, node: Node) -> None:
         receive = self._streams.receive
         robot, watchdogs = self._embodiment, self._embodiment.watchdogs
-        for number, camera in enumerate(robot.cameras):
-            kind = CompressedImage if camera.is_compressed else Image
-            use = self._on_image(number, camera)
-            receive(kind, camera.topic, MAX_BYTES, camera.max_age_s, use)
+        for camera in robot.cameras:
+            kind, use = _image_type(camera), self._on_image(camera.name)
+            receive(kind, camera.topic, MAX_BYTES, camera.max_age_s, use, raw=True)
         for stream in joint_streams(robot):
             use = self._on_joints(stream.driver_names, stream.rows)
-            receive(JointState, stream.topic, JOINTS_BYTES, watchdogs.joint_states_s, use)
+            limit_s = watchdogs.joint_states_s
+            receive(JointState, stream.topic, JOINTS_BYTES, limit_s, use, depth=SHARED)
         if robot.base is not None:
             topic = robot.base.driver.odometry_topic
             receive(Odometry, topic, ODOMETRY_BYTES, watchdogs.odometry_s, self._on_odometry)
         receive(JointState, COMMAND, JOINTS_BYTES, COMMAND_AGE_S, self._on_command)
         largest = chunk_bytes(robot)
         receive(JointTrajectory, CHUNK, largest, watchdogs.observation_s, self._on_chunk)
-        subscribe_to_state(node, String, "policy/instruction", self._on_instruction)
         node.create_subscription(String, "control/mode", self._on_mode_message, LATCHED)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
 
-    def _on_image(self, number: int, camera: Camera) -> Callable:
-        def use(message: Image | CompressedImage) -> None:
-            self.images[number] = jpeg_from_message(camera, message)
+    def _on_image(self, name: str) -> Callable[[bytes], None]:
+        def use(data: bytes) -> None:
+            self._images[name] = data
 
         return use
 
@@ -171,19 +227,19 @@ class PageInputs:
             if set(names).isdisjoint(message.name):  # another publisher's, such as the wheels'
                 return
             self.measured_D[list(rows)] = match_joints(message.name, message.position, names)
-            self.scene.on_joints({self._names[row]: float(self.measured_D[row]) for row in rows})
+            self.maker.on_joints({self._names[row]: float(self.measured_D[row]) for row in rows})
 
         return use
 
     def _on_odometry(self, message: Odometry) -> None:
         check_odometry(message, False)
         self.measured_D[self._base] = velocity_of(message)
-        self.scene.on_base(pose_of(message), seconds(message.header.stamp))
+        self.maker.on_base(pose_of(message), seconds(message.header.stamp))
 
     def _on_command(self, message: JointState) -> None:
         positions_D = match_joints(message.name, message.position, self._names)
         velocities_D = match_joints(message.name, message.velocity, self._names, "velocities")
-        self.scene.on_command(dict(zip(self._names, positions_D.tolist(), strict=True)))
+        self.maker.on_command(dict(zip(self._names, positions_D.tolist(), strict=True)))
         self.command_D = positions_D
         self.command_D[self._base] = velocities_D[self._base]
 
@@ -192,15 +248,16 @@ class PageInputs:
         if not np.isfinite([chunk.positions_TD, chunk.velocities_TD]).all():
             raise ChunkError("the chunk is not finite")
         self.chunk = chunk
-        self.scene.on_chunk(chunk, self._ros_s, self._prefix_steps())
+        self.maker.on_chunk(
+            chunk, self._ros_s, int(self._number("policy_node", "prefix_steps") or 0)
+        )
 
-    def _prefix_steps(self) -> int:
-        report = self.nodes.get("policy_node")
-        text = report.values.get("prefix_steps", "") if report else ""
-        return int(text) if text.isdigit() else 0
-
-    def _on_instruction(self, message: String) -> None:
-        self._instruction = message.data[:MAX_INSTRUCTION_CHARS]
+    def _number(self, node: str, key: str) -> float | None:
+        try:
+            number = float(self.nodes[node].values[key])
+        except (KeyError, ValueError):
+            return None
+        return number if np.isfinite(number) else None
 
     def _on_mode_message(self, message: String) -> None:
         self.mode = message.data
@@ -221,3 +278,13 @@ class PageInputs:
             )
             self.nodes[name] = report
             self._on_report_of(report)
+
+
+def _image_type(camera: Camera) -> type:
+    return CompressedImage if camera.is_compressed else Image
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """``waist velocity, elbow position`` as a mapping."""
+    pairs = (pair.strip().partition(" ") for pair in text.split(",") if pair.strip())
+    return {name: rule for name, _, rule in pairs}
