@@ -9,6 +9,7 @@ steps of K channels in a chunk; A tokens, which are the chunk's H and the state'
 the stream; B is any batch and N any number of tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,6 +46,24 @@ class Context:
     action_rope: tuple[torch.Tensor, torch.Tensor]
     mask_PL: torch.Tensor | None
     cache: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """All of them but the mask, for ``of_tensors``."""
+        pairs = (self.rope, self.action_rope, *self.cache)
+        return (self.tokens_PLd, *(tensor for pair in pairs for tensor in pair))
+
+    @classmethod
+    def of_tensors(cls, tensors: Sequence[torch.Tensor]) -> "Context":
+        """The inverse of ``tensors``, where nothing is padded."""
+        tokens, *rest = tensors
+        rope, action_rope, *cache = zip(rest[::2], rest[1::2], strict=True)
+        return cls(
+            tokens_PLd=tokens,
+            rope=rope,
+            action_rope=action_rope,
+            mask_PL=None,
+            cache=tuple(cache),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

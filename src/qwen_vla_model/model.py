@@ -217,6 +217,7 @@ class QwenVla(nn.Module):
         *,
         guide: bool = False,
         schedule: dict[float, Time] | None = None,
+        context: Context | None = None,
         on_step: Callable[[torch.Tensor], object] | None = None,
     ) -> torch.Tensor:
         """Normalised chunks [P, H, K] by Euler integration from ``noise_PHK``; 0 on padding.
@@ -231,9 +232,10 @@ class QwenVla(nn.Module):
                 without noise. For networks that were not trained with a prefix (as long).
             schedule: what ``schedule`` returned, from a caller that knows that the weights are
                 still the same.
+            context: what ``context`` returned for ``inputs``, where the caller has it already.
             on_step: called with the chunks [P, 1, H, K] on their way, after each step.
         """
-        context = self.context(inputs, self.read(inputs))
+        context = context or self.context(inputs, self.read(inputs))
         valid = inputs.valid_PHK[:, None]
         start, clean_PDH = torch.where(valid, noise_PHK[:, None], 0.0), None
         if weight_PH is not None:

@@ -17,8 +17,9 @@ from torch import nn
 
 from qwen_vla_core.errors import CheckpointError
 
+from .action_expert import Context
 from .model import Inputs, QwenVla
-from .traced import LARGEST_PARAMETERS, TracedPass, rounds_of, with_tokens
+from .traced import LARGEST_PARAMETERS, Result, TracedPass, rounds_of, with_tokens
 from .traced import SAME as TRACED_SAME
 
 WARM_UPS = 3
@@ -141,15 +142,16 @@ class Runtime:
     def trace(self, inputs: Inputs, prefix: PrefixInputs | None, tokens: range) -> None:
         """Trace passes of this kind for prompts of these lengths; of a small network on a CPU.
 
-        Guided ones differentiate and stay eager. A trace that fails leaves the eager path, and the
-        reason in ``why_eager``.
+        Guided ones differentiate the expert's steps, of which torch's tracer takes nothing: their
+        program is what comes before, images and words to the context. A trace that fails leaves
+        the eager path, and the reason in ``why_eager``.
 
         Args:
             inputs: without padding.
         """
         kind = _kind(inputs, prefix)
         parameters = sum(p.numel() for p in self.model.parameters())
-        if self.device.type != "cpu" or parameters > LARGEST_PARAMETERS or kind[0] == "guided":
+        if self.device.type != "cpu" or parameters > LARGEST_PARAMETERS:
             return
         if kind in self._traced or kind in self._failed:
             return
@@ -177,10 +179,14 @@ class Runtime:
             noise = torch.randn(inputs.valid_PHK.shape)
             return self._with_positions(of_length), self._tensors(noise, prefix)
 
-        def run(inputs: Inputs, noise: torch.Tensor, *prefix: torch.Tensor) -> torch.Tensor:
+        def run(inputs: Inputs, noise: torch.Tensor, *prefix: torch.Tensor) -> Result:
+            if guide:
+                return self.model.context(inputs, self.model.read(inputs)).tensors()
             return self.model.denoise(inputs, noise, *prefix, schedule=self._schedule)
 
-        program = TracedPass(self.model, run, *contents(lengths[len(lengths) // 2]))
+        guide = prefix is not None and prefix.guide
+
+        program = TracedPass(self.model, run, *contents(lengths[len(lengths) // 2]), guide)
         for length in (lengths[0], lengths[-1]):
             other, tensors = contents(length)
             other = replace(other, patches=tuple(map(torch.randn_like, other.patches)))
@@ -216,7 +222,10 @@ class Runtime:
                 else f"a prompt of {self.tokens} tokens is longer than what was traced"
             )
             if not self.why_eager:
-                return program(self._with_positions(inputs), self._tensors(noise, prefix))
+                made = program(self._with_positions(inputs), self._tensors(noise, prefix))
+                if isinstance(made, torch.Tensor):
+                    return made
+                return self._denoise(inputs, noise, prefix, Context.of_tensors(made))
         elif kind in self._failed:
             self.why_eager = self._failed[kind]
         elif self._fixed or self._failed or self._traced:
@@ -227,13 +236,17 @@ class Runtime:
         return self._denoise(inputs.to(self.device), noise, self._moved(prefix))
 
     def _denoise(
-        self, inputs: Inputs, noise: torch.Tensor, prefix: PrefixInputs | None
+        self,
+        inputs: Inputs,
+        noise: torch.Tensor,
+        prefix: PrefixInputs | None,
+        context: Context | None = None,
     ) -> torch.Tensor:
         arguments = () if prefix is None else (prefix.prefix_PHK, prefix.weight_PH)
         guide = prefix is not None and prefix.guide
         with torch.inference_mode(not guide):  # guidance differentiates
             return self.model.denoise(
-                inputs, noise, *arguments, guide=guide, schedule=self._schedule
+                inputs, noise, *arguments, guide=guide, schedule=self._schedule, context=context
             )
 
     def _noise(self, inputs: Inputs) -> torch.Tensor:

@@ -26,6 +26,10 @@ SAME = 1e-3
 the same: 0 was measured in float32."""
 
 
+Result = torch.Tensor | tuple[torch.Tensor, ...]
+"""What a pass returns: a chunk, or a context for one."""
+
+
 def rounds_of(tokens: int) -> int:
     """Rounds of the delta rule that a prompt takes."""
     return -(-tokens // DELTA_TOKENS)
@@ -37,9 +41,10 @@ class TracedPass:
     def __init__(
         self,
         model: nn.Module,
-        run: Callable[..., torch.Tensor],
+        run: Callable[..., Result],
         inputs: Inputs,
         tensors: tuple[torch.Tensor, ...],
+        differentiable: bool = False,
     ):
         """Trace, which takes about half a second.
 
@@ -47,7 +52,9 @@ class TracedPass:
             model: whose weights ``run`` uses.
             run: of inputs and tensors; under ``inference_mode``.
             inputs: with ``positions_3PL``. tensors: noise and prefix.
+            differentiable: whether what it returns is differentiated with.
         """
+        self._mode = torch.no_grad if differentiable else torch.inference_mode
         self._inputs, self._run = inputs, run
         arguments = (*inputs.tensors(), *tensors)
         program = _Program(model, run, inputs).eval()
@@ -66,27 +73,31 @@ class TracedPass:
             return "images at other places of the prompt than was traced"
         return ""
 
-    def __call__(self, inputs: Inputs, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def __call__(self, inputs: Inputs, tensors: tuple[torch.Tensor, ...]) -> Result:
         """The pass with these contents; ``inputs`` with ``positions_3PL``."""
         # The executor's own optimisations win nothing and take half a second in the first passes.
-        with torch.jit.optimized_execution(False), torch.inference_mode():
+        with torch.jit.optimized_execution(False), self._mode():
             return self._program(*inputs.tensors(), *tensors)
 
     def difference(self, inputs: Inputs, tensors: tuple[torch.Tensor, ...]) -> float:
-        """How far the program's chunk is from the eager one on these contents."""
-        with torch.inference_mode():
-            return float((self(inputs, tensors) - self._run(inputs, *tensors)).abs().max())
+        """How far what the program returns is from the eager pass on these contents."""
+        with self._mode():
+            ours, eager = self(inputs, tensors), self._run(inputs, *tensors)
+        if isinstance(ours, torch.Tensor):
+            ours, eager = (ours,), (eager,)
+        apart = [(a - b).abs().max() for a, b in zip(ours, eager, strict=True)]
+        return float(torch.stack(apart).max())
 
 
 class _Program(nn.Module):
     """What is traced: tensors in, chunks out."""
 
-    def __init__(self, model: nn.Module, run: Callable[..., torch.Tensor], inputs: Inputs):
+    def __init__(self, model: nn.Module, run: Callable[..., Result], inputs: Inputs):
         super().__init__()
         self.model = model  # so that the trace knows the weights as such
         self._run, self._inputs = run, inputs
 
-    def forward(self, *arguments: torch.Tensor) -> torch.Tensor:
+    def forward(self, *arguments: torch.Tensor) -> Result:
         rest = iter(arguments)
         inputs = self._inputs.map(lambda _: next(rest))
         return self._run(inputs, *rest)

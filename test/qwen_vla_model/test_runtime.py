@@ -223,6 +223,8 @@ def traced(kind, **choices):
         ("free", {"context": "joint"}),
         ("continued", {}),
         ("continued", {"prediction": "velocity"}),
+        ("guided", {}),
+        ("guided", {"context": "joint"}),
     ],
 )
 def test_when_traced_expect_the_eager_chunk_for_any_contents_and_length(kind, choices):
@@ -242,7 +244,7 @@ def test_when_something_was_not_traced_expect_the_eager_chunk_and_the_reason():
     asked = [
         (inputs_of(1, 2 * DELTA_TOKENS), "continued", "longer than what was traced", 1),
         (replace(inputs_of(1, 3), grids=((2, 8), (4, 4))), "continued", "other places", 2),
-        (inputs_of(1, 3), "guided", "guided passes", 2),  # of those no program is expected
+        (inputs_of(1, 3), "guided", "guided passes", 2),  # no program was asked for
         (padded(inputs_of(1, 3)), "continued", "another shape", 3),
     ]
     for inputs, kind, reason, fallbacks in asked:

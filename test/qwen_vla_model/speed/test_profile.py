@@ -10,15 +10,18 @@ from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.speed.profile import profile
 
 
-def test_when_a_policy_is_profiled_expect_each_kind_eager_and_traced_with_its_operations():
+def test_when_a_policy_is_profiled_expect_each_kind_eager_and_traced_with_its_operations(
+    monkeypatch,
+):
+    monkeypatch.setattr("qwen_vla_model.speed.profile.UNDER_PROFILE", 1)
     model, processor = micro_processor(WIDOWX, prefix_steps=3)
     policy = QwenVlaPolicy(model, processor, action_space(WIDOWX, 1.0))
-    found = profile(policy, 3)
+    found = profile(policy, 1)
     assert [(one.kind, one.path) for one in found] == [
         ("continued", "eager"),
         ("guided", "eager"),
         ("continued", "traced"),
-        ("guided", "eager"),
+        ("guided", "traced"),
     ]
     for one in found:
         assert one.calls > 100 and one.median_ms > 0.0

@@ -9,10 +9,13 @@ import pytest
 import yaml
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment.signature import with_views
 from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_data.plans import whole_sequence, with_plans
 from qwen_vla_model.checkpoint import load_action_space, load_config
+from qwen_vla_model.config import qwen_vla_5b
 from qwen_vla_model.policy import QwenVlaPolicy
+from qwen_vla_model.training.mixture import small_views
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.stages import train
 from tiny_qwen import save_tiny_qwen
@@ -87,6 +90,10 @@ def test_when_the_published_stages_are_trained_expect_a_policy_of_the_published_
     policy = QwenVlaPolicy.load(trained, load_embodiment(EMBODIMENTS / "widowx.yaml"))
     assert {(c.width, c.height) for c in policy.processor.embodiment.cameras} == {tuple(VIEW)}
     assert np.isfinite(policy.infer(empty_scene(policy.processor.embodiment))).all()
+    processor = policy.processor
+    prompt = processor.tokenizer.decode(processor.tokens("lift it", np.zeros(7)))
+    assert prompt.startswith("<|im_start|>user\n<|ego_start|>")
+    assert prompt.endswith("following task: lift it.<|im_end|>\n<|im_start|>assistant\n")
 
 
 def test_when_the_first_stage_is_trained_expect_whole_motions_counted_from_their_start(trained):
@@ -99,6 +106,15 @@ def test_when_the_first_stage_is_trained_expect_whole_motions_counted_from_their
     for source in load_recipe(PUBLISHED[0]).mixture:
         shares[source.episodes.name == "synthetic"] += source.weight
     assert shares[True] / sum(shares.values()) == pytest.approx(0.2)
+
+
+def test_when_views_are_below_what_a_backbone_was_made_for_expect_the_size_to_use():
+    config = qwen_vla_5b().model_copy(update={"min_view_pixels": 65_536})
+    (said,) = small_views(config, [load_embodiment(EMBODIMENTS / "widowx.yaml")])
+    assert said.startswith("views of 96 x 96 are 9 tokens each")
+    assert said.endswith("view: [256, 256] in the recipe gives 64")
+    large = with_views(load_embodiment(EMBODIMENTS / "widowx.yaml"), [(256, 256)] * 2)
+    assert small_views(config, [large]) == []
 
 
 @pytest.mark.parametrize("robot", ["widowx", "aloha", "mobile_base"])
