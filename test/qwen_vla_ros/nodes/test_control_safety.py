@@ -215,8 +215,10 @@ def test_when_a_message_is_enormous_expect_no_gap_in_the_commands_and_the_refusa
             if system.operator.wait(refused, 0.3):
                 break
         assert refused(), topic
+        count = len(system.messages)
+        system.expect(lambda n=count: len(system.messages) > n + 10, "commands go on")
         sent_s = [seconds(message.header.stamp) for message in system.messages]
-        assert len(sent_s) > 3 and np.diff(sent_s).max() < 0.1, topic
+        assert np.diff(sent_s).max() < 0.1, topic
 
 
 def test_when_ros_time_is_simulated_and_no_clock_runs_expect_no_engaging_and_no_motion(
