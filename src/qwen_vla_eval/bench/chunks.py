@@ -101,7 +101,12 @@ def _start_worker(embodiment_path: Path, checkpoint: Path) -> None:
     """Load the model twice, the second time without its trained prefixes, and the world."""
     import torch
 
-    from qwen_vla_model.checkpoint import from_pretrained, load_action_space, load_tokenizer
+    from qwen_vla_model.checkpoint import (
+        as_trained,
+        from_pretrained,
+        load_action_space,
+        load_tokenizer,
+    )
     from qwen_vla_model.processor import Processor
     from qwen_vla_sim.registry import make_tasks, make_world
 
@@ -109,7 +114,8 @@ def _start_worker(embodiment_path: Path, checkpoint: Path) -> None:
     robot = load_embodiment(embodiment_path)
     models = from_pretrained(checkpoint), from_pretrained(checkpoint)
     models[1].config = models[1].config.model_copy(update={"prefix_steps": 0})
-    processor = Processor(models[0].config, load_tokenizer(checkpoint), robot)
+    tokenizer = load_tokenizer(checkpoint)
+    processor = Processor(models[0].config, tokenizer, as_trained(checkpoint, robot))
     _worker["models"], _worker["processor"] = models, processor
     _worker["space"] = load_action_space(checkpoint, robot)
     _worker["codec"], _worker["world"] = EmbodimentCodec(robot), make_world(robot)
