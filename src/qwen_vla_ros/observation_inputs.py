@@ -40,6 +40,8 @@ class ObservationInputs:
         self._observer = MessageObserver(embodiment, simulated=simulated, rgb=rgb_from_image)
         self._topics: dict[str, tuple[str, type]] = {}
         self._refused: dict[str, tuple[int, str]] = {}
+        self._received: dict[str, int] = {}
+        self._counted_s = time.monotonic()
         for camera in embodiment.cameras:
             kind = CompressedImage if camera.is_compressed else Image
             self._subscribe(camera.name, camera.topic, kind, MAX_BYTES, depth=1)
@@ -59,6 +61,13 @@ class ObservationInputs:
     def ages_s(self) -> dict[str, float]:
         """Age of every stream by name, s; inf where nothing was received."""
         return self._observer.ages_s(self.now())
+
+    def rates_hz(self) -> dict[str, float]:
+        """Messages of every stream by name that came since the last call, of any content, Hz."""
+        passed_s, self._counted_s = time.monotonic() - self._counted_s, time.monotonic()
+        rates = {name: self._received.get(name, 0) / passed_s for name in self._topics}
+        self._received.clear()
+        return rates
 
     def explain(self, refusal: Refusal) -> str:
         """Why there is no observation, with what became of the messages that did arrive."""
@@ -85,12 +94,17 @@ class ObservationInputs:
 
     def _subscribe(self, stream: str, topic: str, kind: type, largest: int, depth: int) -> None:
         self._topics[stream] = (topic, kind)
-        receive = bounded(
+        read = bounded(
             kind,
             largest,
             lambda message: self._on_message(stream, message),
             lambda why: self._refuse(stream, f"{topic}: {why}"),
         )
+
+        def receive(data: bytes) -> None:
+            self._received[stream] = self._received.get(stream, 0) + 1
+            read(data)
+
         if stream == COMMAND:
             self._node.create_subscription(kind, topic, receive, RELIABLE, raw=True)
         else:

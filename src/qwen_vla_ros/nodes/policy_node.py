@@ -178,6 +178,7 @@ class PolicyNode(EmbodimentNode):
                 **model,
                 "checkpoint": self.text("checkpoint"),
                 **{f"age_{name}_s": age_s for name, age_s in self._inputs.ages_s().items()},
+                **{f"rate_{name}_hz": hz for name, hz in self._inputs.rates_hz().items()},
             },
         )
 

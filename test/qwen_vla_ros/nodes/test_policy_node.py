@@ -82,7 +82,10 @@ def test_when_all_is_well_expect_chunks_and_running_reported(at_work):
     with at_work(ScriptedPolicy(), **GO) as work:
         work.until(lambda: len(work.robot.chunks) >= 2)
         work.until_reported("running", level=diagnostics.OK)
-        assert work.robot.values["instruction"] == "go"
+        values = work.robot.values
+        assert values["instruction"] == "go" and "checkpoint" in values
+        for stream in ("over_shoulder", "wrist", "wx250s/joint_states"):
+            work.until(lambda key=f"rate_{stream}_hz": float(work.robot.values[key]) > 1.0)
     assert work.robot.chunks == sorted(set(work.robot.chunks))
 
 
