@@ -164,7 +164,7 @@ def in_words(found: Needs, recipe: Recipe, device: str, processes: int = 1) -> l
         f"a step       {found.flops / 1e12:.3g} TFLOP{each}; at {REACHED:.0%} of the peak of "
         f"{what} {step_s:.2g} s",
         f"speed        about {processes * found.tokens / step_s:,.0f} prompt tokens a second",
-        f"all of it    {recipe.max_steps} steps, about {hours:.2g} hours",
+        f"all of it    at most {recipe.max_steps} steps, about {hours:.2g} hours",
     ]
 
 
