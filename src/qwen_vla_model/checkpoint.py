@@ -139,6 +139,7 @@ def save_pretrained(
     tokenizer: PreTrainedTokenizerFast,
     embodiments: Mapping[str, dict],
     training: Mapping[str, Any],
+    *,
     views: Mapping[str, Mapping[str, ViewStatistics]] | None = None,
     dtype: torch.dtype = torch.bfloat16,
     shard_size: int | str = "5GB",

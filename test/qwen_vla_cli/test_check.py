@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 )
 def test_when_a_file_is_checked_expect_what_its_kind_says(capsys, monkeypatch, file, said):
     monkeypatch.chdir(ROOT)
-    assert check.run(argparse.Namespace(file=file, live=False)) == 0
+    assert check.run(argparse.Namespace(file=file, live=False, wiggle=False, cover=False)) == 0
     printed = capsys.readouterr().out
     assert all(words in printed for words in said)
 
@@ -45,7 +45,7 @@ def test_when_a_file_is_checked_expect_what_its_kind_says(capsys, monkeypatch, f
 def test_when_a_file_cannot_be_checked_expect_one_line(monkeypatch, file, said):
     monkeypatch.chdir(ROOT)
     with pytest.raises(QwenVlaError) as caught:
-        check.run(argparse.Namespace(file=file, live=False))
+        check.run(argparse.Namespace(file=file, live=False, wiggle=False, cover=False))
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -54,4 +54,4 @@ def test_when_a_recipe_names_a_robot_that_is_not_there_expect_its_file(monkeypat
     (tmp_path / "mine.yaml").write_text(recipe)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(QwenVlaError, match=r"embodiments/widowx\.yaml: there is no such file"):
-        check.run(argparse.Namespace(file="mine.yaml", live=False))
+        check.run(argparse.Namespace(file="mine.yaml", live=False, wiggle=False, cover=False))

@@ -56,7 +56,7 @@ def test_when_a_network_is_served_without_tls_expect_that_to_be_said(
 ):
     (tmp_path / "key.txt").write_text("a-key-of-16-letters\n")
     serving = {"checkpoint": tmp_path, "embodiments": [WIDOWX], "instruction": None, "port": 0}
-    serving |= {"devices": ["cpu"], "weights": None, "threads": 1}
+    serving |= {"devices": ["cpu"], "weights": None, "threads": 1, "compiled": False}
     serving |= {"api_key_file": tmp_path / "key.txt"}
     for host, tls, said in (
         ("127.0.0.1", None, ""),

@@ -91,7 +91,8 @@ def test_when_warmed_up_expect_a_real_chunk_with_and_without_a_prefix(pristine, 
 def test_when_saved_in_shards_expect_the_same_chunks(pristine, tmp_path):
     whole = QwenVlaPolicy.load(pristine, WIDOWX)
     tokenizer = whole.processor.tokenizer
-    save_pretrained(tmp_path, whole.runtime.model, tokenizer, {}, {}, torch.float32, "5MB")
+    model = whole.runtime.model
+    save_pretrained(tmp_path, model, tokenizer, {}, {}, dtype=torch.float32, shard_size="5MB")
     assert len(list(tmp_path.glob("model-*-of-*.safetensors"))) > 2
     (tmp_path / "embodiments.json").write_bytes((pristine / "embodiments.json").read_bytes())
     sharded = QwenVlaPolicy.load(tmp_path, WIDOWX)

@@ -105,7 +105,7 @@ def test_when_tags_are_new_expect_the_mean_of_their_pieces_and_no_other_row_chan
 def test_when_saved_and_loaded_expect_the_same_model_and_tokens(folder, tmp_path):
     model, tokenizer = from_qwen(folder, EXPERT)
     again = tmp_path / "ours"
-    save_pretrained(again, model, tokenizer, {}, {}, torch.float32)
+    save_pretrained(again, model, tokenizer, {}, {}, dtype=torch.float32)
     loaded = from_pretrained(again)
     for name, tensor in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name

@@ -397,7 +397,7 @@ class Trainer:
                         self.tokenizer,
                         known,
                         training,
-                        self.mixture.views(),
+                        views=self.mixture.views(),
                         tensors=weights,
                     )
             if self.curve:
