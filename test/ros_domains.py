@@ -8,7 +8,7 @@ import pytest
 import rclpy
 from domain_coordinator import domain_id
 
-from qwen_vla_ros.transport import udp_only
+from qwen_vla_ros.transport import images_can_wait, udp_only
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _OF_EACH = 100 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -30,7 +30,7 @@ def reserved_domain(shared_memory=False):
     ):
         environment.setenv("ROS_DOMAIN_ID", str(domain))
         environment.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        if not shared_memory:
+        if images_can_wait() and not shared_memory:
             rmw = rclpy.get_rmw_implementation_identifier()
             for name, value in udp_only(rmw, os.environ).items():
                 environment.setenv(name, value)

@@ -31,6 +31,12 @@ DATAGRAM_BYTES = 60_000
 """A larger image goes in parts, of which UDP loses some: of 640 x 480, a third arrived."""
 
 
+RECEIVE_BYTES = 2 * 2**20
+"""What the profiles ask for as the buffer of a socket, so that images wait there while a process
+has no core; the kernel gives at most ``LARGEST_BUFFER``. With its usual 208 KiB some were lost."""
+LARGEST_BUFFER = Path("/proc/sys/net/core/rmem_max")
+
+
 def leave_shared_memory() -> None:
     """Have this process send and receive by UDP; before its first ``rclpy.init``."""
     os.environ.update(udp_only(rclpy.get_rmw_implementation_identifier(), os.environ))
@@ -41,14 +47,22 @@ def simulation_settings(
 ) -> dict[str, str]:
     """What to add to the environment of simulated robots' nodes.
 
-    None of them uses shared memory where all images are small enough: a process that is killed
+    None of them uses shared memory where UDP can carry all images: a process that is killed
     anywhere on this computer would stop the simulated drivers. None for no robots.
     """
     cameras = [camera for robot in robots for camera in robot.cameras]
     large = any(3 * camera.width * camera.height > DATAGRAM_BYTES for camera in cameras)
-    if large or not robots:
+    if large or not robots or not images_can_wait():
         return {}
     return udp_only(rclpy.get_rmw_implementation_identifier(), environment)
+
+
+def images_can_wait() -> bool:
+    """Whether the kernel grants ``RECEIVE_BYTES``."""
+    try:
+        return int(LARGEST_BUFFER.read_text()) >= RECEIVE_BYTES
+    except (OSError, ValueError):
+        return False
 
 
 def udp_only(rmw: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import rclpy
 
-from qwen_vla_ros.transport import CHOSEN_BY, simulation_settings, udp_only
+from qwen_vla_ros import transport
+from qwen_vla_ros.transport import CHOSEN_BY, RECEIVE_BYTES, simulation_settings, udp_only
 from robots import one_arm_text, robot
 
 FAST_DDS = "rmw_fastrtps_cpp"
@@ -30,9 +31,13 @@ def test_when_nodes_are_for_this_computer_only_expect_ros_not_to_add_shared_memo
 
 
 def test_when_a_robot_is_simulated_expect_no_shared_memory_unless_its_images_are_large(
-    monkeypatch,
+    monkeypatch, tmp_path
 ):
     monkeypatch.setattr(rclpy, "get_rmw_implementation_identifier", lambda: FAST_DDS)
+    monkeypatch.setattr(transport, "LARGEST_BUFFER", tmp_path / "rmem_max")
+    (tmp_path / "rmem_max").write_text("212992\n")
+    assert simulation_settings([robot(one_arm_text())], LOCALHOST[0]) == {}
+    (tmp_path / "rmem_max").write_text(f"{RECEIVE_BYTES}\n")
     small = robot(one_arm_text())
     assert simulation_settings([small], LOCALHOST[0])["ROS_AUTOMATIC_DISCOVERY_RANGE"]
     camera = small.cameras[0].model_copy(update={"width": 640, "height": 480})
