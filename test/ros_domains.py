@@ -18,9 +18,9 @@ _OF_EACH = 100 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _NEXT = (_WORKER * _OF_EACH + 1 + step % _OF_EACH for step in itertools.count(os.getpid()))
 
 _AGAIN = []
-SHORT_S = 0.1
-"""No process that is killed was started in this time, so the next test may have the same domain:
-many short tests would soon use up all of them."""
+SHORT_S = 0.5
+"""No process can be started and killed in this time, to import rclpy takes longer: the next test
+may have the same domain. Many short tests would soon use up all of them."""
 
 
 @contextmanager
