@@ -97,11 +97,18 @@ def test_when_one_of_two_robots_is_driven_expect_the_other_to_stand_and_images_a
         topic = f"/{name}/{BASE.cameras[0].topic}"
         (publisher,) = robot.node.get_publishers_info_by_topic(topic)
         assert publisher.node_namespace == f"/{name}"
-    # A node that an earlier test killed in this domain is still found for 20 s.
-    assert wait(lambda: shared_topics(first) <= SHARED, 30.0), shared_topics(first)
+    assert shared_topics(first.node) <= SHARED
 
 
-def shared_topics(robot):
-    """Names of all topics that belong to neither robot."""
-    topics = [name for name, _ in robot.node.get_topic_names_and_types()]
-    return {name for name in topics if not name.startswith(tuple(f"/{n}/" for n in NAMES))}
+def shared_topics(node):
+    """Names of the topics outside a robot's namespace that a robot's node uses."""
+    spaces = {f"/{name}" for name in NAMES}
+    return {
+        topic
+        for topic, _ in node.get_topic_names_and_types()
+        for end in (
+            *node.get_publishers_info_by_topic(topic),
+            *node.get_subscriptions_info_by_topic(topic),
+        )
+        if end.node_namespace in spaces and not topic.startswith(f"{end.node_namespace}/")
+    }
