@@ -155,6 +155,7 @@ def test_when_messages_come_faster_than_they_are_fetched_expect_the_lost_ones_co
     rig = start()
     rig.record(1)
     rig.wait(lambda: rig.recorder._writer.size_bytes, "the first is fetched")
+    rig.wait(lambda: rig.states.get_subscription_count() > 0, "joint states are subscribed")
     for k in range(DEPTH + 40):  # nobody fetches meanwhile: the oldest are overwritten
         rig.say_joints(0.001 * k)
     rig.wait(lambda: "messages dropped: 40 of wx250s/joint_states" in rig.message, "it is said")
