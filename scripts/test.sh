@@ -29,7 +29,7 @@ if [[ " $*" == *" test/"* ]]; then
 else
     # shellcheck disable=SC2086  # several words
     beside -n 2 $(printf -- "--ignore=%s " $NODES) "$@"
-    beside -n 4 $NODES "$@"
+    beside -n 3 $NODES "$@"
     # Only files with such tests: to import all others takes longer than some of the tests.
     round -m alone $(grep -rl --include="test_*.py" "mark\.alone" test) "$@"
 fi
