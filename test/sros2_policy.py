@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
+from unittest.mock import patch
 from xml.etree import ElementTree
 
 import rclpy
@@ -56,40 +57,51 @@ def access_of(robot: Path, domain: int) -> dict:
     from qwen_vla_ros.nodes.visualizer_node import VisualizerNode
 
     # No weights of the model are needed, and none are shipped for every robot.
-    load = QwenVlaPolicy.load
-    QwenVlaPolicy.load = lambda *arguments, **options: SimpleNamespace(
-        warm_up=lambda: 0.1, slow_reason="", close=lambda: None
-    )
-    recordings = TemporaryDirectory()
-    parameters = [f"embodiment:={robot}", "page_node:port:=0", f"folder:={recordings.name}"]
-    arguments = [word for one in parameters for word in ("-p", one)]
-    rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
-    try:
-        nodes = [ControlNode(), PolicyNode(), TeleopNode()]
-        nodes += [PageNode(), VisualizerNode(), RecorderNode()]
-        for node in nodes:
-            assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        observer = rclpy.create_node("observer")
-        access, complete = {}, False
-        deadline_s = time.monotonic() + WAIT_S
-        while not complete and time.monotonic() < deadline_s:
-            rclpy.spin_once(observer, timeout_sec=0.1)
-            access = {node.get_name(): _seen_by(observer, node.get_name()) for node in nodes}
-            complete = all(_own(node, access[node.get_name()]) for node in nodes)
-        assert complete, "discovery takes too long"
-        access["page_node"]["topics", "publish"] |= set(PAGES_TOPICS)
-        teleop = access["teleop_node"]
-        for device in load_embodiment(robot).teleop.devices:
-            teleop["topics", "subscribe"] |= set(device.topics)
-        teleop["topics", "publish"].add(TELEOP_ESTOP)  # gamepads and the keyboard
-        teleop["services", "request"] |= {name.replace("_", "/") for name in RECORDINGS}
-        for node in (*nodes, observer):
-            node.destroy_node()
-        return access
-    finally:
-        QwenVlaPolicy.load = load
-        rclpy.try_shutdown()
-        recordings.cleanup()
+    model = SimpleNamespace(warm_up=lambda: 0.1, slow_reason="", close=lambda: None)
+    nodes = []
+    with (
+        patch.object(QwenVlaPolicy, "load", lambda *arguments, **options: model),
+        TemporaryDirectory() as recordings,
+    ):
+        parameters = [f"embodiment:={robot}", "page_node:port:=0", f"folder:={recordings}"]
+        arguments = [word for one in parameters for word in ("-p", one)]
+        rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
+        try:
+            observer = rclpy.create_node("observer")
+            for kind in (
+                ControlNode,
+                PolicyNode,
+                TeleopNode,
+                PageNode,
+                VisualizerNode,
+                RecorderNode,
+            ):
+                nodes.append(kind())
+                assert nodes[-1].trigger_configure() == TransitionCallbackReturn.SUCCESS
+            access = _access(nodes, observer)
+        finally:
+            for node in nodes:  # page_node's server keeps it on the network until it is shut down
+                node.trigger_shutdown()
+                node.destroy_node()
+            rclpy.try_shutdown()
+    access["page_node"]["topics", "publish"] |= set(PAGES_TOPICS)
+    teleop = access["teleop_node"]
+    for device in load_embodiment(robot).teleop.devices:
+        teleop["topics", "subscribe"] |= set(device.topics)
+    teleop["topics", "publish"].add(TELEOP_ESTOP)  # gamepads and the keyboard
+    teleop["services", "request"] |= {name.replace("_", "/") for name in RECORDINGS}
+    return access
+
+
+def _access(nodes, observer):
+    """What is found on the network of each node, once it is all that the node has."""
+    deadline_s = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline_s:
+        rclpy.spin_once(observer, timeout_sec=0.1)
+        access = {node.get_name(): _seen_by(observer, node.get_name()) for node in nodes}
+        if all(_own(node, access[node.get_name()]) for node in nodes):
+            return access
+    raise AssertionError("discovery takes too long")
 
 
 def _seen_by(observer, name):

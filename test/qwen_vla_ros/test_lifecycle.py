@@ -32,13 +32,12 @@ def test_when_a_node_is_cycled_twice_expect_the_same_connections_and_silence_whe
     try:
         node = node_class()
         unconfigured, seen = entities(node), []
-        for _ in range(2):
+        for ended in ((node.trigger_deactivate, node.trigger_cleanup), (node.trigger_shutdown,)):
             assert node.trigger_configure() == SUCCESS
             seen.append(entities(node))
             assert not node.active
             assert node.trigger_activate() == SUCCESS and node.active
-            assert node.trigger_deactivate() == SUCCESS and not node.active
-            assert node.trigger_cleanup() == SUCCESS
+            assert all(end() == SUCCESS for end in ended) and not node.active
             assert entities(node) == unconfigured
         assert seen[0] == seen[1] != unconfigured
         node.destroy_node()

@@ -4,6 +4,7 @@ import functools
 import traceback
 from collections.abc import Callable
 
+from lifecycle_msgs.msg import State
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
@@ -125,9 +126,11 @@ class EmbodimentNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_shutdown(self, state: object) -> TransitionCallbackReturn:
-        """Whatever deactivating stops, shutting down stops as well."""
+        """Whatever deactivating stops and cleaning up ends, shutting down does as well."""
         if self.active:
             self.on_deactivate(state)
+        if state.state_id != State.PRIMARY_STATE_UNCONFIGURED:
+            self.on_cleanup(state)
         return super().on_shutdown(state)
 
     def on_cleanup(self, state: object) -> TransitionCallbackReturn:

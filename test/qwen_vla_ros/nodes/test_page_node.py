@@ -9,6 +9,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import Image, Joy
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from qwen_vla_ros.nodes.control_node import DISCOVERY_S
@@ -255,3 +256,19 @@ def test_when_a_page_guards_autonomy_and_nobody_sees_it_expect_the_robot_to_be_h
     else:
         page.close()
     one.mode("HOLD: hold")
+
+
+def test_when_page_node_is_shut_down_expect_its_pages_disconnected_and_nobody_served(lab):
+    one = lab()
+    page = one.open()
+    one.expect(lambda: page.state, "the page draws")
+    page.frozen = True
+    one.system.spinning.executor.remove_node(one.page_node)
+    assert one.page_node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
+    with pytest.raises(ConnectionClosed):
+        while True:  # what was sent before
+            page._socket.recv(timeout=5.0)
+    with pytest.raises(ConnectionRefusedError):
+        one.open()
+    one.nodes.remove(one.page_node)
+    one.page_node.destroy_node()
