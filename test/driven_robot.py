@@ -150,6 +150,20 @@ def engage(robots, beside=()):
     until([*robots, *beside], moved)
 
 
+def engage_again(robots, sent):
+    """A person engages one of all that hold, the others stay; then all, and all are answered.
+
+    Args:
+        sent: number of commands of each robot when it began to hold.
+    """
+    first, *others = robots
+    engage([first], beside=others)
+    assert not any(r.moved_since(n) for r, n in zip(others, sent[1:], strict=True))
+    engage(robots)
+    assert all(robot.modes == [Mode.HOLD, Mode.AUTONOMY] * 2 for robot in robots)
+    expect_answers(robots)
+
+
 def expect_hold(robots):
     """All hold, because of their policies, which have given up."""
     until(robots, lambda: all(robot.modes[-1] is Mode.HOLD for robot in robots))

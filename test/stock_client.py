@@ -1,4 +1,4 @@
-"""openpi's stock client by its format alone, and clients that do as they are told by a test."""
+"""openpi's stock client by its format alone, and clients whose every message a test chooses."""
 
 import http.client
 import socket
@@ -56,7 +56,7 @@ def raw_socket(url):
 
 
 def raw_websocket(url):
-    """A client that speaks after the handshake only as it is told to, and reads nothing."""
+    """A client that sends after the handshake only what a test gives it, and reads nothing."""
     raw = raw_socket(url)
     raw.sendall(
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

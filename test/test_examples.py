@@ -29,7 +29,7 @@ def run(name, *arguments):
 
 @pytest.fixture(scope="module")
 def scene():
-    """A base in front of pillars: its policy, the image it sees and what it is told."""
+    """A base in front of pillars: its policy, the image it sees and its instruction."""
     policy = load_policy(embodiment="mobile_base")
     embodiment = policy.processor.embodiment
     world = make_world(embodiment)

@@ -14,7 +14,7 @@ import pytest
 
 from child_processes import alive, descendants, wait_for
 from command_process import Command
-from driven_robot import eight_robots, engage, expect_answers, expect_hold, until
+from driven_robot import eight_robots, engage, engage_again, expect_hold, until
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation.empty_scene import empty_scene
@@ -100,12 +100,7 @@ def test_when_its_replicas_die_or_are_replaced_under_eight_moving_robots_expect_
             until(robots, lambda: fleet.said.count("serves again") == 3, 120.0)
             for robot in robots:
                 robot.policy.deadline_s = 10.0
-            first, *others = robots
-            engage([first], beside=others)
-            assert not any(r.moved_since(n) for r, n in zip(others, sent[1:], strict=True))
-            engage(robots)
-            assert [robot.modes for robot in robots] == [[Mode.HOLD, Mode.AUTONOMY] * 2] * 8
-            expect_answers(robots)
+            engage_again(robots, sent)
             asked, answers = sum(r.asked for r in robots), sum(r.answers for r in robots)
             print(
                 f"{asked} requests, {answers} answers, {asked - answers} refused while none served"
@@ -165,7 +160,7 @@ def test_when_the_first_process_is_killed_expect_its_replicas_to_end():
 @pytest.mark.parametrize("arguments", [("--device", "cuda:99"), ("--device", "warp")])
 def test_when_a_device_is_not_there_expect_its_name_and_status_2(arguments):
     fleet = Command("serve", "--port", 0, "--device", "cpu", *arguments)
-    assert fleet.end(200.0) == 2
+    assert fleet.end(60.0) == 2
     assert arguments[1] in fleet.said and "Traceback" not in fleet.said
 
 

@@ -17,8 +17,8 @@ ROBOTS = [
     for path in sorted(embodiments_directory().glob("*.yaml"))
     if load_embodiment(path).simulated_world is not None
 ]
-TRIES = 5
-"""Those that fail are those in which a busy machine kept a stream silent for too long."""
+SUCCESSES, TRIES = 2, 6
+"""Tries that fail are those in which a busy machine kept a stream silent for too long."""
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -44,9 +44,9 @@ def test_when_an_expert_drives_a_robot_through_every_node_expect_it_to_succeed_a
     episodes = []
     for episode in through_ros(case, scenes(case, TRIES)):
         episodes.append(episode)
-        if episode["success"]:
+        if sum(episode["success"] for episode in episodes) == SUCCESSES:
             break
-    assert episodes[-1]["success"], episodes
+    assert sum(episode["success"] for episode in episodes) == SUCCESSES, episodes
     assert "Traceback" not in "".join(capfd.readouterr()) and not list(tmp_path.iterdir())
 
 

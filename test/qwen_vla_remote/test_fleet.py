@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from child_processes import alive, wait_for
-from driven_robot import eight_robots, engage, expect_answers, expect_hold, run, until
+from driven_robot import eight_robots, engage, engage_again, expect_hold, run, until
 from fleet_replica import ARM, Running, serve_moving_arm, serve_replica
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import RemoteError
@@ -208,9 +208,4 @@ def test_when_replicas_die_under_eight_moving_robots_expect_the_rest_to_serve_or
         sent = [len(robot.robot.commands) for robot in robots]
         gate.touch()
         until(robots, lambda: len(running.fleet.pids) == 2)
-        first, *others = robots
-        engage([first], beside=others)
-        assert not any(r.moved_since(n) for r, n in zip(others, sent[1:], strict=True))
-        engage(robots)
-        assert [robot.modes for robot in robots] == [[Mode.HOLD, Mode.AUTONOMY] * 2] * 8
-        expect_answers(robots)
+        engage_again(robots, sent)

@@ -10,9 +10,6 @@ from std_msgs.msg import Bool
 from closed_loop import EPISODE_S, PERIOD_S, ClosedLoop
 from ros_domains import reserved_domain
 
-TRIES = 6
-"""Of picking up; some fail where a busy machine kept a stream silent for too long."""
-
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -62,11 +59,12 @@ def test_when_estop_is_pressed_mid_motion_expect_hold_and_no_reset_before_its_re
     system.expect(lambda: system.operator.mode.startswith("HOLD"), 2.0, "reset leads to hold")
 
 
+@pytest.mark.alone
 def test_when_instructed_to_pick_up_blocks_expect_the_named_ones_to_be_lifted_within_all_limits(
     system,
 ):
     operator, successes = system.operator, 0
-    for seed in range(TRIES):
+    for seed in range(4):
         system.engage(seed)
         successes += operator.wait(lambda: operator.task_status["success"], EPISODE_S)
         granted, _ = operator.request("hold")
@@ -74,9 +72,10 @@ def test_when_instructed_to_pick_up_blocks_expect_the_named_ones_to_be_lifted_wi
         system.check_commands()
         if successes == 2:
             break
-    assert successes == 2, f"{successes} of {TRIES} scenes; {operator.diagnostics}"
+    assert successes == 2, f"{successes} of 4 scenes; {operator.diagnostics}"
 
 
+@pytest.mark.alone
 def test_when_control_is_stopped_for_two_seconds_expect_no_burst_and_no_jump(system):
     system.engage(seed=1)
     system.expect(system.moved, EPISODE_S, "the arm moves")

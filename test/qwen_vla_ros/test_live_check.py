@@ -190,6 +190,13 @@ def test_when_inference_is_slow_beside_a_chunk_expect_it_said(p99_ms, level, exp
     assert checkpoint_in(seen) == tmp_path
 
 
+def warned_of(ended):
+    """What the warnings are about, but for what killed processes left on this computer."""
+    lines = [line.split("  ") for line in ended.stdout.splitlines()]
+    about = {words[1].strip() for words in lines if words[0].startswith("WARNING")}
+    return about - {"shared memory"}
+
+
 def check(*arguments):
     command = [sys.executable, "-m", "qwen_vla_cli.main", "check", *arguments, "--live"]
     return subprocess.run(command, capture_output=True, text=True, timeout=90)
@@ -203,7 +210,8 @@ def test_when_a_simulated_arm_runs_expect_its_topics_found_and_a_second_driver_n
         ended = check(str(PATH), "--seconds", "3")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert f"Hz on /{JOINTS}" in ended.stdout and "camera wrist" in ended.stdout
-        assert "control_node" in ended.stdout and "0 errors, " in ended.stdout
+        assert "0 errors, " in ended.stdout
+        assert warned_of(ended) == {"control_node"}
         assert ended.stdout.count("as in the training of generalist") == 2, ended.stdout
 
         rival = ros.create_node("second_driver")

@@ -369,7 +369,7 @@ def test_when_peft_is_missing_expect_an_error_that_says_what_to_install(recipe, 
 def test_when_adapters_learn_expect_their_sum_in_a_plain_checkpoint_and_the_weights_below_unmoved(
     recipe, tmp_path
 ):
-    pytest.importorskip("peft", reason="pip install -r requirements-adapters.txt")
+    pytest.importorskip("peft", reason="make test-adapters brings peft and runs this")
     changes = {"adapters": {"rank": 2}, "grounding": NOTHING, "precision": "float32"}
     trainer = Trainer(load_recipe(recipe("run", **changes)))
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
