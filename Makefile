@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client distribution lock reference docs generalist fleet soak bench-gpu lint clean
+.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters distribution lock reference docs generalist fleet soak bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
@@ -27,6 +27,7 @@ help:
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and test each for some minutes"
 	@echo "make test-lerobot  load exported datasets with LeRobot itself, where Python 3.12 is found"
 	@echo "make test-openpi-client  openpi's own client against our server, and our client against their server"
+	@echo "make test-adapters  a training with low-rank adapters, with peft"
 	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
 	@echo "make reference  write docs/commands.md anew from the code"
@@ -81,6 +82,13 @@ test-lerobot: setup
 # In .venv-openpi, from the package index.
 test-openpi-client: setup
 	@bash scripts/test_openpi_client.sh $(ARGS)
+
+# peft beside the packages of $(VENV), which has all that it needs but accelerate.
+test-adapters: setup
+	$(BIN)/uv pip install --quiet --no-deps --target $(VENV)-adapters -r requirements-adapters.txt \
+		accelerate==1.12.0 psutil==7.1.3
+	PYTHONPATH=$(VENV)-adapters $(BIN)/python -m pytest -rs -k adapters $(ARGS) \
+		test/qwen_vla_model/training/test_trainer.py
 
 # Then build with colcon, see README.md.
 distribution:
