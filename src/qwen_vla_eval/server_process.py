@@ -1,7 +1,6 @@
 """`qwen-vla serve` as a child process that never outlives the command that started it."""
 
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from qwen_vla_core.child_process import die_with_parent
+from qwen_vla_core.child_process import die_with_parent, end_by_interrupt
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.interrupts import interrupts_held_back
 
@@ -53,12 +52,7 @@ def server_process(
     try:
         yield _address(process, log, on_status)
     finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_by_interrupt(process, STOP_TIMEOUT_S)
 
 
 def _address(process: subprocess.Popen, log: Path, on_status: Callable[[str], None]) -> str:

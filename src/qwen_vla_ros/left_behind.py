@@ -15,7 +15,7 @@ def ports_left_behind(folder: Path = SHARED_MEMORY) -> int:
 
 
 def _is_locked(file: Path) -> bool:
-    """Whether a process has it; also where it cannot be told."""
+    """Whether a process has it locked; True as well where this cannot be found out."""
     try:
         descriptor = os.open(file, os.O_RDONLY)
     except OSError:  # gone meanwhile, or another user's

@@ -26,7 +26,7 @@ from .wiggle_check import DWELL_S, RISE_S, Wiggle, judge, measured, plan_wiggles
 PERIOD_S = 0.02
 """Targets are sent at 50 Hz; teleop's watchdog is 0.2 s."""
 START_S = 10.0
-"""How long control_node and the joint states may take to be heard."""
+"""How long control_node and the joint states may take to be received."""
 FRESH_S = 0.3
 ENGAGE_S = 3.0
 STREAM = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -75,7 +75,7 @@ class _Mover:
         operator.create_timer(PERIOD_S, self._send)
 
     def start(self) -> np.ndarray:
-        """Where the robot is, [D], once everything that is needed is heard."""
+        """Where the robot is, [D], once everything that is needed is received."""
         operator = self._operator
         if not operator.wait(lambda: bool(operator.mode and operator.commands), START_S):
             raise WiggleError("control_node does not run: launch the robot, without dry_run")
@@ -96,7 +96,9 @@ class _Mover:
         if problem := rival_problem(operator, "teleop/command", "end it: two cannot lead"):
             raise WiggleError(problem)
         self._target_D = self._command()
-        operator.wait(lambda: False, FRESH_S)  # teleop is heard before it is engaged
+        operator.wait(
+            lambda: False, FRESH_S
+        )  # control_node has received teleop before it is engaged
         operator.insist("engage_teleop", ENGAGE_S)
         operator.wait(lambda: operator.mode.startswith(Mode.TELEOP.value), 1.0)
         start_D = self._command()

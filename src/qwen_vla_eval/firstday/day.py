@@ -7,7 +7,6 @@ What `ros2 launch` starts is started here from the same description of the nodes
 
 import json
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from qwen_vla_core.child_process import die_with_parent
+from qwen_vla_core.child_process import die_with_parent, end_by_interrupt
 from qwen_vla_core.embodiment import Embodiment, load_embodiment
 from qwen_vla_core.errors import EmbodimentError, QwenVlaError
 from qwen_vla_core.interrupts import interrupts_held_back
@@ -185,13 +184,7 @@ def _run_command(words: Sequence[str]) -> int:
     try:
         return process.wait()
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end_by_interrupt(process, STOP_S)
 
 
 def write_recipe(day: Day, name: str, sources: Sequence[dict], start_from: Path | None) -> None:
