@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from qwen_vla_core.embodiment import find_embodiment, load_embodiment
-from qwen_vla_core.resources import SHIPPED_CHECKPOINT
-from qwen_vla_ros.bringup import check_policy
 from qwen_vla_ros.launching.arguments import ARGUMENTS, read, refuse_unknown
+from qwen_vla_ros.launching.request import understand
 from qwen_vla_sim.registry import make_tasks
 
 ROOT = Path(__file__).parents[1]
@@ -50,9 +48,7 @@ def test_when_the_example_of_a_launch_file_is_typed_expect_it_to_start(launch_fi
         texts = {name: argument.default for name, argument in ARGUMENTS.items()}
         texts["embodiment"] = launch_file.name.removesuffix(".launch.py")
         values = read(texts | example)
-        checkpoint = values["checkpoint"] or str(SHIPPED_CHECKPOINT)
-        robot = load_embodiment(find_embodiment(values["embodiment"], ROOT / "embodiments"))
-        check_policy(robot, None if checkpoint == "expert" else checkpoint, values["use_sim"])
+        robot = understand(values).robot
         scenes = [task.sample(seed) for task in make_tasks(robot).values() for seed in range(20)]
         sentences = {sentence for scene in scenes for sentence in scene.instructions}
         assert not values["instruction"] or values["instruction"] in sentences

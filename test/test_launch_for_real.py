@@ -113,6 +113,8 @@ def launch():
         ("embodiment:=nosuch", "no embodiment 'nosuch'"),
         ("embodiment:=widowx_mobile", "not trained for widowx_mobile, only for aloha"),
         ("checkpoint:=expert", "simulated robots only: add use_sim:=true"),
+        ("checkpoint:=ws://gpu:8000", "is the address of a server: give it as policy_url"),
+        ("policy_url:=gpu:8000", "policy_url gpu:8000 is no address"),
         ("bringup_hardware:=true", "usb_cam: sudo apt install ros-$ROS_DISTRO-usb-cam"),
     ],
 )

@@ -52,14 +52,24 @@ def add_checkpoint(group, otherwise: str = "the shipped one") -> None:
     )
 
 
-def policy_name(name: str | None) -> Path | str:
+def add_policy(parser, otherwise: str = "the shipped one") -> None:
+    """`--checkpoint` or `--policy-url`; `policy_name` tells which."""
+    add_checkpoint(parser, otherwise)
+    parser.add_argument(
+        "--policy-url", help="ws://host:port of a policy server, in the place of a checkpoint"
+    )
+
+
+def policy_name(checkpoint: str | None, policy_url: str | None = None) -> Path | str:
     """What was named, as ``load_policy`` takes it: a checkpoint of ours as its folder.
 
     Raises:
-        QwenVlaError: as ``checkpoint_folder``, or no installed package has such a policy.
+        QwenVlaError: as ``checkpoint_folder`` and ``name_policy``, or no installed package has
+            such a policy.
     """
-    from qwen_vla_ros.load_policy import is_ours
+    from qwen_vla_ros.load_policy import is_ours, name_policy
 
+    name = name_policy(checkpoint or "", policy_url or "") or checkpoint
     return checkpoint_folder(name) if is_ours(name) else str(name)
 
 

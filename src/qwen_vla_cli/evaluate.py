@@ -11,7 +11,7 @@ given one. A distribution shift changes one thing that training never varied in 
 instance, position, background or instruction. With --ros the same scenes are also carried out in
 real time by the nodes that drive a robot, over DDS; with --expert by the task's scripted expert,
 which shows how many episodes fail without any fault of the policy. --report measures and draws
-what a plan lists, and goes on where it was interrupted. --checkpoint ws://host:port uses a policy
+what a plan lists, and goes on where it was interrupted. --policy-url ws://host:port uses a policy
 server (`qwen-vla serve`), whose noise is its own: two runs of the same scenes are not the same.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from qwen_vla_core.resources import share_directory
 
 from .arguments import (
-    add_checkpoint,
+    add_policy,
     add_workers,
     embodiment_file,
     not_negative,
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="type the instructions in another way (as the scenes have them)",
     )
     policy = parser.add_mutually_exclusive_group()
-    add_checkpoint(policy)
+    add_policy(policy)
     policy.add_argument(
         "--expert", action="store_true", help="the scripted expert in the place of a policy"
     )
@@ -92,7 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_writable(arguments.json)
     embodiment = embodiment_file(arguments.embodiment)
-    checkpoint = None if arguments.expert else policy_name(arguments.checkpoint)
+    checkpoint = (
+        None if arguments.expert else policy_name(arguments.checkpoint, arguments.policy_url)
+    )
     summary = evaluate(
         embodiment,
         checkpoint,

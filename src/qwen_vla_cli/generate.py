@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 
 from .arguments import (
-    add_checkpoint,
+    add_policy,
     add_workers,
     embodiment_file,
     policy_name,
@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--first-seed", type=positive, help="seed of the first scene (the first for training)"
     )
     parser.add_argument("--diverse", action="store_true", help="vary how scenes look")
-    add_checkpoint(parser, "the scripted expert controls the robot")
+    policy = parser.add_mutually_exclusive_group()
+    add_policy(policy, "the scripted expert controls the robot")
     add_workers(parser)
 
 
@@ -50,10 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     embodiment = embodiment_file(arguments.embodiment)
     driver, driver_name = None, "expert"
     with output_folder(arguments.out):
-        if arguments.checkpoint is not None:
+        if arguments.checkpoint is not None or arguments.policy_url is not None:
             from qwen_vla_eval.policy_driver import policy_driver
 
-            checkpoint = policy_name(arguments.checkpoint)
+            checkpoint = policy_name(arguments.checkpoint, arguments.policy_url)
             driver, driver_name = policy_driver(checkpoint, embodiment)
         recorded = generate(
             embodiment,

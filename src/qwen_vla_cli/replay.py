@@ -2,7 +2,7 @@
 
 Example:
   qwen-vla replay recordings/widowx --checkpoint runs/my_task/checkpoint
-  qwen-vla replay datasets/red_block:3 --checkpoint ws://gpu:8000 --out out/replay
+  qwen-vla replay datasets/red_block:3 --policy-url ws://gpu:8000 --out out/replay
 
 Before a new policy moves a robot: errors per joint and per step of the chunk as a table and a
 figure, beside those of standing still, the worst moments as frames, and the worst episode as a
@@ -17,7 +17,7 @@ and engage; without dry_run the robot follows.
 import argparse
 from pathlib import Path
 
-from .arguments import add_checkpoint, add_workers, policy_name
+from .arguments import add_policy, add_workers, policy_name
 from .outputs import output_folder
 
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recording", nargs="+", help="episode files, LeRobot folders, folder:3 for one, or folders"
     )
-    add_checkpoint(parser)
+    add_policy(parser.add_mutually_exclusive_group())
     parser.add_argument(
         "--embodiment", help="name in embodiments/, or a YAML file (the episodes' own)"
     )
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     sources = find_named(arguments.recording)
     robot = robot_of(sources, arguments.embodiment)
-    checkpoint = policy_name(arguments.checkpoint)
+    checkpoint = policy_name(arguments.checkpoint, arguments.policy_url)
     with output_folder(arguments.out):
         compared = compare(
             sources,

@@ -6,7 +6,7 @@ Example:
       --host 0.0.0.0 --api-key-file key.txt --tls-cert cert.pem --tls-key key.pem
   qwen-vla serve --device cuda:0 --device cuda:1 --checkpoint runs/current
 
-A robot uses it with checkpoint:=ws://host:port (wss:// with TLS) and the key in the environment
+A robot uses it with policy_url:=ws://host:port (wss:// with TLS) and the key in the environment
 variable QWEN_VLA_API_KEY; a stock openpi client works as well. GET /healthz says whether it is
 alive, GET /metrics what it did, for Prometheus. Anything but loopback needs a key.
 

@@ -15,7 +15,7 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.resources import share_directory
 
-from .load_policy import is_ours
+from .load_policy import has_weights, is_ours, is_server
 
 Value = bool | int | float | str
 
@@ -66,20 +66,35 @@ class BringupError(QwenVlaError):
     """The nodes cannot run as requested; nothing was started."""
 
 
-def check_policy(embodiment: Embodiment, checkpoint: str | None, use_sim: bool) -> None:
-    """Refuse at once what a node would refuse after it has started.
+def check_policy(
+    embodiment: Embodiment,
+    checkpoint: str | None,
+    use_sim: bool,
+    *,
+    device: str = "",
+    weights: str = "",
+) -> None:
+    """Refuse at once what a node would refuse after it has started, or would not heed.
 
     Args:
         embodiment: the robot.
         checkpoint: as for ``describe_bringup``. What is on the hub is left to policy_node.
         use_sim: whether the robot is simulated.
+        device, weights: as for ``describe_bringup``.
     Raises:
         BringupError: the simulator has no such robot, the expert is to drive a real one,
-            or the checkpoint was not trained for the robot.
+            the checkpoint was not trained for the robot, or a device or data type was named for a
+            policy that loads no weights here.
     """
     name = embodiment.name
     if use_sim and embodiment.simulated_world is None:
         raise BringupError(f"{name} cannot be simulated: its simulated_world is null")
+    if (device or weights) and (checkpoint is None or not has_weights(checkpoint)):
+        named = f"device:={device}" if device else f"weights:={weights}"
+        raise BringupError(
+            f"{named} says how weights are loaded, and {checkpoint or 'the expert'} has none: "
+            "leave it out (a server is told by `qwen-vla serve`)"
+        )
     if checkpoint is None:
         if not use_sim:
             raise BringupError(
@@ -136,8 +151,8 @@ def describe_bringup(
 
     Args:
         embodiment: path of its YAML file.
-        checkpoint: folder of the policy's weights; None for the simulator's scripted expert in
-            the place of policy_node.
+        checkpoint: the policy as ``load_policy`` takes it, a server's address as well; None for
+            the simulator's scripted expert in the place of policy_node.
         backend: how another's server is asked, as for ``load_policy``; empty for a policy of ours.
         device: torch device of the policy; empty for what the parameter file says.
         weights: their data type; None for what the parameter file says.
@@ -168,7 +183,7 @@ def describe_bringup(
                 module="qwen_vla_ros.nodes.policy_node",
                 parameters={
                     "embodiment": embodiment,
-                    "checkpoint": checkpoint,
+                    "policy_url" if is_server(checkpoint) else "checkpoint": checkpoint,
                     "backend": backend,
                     "instruction": instruction,
                     "simulated": use_sim,

@@ -1,4 +1,4 @@
-"""What ``checkpoint`` names becomes a policy here: weights, a server's address, a recording.
+"""What ``checkpoint`` or ``policy_url`` names becomes a policy here: weights, server, recording.
 
 The one place of the ROS layer that imports the model, or the client of a remote policy; each only
 when it is asked for. Nothing of ROS is needed.
@@ -27,9 +27,32 @@ ENTRY_POINTS = "qwen_vla_ros.policies"
 (folder, embodiment, device=, weights=, threads=) that returns a ``Policy``."""
 
 
-def is_server(checkpoint: object) -> bool:
+def name_policy(checkpoint: str, policy_url: str) -> str:
+    """The one of the two that was given, as ``load_policy`` takes it; "" for neither.
+
+    Raises:
+        CheckpointError: both were given, or one stands in the place of the other.
+    """
+    if checkpoint and policy_url:
+        raise CheckpointError(
+            f"checkpoint ({checkpoint}) and policy_url ({policy_url}) are both given: leave out "
+            "one of them, a robot follows one policy"
+        )
+    if is_server(checkpoint):
+        raise CheckpointError(
+            f"checkpoint {checkpoint} is the address of a server: give it as policy_url"
+        )
+    if policy_url and not is_server(policy_url):
+        raise CheckpointError(
+            f"policy_url {policy_url} is no address such as ws://gpu-machine:8000; a folder or "
+            "owner/model is given as checkpoint"
+        )
+    return policy_url or checkpoint
+
+
+def is_server(policy: object) -> bool:
     """Whether it is the address of a policy server; nothing is imported to find out."""
-    return str(checkpoint).startswith(("ws://", "wss://"))
+    return str(policy).startswith(("ws://", "wss://"))
 
 
 def is_replay(checkpoint: object) -> bool:
@@ -65,17 +88,21 @@ def somebodys(checkpoint: object) -> EntryPoint | None:
     return found
 
 
-def is_ours(checkpoint: object) -> bool:
+def has_weights(policy: object) -> bool:
+    """Whether it names weights, ours or another package's, which are loaded in this process."""
+    return not (policy == HOLD or is_server(policy) or is_replay(policy))
+
+
+def is_ours(policy: object) -> bool:
     """Whether it names weights of ours, by a folder, a hub name or nothing at all.
 
     Raises:
         CheckpointError: as ``somebodys``.
     """
-    other = checkpoint == HOLD or is_server(checkpoint) or is_replay(checkpoint)
-    return not other and somebodys(checkpoint) is None
+    return has_weights(policy) and somebodys(policy) is None
 
 
-def check_backend(embodiment: Embodiment, checkpoint: object, backend: str) -> None:
+def check_backend(embodiment: Embodiment, policy: object, backend: str) -> None:
     """Refuse a backend without a server, or one that does not fit the robot; empty is none.
 
     Raises:
@@ -83,10 +110,10 @@ def check_backend(embodiment: Embodiment, checkpoint: object, backend: str) -> N
     """
     if not backend:
         return
-    if not is_server(checkpoint):
+    if not is_server(policy):
         raise CheckpointError(
             f"backend {backend} says how another's server is asked; name it, for example "
-            "checkpoint:=ws://gpu-machine:8000"
+            "policy_url:=ws://gpu-machine:8000"
         )
     _adapter(embodiment, backend)
 
@@ -112,7 +139,7 @@ def _remote_policy(
 
 
 def load_policy(
-    checkpoint: Path | str | None,
+    policy: Path | str | None,
     embodiment: Embodiment,
     *,
     backend: str = "",
@@ -125,8 +152,8 @@ def load_policy(
     """The policy for a robot.
 
     Args:
-        checkpoint: a folder (of ours, or of a policy whose package is installed), ``owner/model``
-            on the hub, ``ws://host:port`` of a server, a recorded episode to replay (a file, or
+        policy: a folder (of ours, or of a policy whose package is installed), ``owner/model`` on
+            the hub, ``ws://host:port`` of a server, a recorded episode to replay (a file, or
             ``folder:7`` of a LeRobot dataset), or ``hold``; None for the shipped one.
         backend: how the server of another's model is asked: a name in config/backends/, or a
             YAML file; empty for a policy of ours.
@@ -138,20 +165,20 @@ def load_policy(
         RemoteError: the server cannot be reached, or refuses us.
         QwenVlaError: the episode cannot be read, or not be replayed on this robot.
     """
-    check_backend(embodiment, checkpoint, backend)
-    if is_server(checkpoint):
-        return _remote_policy(str(checkpoint), embodiment, backend, deadline_s)
-    if is_replay(checkpoint):
+    check_backend(embodiment, policy, backend)
+    if is_server(policy):
+        return _remote_policy(str(policy), embodiment, backend, deadline_s)
+    if is_replay(policy):
         from qwen_vla_data.replay import ReplayPolicy
         from qwen_vla_data.sources import find_episode
 
-        source, codec = find_episode(str(checkpoint)), EmbodimentCodec(embodiment)
+        source, codec = find_episode(str(policy)), EmbodimentCodec(embodiment)
         return ReplayPolicy(source.load(codec), codec, str(source))
-    if checkpoint == HOLD:
+    if policy == HOLD:
         return HoldPolicy(embodiment)
     options = {"device": device, "weights": weights, "threads": threads}
-    if (found := somebodys(checkpoint)) is not None:
-        return found.load()(Path(str(checkpoint)), embodiment, **options)
+    if (found := somebodys(policy)) is not None:
+        return found.load()(Path(str(policy)), embodiment, **options)
     from qwen_vla_model.policy import QwenVlaPolicy
 
-    return QwenVlaPolicy.load(checkpoint, embodiment, **options, compiled=compiled)
+    return QwenVlaPolicy.load(policy, embodiment, **options, compiled=compiled)

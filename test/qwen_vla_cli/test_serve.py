@@ -71,7 +71,7 @@ def test_when_it_cannot_be_served_like_that_expect_one_line_and_status_2(argumen
 def test_when_a_server_is_evaluated_expect_episodes_without_torch(tmp_path):
     file = tmp_path / "result.json"
     with server_process() as (_, url):
-        arguments = ["--checkpoint", url, "--episodes", "1", "--workers", "1", "--json", str(file)]
+        arguments = ["--policy-url", url, "--episodes", "1", "--workers", "1", "--json", str(file)]
         with qwen_vla("evaluate", *arguments, program=("-c", NO_TORCH)) as ended:
             said = ended.communicate(timeout=200)[0]
     assert ended.returncode == 0, said

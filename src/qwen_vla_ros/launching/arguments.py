@@ -48,13 +48,17 @@ ARGUMENTS = {
     "embodiment": Argument(default="", description="name in embodiments/ or path of a YAML file"),
     "checkpoint": Argument(
         default="",
-        description="the policy: a folder, owner/model on the hub, ws://host:port of a server, or "
-        "a recorded episode to replay; empty for the shipped one; 'expert' for the simulator's "
-        "scripted expert",
+        description="the policy: a folder, owner/model on the hub, or a recorded episode to "
+        "replay; empty for the shipped one; 'expert' for the simulator's scripted expert",
+    ),
+    "policy_url": Argument(
+        default="",
+        description="ws://host:port or wss://host:port of a policy server, in the place of a "
+        "checkpoint",
     ),
     "backend": Argument(
         default="",
-        description="how another's server is asked (pi0, for example): a name in "
+        description="how another's server at policy_url is asked (pi0, for example): a name in "
         "config/backends/, or a YAML file; empty for a policy of ours",
     ),
     "device": Argument(
@@ -73,7 +77,10 @@ ARGUMENTS = {
         default="", description="the task in words; may come later on policy/instruction"
     ),
     "namespace": Argument(
-        default="", description="ROS namespace of all nodes and topics, one for each robot"
+        default="",
+        description="ROS namespace of all nodes and topics, one for each robot, such as left or "
+        "lab/left",
+        allowed=r"/?[A-Za-z_][A-Za-z_0-9]*(/[A-Za-z_][A-Za-z_0-9]*)*/?",
     ),
     "use_sim": Argument(
         default="false",

@@ -29,25 +29,18 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 
-from qwen_vla_core.embodiment import Embodiment, find_embodiment, load_embodiment
-from qwen_vla_core.instruction import check_instruction
-from qwen_vla_core.resources import (
-    PACKAGE,
-    SHIPPED_CHECKPOINT,
-    embodiments_directory,
-    share_directory,
-)
+from qwen_vla_core.embodiment import Embodiment
+from qwen_vla_core.resources import PACKAGE, share_directory
 
-from ..bringup import NodeDescription, check_policy, check_teleop, describe_bringup
+from ..bringup import NodeDescription
 from ..discovery import discovery_settings, who_can_command
-from ..load_policy import check_backend
 from ..transport import simulation_settings
 from ..view_topics import TRANSFORMS, viewed_topics
 from .after_exit import after_exit
 from .arguments import ARGUMENTS, LaunchArgumentError, read, refuse_unknown
 from .hardware import HardwareStart, describe_hardware
+from .request import understand
 
-EXPERT = "expert"
 VIEWER = "rviz2"
 
 
@@ -81,36 +74,12 @@ def _launch(context: LaunchContext) -> list:
     typed = [word.partition(":=")[0] for word in context.argv if ":=" in word]
     refuse_unknown({*typed, *context.launch_configurations}, typed_for_us=_is_top_level(context))
     values = read({name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS})
-    path = find_embodiment(values["embodiment"], embodiments_directory()).absolute()
-    robot = load_embodiment(path)
-    use_sim, namespace = values["use_sim"], values["namespace"].strip("/")
-    checkpoint = values["checkpoint"] or str(SHIPPED_CHECKPOINT)
-    checkpoint = None if checkpoint == EXPERT else checkpoint
-    check_policy(robot, checkpoint, use_sim)
-    check_backend(robot, checkpoint, values["backend"])
-    check_teleop(robot, values["teleop"])
-    if values["instruction"]:
-        check_instruction(values["instruction"])
-    descriptions = describe_bringup(
-        embodiment=str(path),
-        checkpoint=checkpoint,
-        backend=values["backend"],
-        device=values["device"],
-        weights=values["weights"],
-        instruction=values["instruction"],
-        use_sim=use_sim,
-        dry_run=values["dry_run"],
-        namespace=namespace,
-        teleop=values["teleop"],
-        view=values["view"],
-        rviz=values["use_rviz"],
-        record=values["record"],
-        log_level=values["log_level"],
-    )
-    _check_executables(descriptions)
+    request = understand(values)
+    robot, use_sim, namespace = request.robot, values["use_sim"], values["namespace"].strip("/")
+    _check_executables(request.nodes)
     hardware = ()
     if values["bringup_hardware"]:
-        hardware = describe_hardware(robot, path, values["teleop"], use_sim, _share_of)
+        hardware = describe_hardware(robot, request.path, values["teleop"], use_sim, _share_of)
     settings = discovery_settings(use_sim, os.environ)
     who = who_can_command(os.environ | settings)
     if use_sim:
@@ -119,7 +88,7 @@ def _launch(context: LaunchContext) -> list:
     return [
         LogInfo(msg=who),
         *(_hardware(one, pushed / namespace) for one in hardware),
-        *(_node(description, settings) for description in descriptions),
+        *(_node(description, settings) for description in request.nodes),
         *(_viewer(robot, namespace, use_sim, settings) if values["use_rviz"] else ()),
     ]
 

@@ -29,7 +29,7 @@ from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
 from ..every_publisher import subscribe_to_state
 from ..graph import rival_problem
-from ..load_policy import load_policy
+from ..load_policy import load_policy, name_policy
 from ..messages import chunk_message
 from ..observation_inputs import ObservationInputs
 from ..policy_report import loop_values, status
@@ -59,8 +59,9 @@ class PolicyNode(EmbodimentNode):
         check_replan_steps(embodiment, self.get_parameter("replan_steps").value)
         if instruction := self.text("instruction"):
             check_instruction(instruction)
+        self._named = name_policy(self.text("checkpoint"), self.text("policy_url"))
         self._policy = load_policy(
-            self.text("checkpoint"),
+            self._named,
             embodiment,
             backend=self.text("backend"),
             device=self.text("device"),
@@ -75,7 +76,7 @@ class PolicyNode(EmbodimentNode):
             instruction = instruction or self._policy.instruction
         if instruction:
             self._loop.on_instruction(instruction)
-        self.get_logger().info(f"policy {self.text('checkpoint')} is ready for {embodiment.name}")
+        self.get_logger().info(f"policy {self._named} is ready for {embodiment.name}")
         if self._policy.slow_reason:
             self.get_logger().error(self._policy.slow_reason)
 
@@ -176,7 +177,7 @@ class PolicyNode(EmbodimentNode):
             {
                 **loop_values(self._loop),
                 **model,
-                "checkpoint": self.text("checkpoint"),
+                "checkpoint": self._named,
                 **{f"age_{name}_s": age_s for name, age_s in self._inputs.ages_s().items()},
                 **{f"rate_{name}_hz": hz for name, hz in self._inputs.rates_hz().items()},
             },

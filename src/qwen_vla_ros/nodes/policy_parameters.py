@@ -19,8 +19,13 @@ def declare_policy_parameters(node: Node) -> None:
         (
             "checkpoint",
             "",
-            "the policy: a folder, owner/model on the hub, ws://host:port of a server, or a "
-            "recorded episode to replay, or hold",
+            "the policy: a folder, owner/model on the hub, a recorded episode to replay, or hold; "
+            "empty for the shipped one",
+        ),
+        (
+            "policy_url",
+            "",
+            "ws://host:port or wss://host:port of a policy server, in the place of a checkpoint",
         ),
         (
             "backend",

@@ -81,16 +81,24 @@ def test_when_another_launch_file_includes_ours_expect_its_own_arguments_to_be_l
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("device", "gpu"), ("device", "/dev/ttyUSB0"), ("weights", "fp16"), ("log_level", "verbose")],
+    [("device", "gpu"), ("device", "/dev/ttyUSB0"), ("weights", "fp16"), ("log_level", "verbose")]
+    + [("namespace", name) for name in ("my robot", "1st", "a//b", "left-arm", "~")],
 )
 def test_when_a_value_is_not_allowed_expect_what_may_be_written(name, value):
-    with pytest.raises(LaunchArgumentError, match=f"^{name}:={value} is not .*(cpu|nf4|fatal)"):
+    with pytest.raises(
+        LaunchArgumentError, match=f"^{name}:={value} is not .*(cpu|nf4|fatal|lab/left)"
+    ):
         read(DEFAULTS | {"embodiment": "widowx", name: value})
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("device", "cuda:1"), ("log_level", "debug"), *[("weights", w) for w in WEIGHTS]],
+    [
+        ("device", "cuda:1"),
+        ("log_level", "debug"),
+        ("namespace", "/a/b_2/"),
+        *[("weights", w) for w in WEIGHTS],
+    ],
 )
 def test_when_a_value_is_allowed_expect_it(name, value):
     assert read(DEFAULTS | {"embodiment": "widowx", name: value})[name] == value

@@ -37,7 +37,7 @@ def at_work(ros_domain, monkeypatch):
     """Starts an active policy_node whose policy is a server's, beside a robot."""
 
     def start(url, **more):
-        parameters = {"checkpoint": url, "instruction": "'go'", "inference_deadline_s": "0.5"}
+        parameters = {"policy_url": url, "instruction": "'go'", "inference_deadline_s": "0.5"}
         parameters |= more
         return policy_at_work(ros_domain, monkeypatch, None, **parameters)
 
@@ -52,7 +52,7 @@ def test_when_torch_is_not_installed_expect_chunks_from_a_server_all_the_same(ro
         command = [sys.executable, "-c", NO_TORCH, "--ros-args"]
         for name, value in (
             ("embodiment", "widowx"),
-            ("checkpoint", url),
+            ("policy_url", url),
             ("instruction", "go"),
             ("simulated", "true"),
             ("autostart", "true"),
@@ -142,7 +142,7 @@ def test_when_the_policy_is_another_models_expect_chunks_in_joint_space_of_this_
 def test_when_a_backend_does_not_fit_the_robot_expect_the_node_not_to_be_configured(
     ros_domain, capfd
 ):
-    arguments = ["-p", "embodiment:=widowx", "-p", "checkpoint:=ws://127.0.0.1:9"]
+    arguments = ["-p", "embodiment:=widowx", "-p", "policy_url:=ws://127.0.0.1:9"]
     arguments += ["-p", "backend:=openpi_aloha"]
     rclpy.init(args=["--ros-args", *arguments], domain_id=ros_domain)
     try:
@@ -159,7 +159,7 @@ def test_when_the_server_serves_another_robot_expect_the_node_not_to_be_configur
 ):
     other = robot(two_arms_text())
     with serving(ScriptedPolicy(other), other) as (_, url):
-        arguments = ["-p", "embodiment:=widowx", "-p", f"checkpoint:={url}"]
+        arguments = ["-p", "embodiment:=widowx", "-p", f"policy_url:={url}"]
         rclpy.init(args=["--ros-args", *arguments], domain_id=ros_domain)
         try:
             node = PolicyNode()
