@@ -1,6 +1,7 @@
 """Every test gets a ROS domain of its own, on this machine only: tests never meet each other, a
 demo, or a robot."""
 
+import gc
 import os
 import signal
 from contextlib import suppress
@@ -21,6 +22,12 @@ with suppress(QwenVlaError):  # said by the tests that need it
 
 # What a script runs in the background begins with SIGINT ignored, and so would all it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """What all test files have imported stays for good: no collection looks through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

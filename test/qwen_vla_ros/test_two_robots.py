@@ -19,6 +19,7 @@ BASE = load_embodiment(PATH)
 NAMES = ("robot_1", "robot_2")
 AHEAD_M_S = 0.3
 WAIT_S = 60.0
+SHARED = {"/diagnostics", "/parameter_events", "/rosout"}
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -32,7 +33,7 @@ class Robot:
         )
         self.processes = NodeProcesses(nodes, {}, folder / namespace)
         self.node = ros.create_node("person", namespace=namespace)
-        self.mode, self.ahead_m, self.pictures = "", None, 0
+        self.mode, self.ahead_m, self.images = "", None, 0
         subscribe = self.node.create_subscription
         subscribe(String, "control/mode", self._on_mode, LATCHED)
         subscribe(Odometry, BASE.base.driver.odometry_topic, self._on_odometry, 10)
@@ -47,7 +48,7 @@ class Robot:
         self.ahead_m = message.pose.pose.position.x
 
     def _on_image(self, message):
-        self.pictures += 1
+        self.images += 1
 
     def drive(self):
         self.teleop.publish(
@@ -83,12 +84,10 @@ def wait(ros, robots):
     return wait
 
 
-def test_when_one_of_two_robots_is_driven_expect_the_other_to_stand_and_pictures_apart(
-    robots, wait
-):
+def test_when_one_of_two_robots_is_driven_expect_the_other_to_stand_and_images_apart(robots, wait):
     first, second = robots
-    assert wait(lambda: all(r.mode.startswith("HOLD") and r.pictures > 1 for r in robots)), [
-        (robot.mode, robot.pictures, robot.processes.stopped()) for robot in robots
+    assert wait(lambda: all(r.mode.startswith("HOLD") and r.images > 1 for r in robots)), [
+        (robot.mode, robot.images, robot.processes.stopped()) for robot in robots
     ]
     start_m = [robot.ahead_m for robot in robots]
     assert wait(lambda: first.ahead_m > start_m[0] + 0.2, meanwhile=first.drive), first.mode
@@ -98,9 +97,18 @@ def test_when_one_of_two_robots_is_driven_expect_the_other_to_stand_and_pictures
         topic = f"/{name}/{BASE.cameras[0].topic}"
         (publisher,) = robot.node.get_publishers_info_by_topic(topic)
         assert publisher.node_namespace == f"/{name}"
-    shared = dict(first.node.get_topic_names_and_types()).keys()
-    assert {topic for topic in shared if not topic.startswith(tuple(f"/{n}" for n in NAMES))} <= {
-        "/diagnostics",
-        "/parameter_events",
-        "/rosout",
+    assert shared_topics(first.node) <= SHARED
+
+
+def shared_topics(node):
+    """Names of the topics outside a robot's namespace that a robot's node uses."""
+    spaces = {f"/{name}" for name in NAMES}
+    return {
+        topic
+        for topic, _ in node.get_topic_names_and_types()
+        for end in (
+            *node.get_publishers_info_by_topic(topic),
+            *node.get_subscriptions_info_by_topic(topic),
+        )
+        if end.node_namespace in spaces and not topic.startswith(f"{end.node_namespace}/")
     }
