@@ -47,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
+    require_writable(arguments.json)
     from qwen_vla_eval.bench.chunks import measure_chunks, table
     from qwen_vla_eval.tables import show
 
-    require_writable(arguments.json)
     result = measure_chunks(
         embodiment_file(arguments.embodiment),
         checkpoint_folder(arguments.checkpoint),

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
+    require_writable(arguments.json)
     from tqdm import tqdm
 
     from qwen_vla_core.embodiment import load_embodiment
@@ -44,7 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_eval.tables import show
     from qwen_vla_ros.bringup import check_teleop
 
-    require_writable(arguments.json)
     path = embodiment_file(arguments.embodiment)
     checkpoint = str(checkpoint_folder(arguments.checkpoint))
     robot = load_embodiment(path)

@@ -49,10 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
+    require_writable(arguments.json)
     from qwen_vla_eval.bench.model import measure_model, profile_policy, profile_report, report
     from qwen_vla_eval.tables import show
 
-    require_writable(arguments.json)
     if arguments.profile:
         result = profile_policy(arguments.passes, arguments.threads)
         show(profile_report(result))

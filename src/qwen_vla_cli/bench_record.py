@@ -29,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
+    require_writable(arguments.json)
     from tqdm import tqdm
 
     from qwen_vla_eval.bench.record import measure_record, tables
     from qwen_vla_eval.tables import show
 
-    require_writable(arguments.json)
     path = embodiment_file("aloha")
     results = []
     with tqdm(total=arguments.seconds * len(KINDS), unit="s", dynamic_ncols=True) as bar:

@@ -50,13 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write where asked."""
+    require_writable(arguments.json)
+    require_writable(arguments.figure)
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.serve import measure_serve, measure_url, table
     from qwen_vla_eval.bench.serve_figure import draw_serve
     from qwen_vla_eval.tables import show
 
-    require_writable(arguments.json)
-    require_writable(arguments.figure)
     if arguments.figure is not None and arguments.soak_minutes:
         raise QwenVlaError("--soak-minutes has no --figure: leave one of them out")
     robot = load_embodiment(embodiment_file(arguments.embodiment))

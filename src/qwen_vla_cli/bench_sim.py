@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
+    require_writable(arguments.json)
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.sim import measure_sim, tables
     from qwen_vla_eval.tables import show
 
-    require_writable(arguments.json)
     everything = arguments.embodiment == "all"
     shipped = sorted(embodiments_directory().glob("*.yaml"))
     robots = []

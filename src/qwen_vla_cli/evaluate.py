@@ -87,10 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the episodes and print success, chance and mistakes; or make a report."""
     if arguments.report is not None:
         return _report(arguments)
+    require_writable(arguments.json)
     from qwen_vla_eval.evaluation import evaluate
     from qwen_vla_eval.tables import write_json
 
-    require_writable(arguments.json)
     embodiment = embodiment_file(arguments.embodiment)
     checkpoint = (
         None if arguments.expert else policy_name(arguments.checkpoint, arguments.policy_url)
@@ -114,10 +114,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from qwen_vla_eval.report import make_report
-
     shipped = share_directory() / "config" / "reports" / "report.yaml"
     with output_folder(arguments.out):
+        from qwen_vla_eval.report import make_report
+
         make_report(Path(arguments.report or shipped), arguments.out, arguments.workers)
     print(f"the report is {arguments.out / 'report.md'}")
     return 0

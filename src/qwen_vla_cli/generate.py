@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record, show progress, and say what is there."""
-    from qwen_vla_sim.generate import generate
-    from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED
-
     embodiment = embodiment_file(arguments.embodiment)
     driver, driver_name = None, "expert"
     with output_folder(arguments.out):
+        from qwen_vla_sim.generate import generate
+        from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED
+
         if arguments.checkpoint is not None or arguments.policy_url is not None:
             from qwen_vla_eval.policy_driver import policy_driver
 

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from command_process import Command
 
 EPISODES = ("generate", "--embodiment", "mobile_base", "--task", "go_to", "--episodes", 3)
+EPISODES += ("--workers", 1)
 
 
 @pytest.mark.parametrize("columns", [30, 100])
