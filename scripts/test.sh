@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # All tests, in three rounds: those that compute, with a worker a core; those of nodes, which wait
-# most of their time, with twice as many; and one by one those that measure time or need both cores
-# (marked "alone").
+# most of their time, with more; and one by one those that measure time or need both cores (marked
+# "alone").
 # Arguments are pytest's; with tests named, e.g. test/test_layering.py, only these run.
 set -uo pipefail
 
-NODES="test/qwen_vla_ros test/qwen_vla_sim/node test/qwen_vla_remote
-    test/qwen_vla_eval/test_episodes.py test/test_own_robot.py"
+# The longest file first: as the last one it would keep one worker busy alone.
+NODES="test/qwen_vla_eval/test_episodes.py test/test_own_robot.py test/qwen_vla_ros
+    test/qwen_vla_sim/node test/qwen_vla_remote"
 NONE=5  # pytest's exit status where it found no test, which is right for all rounds but one
 status=$NONE
 
-# A file stays whole, so that what its fixtures load is loaded once. A worker that crashes ends the
-# round with its test's name: pytest-xdist 3.8 waits for ever for one that takes over for another.
+# What a worker gets at a time: test/spread.py. A worker that crashes ends the round with its test's
+# name: pytest-xdist 3.8 waits for ever for one that takes over for another.
 beside() {
     round -m "not alone" --dist loadfile --no-loadscope-reorder --max-worker-restart 0 "$@"
 }

@@ -31,6 +31,7 @@ KEYS = {
     "packaging": "python3-packaging",
     "pinocchio": "pinocchio",
     "pytest": "python3-pytest",
+    "xdist": "python3-pytest-xdist",
     "yaml": "python3-yaml",
 }
 # Modules of a ROS distribution that no wheel brings (set-up builds the messages among them); the
@@ -50,13 +51,11 @@ KEYS_NOT_IMPORTED = {
     "ros2launch": "the command `ros2 launch`",
     "rviz2": "launch files start it",
     "python3-pytest-timeout": "pytest loads it by itself",
-    "python3-pytest-xdist": "make test: pytest -n",
 }
 # Requirements of what is used and not imported.
 REQUIREMENTS_NOT_IMPORTED = {
     "imageio-ffmpeg": "imageio writes films with it",
     "pytest-timeout": "pytest loads it by itself",
-    "pytest-xdist": "make test: pytest -n",
     "ruff": "make lint",
     "mkdocs": "make docs",
     "mkdocs-material": "mkdocs.yml names it as the theme",
@@ -123,27 +122,24 @@ ALL_REQUIREMENTS = sorted(path.name for path in REPOSITORY.glob("requirements*.t
 
 
 @cache  # not while pytest collects: each of its workers would read all files
-def product():
+def imported_by_product():
     return imported_below("src") | imported_below("launch")
 
 
 @cache
-def tests():
-    return imported_below("test") - product() - {MESSAGES_OF_INTERBOTIX}
+def imported_by_tests():
+    return imported_below("test") - imported_by_product() - {MESSAGES_OF_INTERBOTIX}
 
 
 def test_when_the_product_imports_a_ros_package_expect_its_key_in_package_xml_and_no_other():
-    imported = {key_of(module) for module in product()} - {None}
+    imported = {key_of(module) for module in imported_by_product()} - {None}
     allowed = KEYS_NOT_IMPORTED.keys() & keys_in_package_xml("exec_depend")
     assert keys_in_package_xml("exec_depend") == imported | allowed
 
 
 def test_when_a_test_imports_a_package_expect_its_key_in_package_xml_and_no_other():
-    imported = {key_of(module) for module in tests()} - {None}
-    assert keys_in_package_xml("test_depend") == imported | {
-        "python3-pytest-timeout",
-        "python3-pytest-xdist",
-    }
+    imported = {key_of(module) for module in imported_by_tests()} - {None}
+    assert keys_in_package_xml("test_depend") == imported | {"python3-pytest-timeout"}
 
 
 def test_when_the_product_imports_a_module_expect_its_requirement_and_no_other():
@@ -152,14 +148,16 @@ def test_when_the_product_imports_a_module_expect_its_requirement_and_no_other()
         name for name in required_by(*files) - BUILD_TOOLS if not name.startswith(BUILDS_MESSAGES)
     }
     # rclpy brings ament_index_python, which package.xml names all the same.
-    imported = {distribution_of(module) for module in product() - {"ament_index_python"}} - {None}
+    imported = {
+        distribution_of(module) for module in imported_by_product() - {"ament_index_python"}
+    } - {None}
     assert required - REQUIREMENTS_NOT_IMPORTED.keys() == imported
 
 
 def test_when_a_test_imports_a_module_expect_its_requirement():
     required = required_by("requirements-dev.txt")
     # pytest brings packaging, and cannot do without it.
-    imported = {distribution_of(module) for module in tests() - {"packaging"}} - {None}
+    imported = {distribution_of(module) for module in imported_by_tests() - {"packaging"}} - {None}
     assert required - REQUIREMENTS_NOT_IMPORTED.keys() == imported
 
 
@@ -183,4 +181,4 @@ def test_when_rosdep_reads_package_xml_expect_it_to_know_every_key():
 
 @pytest.mark.parametrize("module", sorted(KEYS))
 def test_when_a_module_has_a_key_expect_something_to_import_it(module):
-    assert module in product() | tests()
+    assert module in imported_by_product() | imported_by_tests()
