@@ -29,8 +29,12 @@ OPTIONAL = {
     "actions_NTHC": np.float32,
     "valid_NTH": bool,
     "boxes_NTV4": np.float32,
+    "done_NT": bool,
+    "things": np.str_,
+    "seen_KTV4": np.float32,
 }
 """What an episode may lack, and how it is stored."""
+_CONVERTED = ("success", "things")
 STEPWISE = ("commanded_TD", "positions_TD", "stamps_T", "modes_T", "interventions_T")
 """Columns with one row for each recorded step."""
 
@@ -81,6 +85,9 @@ class Episode:
     actions_NTHC: np.ndarray | None = None
     valid_NTH: np.ndarray | None = None
     boxes_NTV4: np.ndarray | None = None
+    done_NT: np.ndarray | None = None
+    things: tuple[str, ...] | None = None
+    seen_KTV4: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns that do not fit each other.
@@ -106,6 +113,11 @@ class Episode:
             self._refuse(
                 f"boxes have shape {self.boxes_NTV4.shape}, not {(n, t, len(lengths), 4)}"
             )
+        if self.done_NT is not None and self.done_NT.shape != (n, t):
+            self._refuse(f"done has shape {self.done_NT.shape}, not {(n, t)}")
+        named = None if self.things is None else (len(self.things), t, len(self.images), 4)
+        if _shape(self.seen_KTV4) != named:
+            self._refuse(f"seen has shape {_shape(self.seen_KTV4)}, not {named}")
         for name in STEPWISE:
             if (column := getattr(self, name)) is not None:
                 lengths[name] = len(column)
@@ -168,7 +180,8 @@ class Episode:
                     commanded_TD=arrays["commanded_TD"],
                     seed=int(arrays["seed"]) if "seed" in arrays else None,
                     success=bool(arrays["success"]) if "success" in arrays else None,
-                    **{n: arrays[n] for n in OPTIONAL if n in arrays and n != "success"},
+                    things=tuple(map(str, arrays["things"])) if "things" in arrays else None,
+                    **{n: arrays[n] for n in OPTIONAL if n in arrays and n not in _CONVERTED},
                 )
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise QwenVlaError(f"{path}: not a readable episode ({error})") from error

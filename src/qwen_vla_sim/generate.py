@@ -69,6 +69,7 @@ def record_episode(
     stride = max(1, round(robot.action_hz / RECORDED_HZ))
     images = {camera.name: [] for camera in robot.cameras}
     states, positions, commanded, actions, valid, boxes = [], [], [], [], [], []
+    done, seen = [], []
     policy, histories = driver and driver(seed), make_histories(robot)
     replan_steps = max(stride, robot.replan_steps)
     remaining = round(task.time_limit_s * robot.action_hz)
@@ -82,7 +83,12 @@ def record_episode(
             for camera in robot.cameras:
                 view = resize_view(world.render(camera.name), camera)
                 images[camera.name].append(encode_png(view))
-            boxes.append([world.visible_boxes(camera.name, targets) for camera in robot.cameras])
+            bodies = [*targets, *scene.names]
+            in_views = [world.visible_boxes(camera.name, bodies) for camera in robot.cameras]
+            boxes.append([of_view[: len(targets)] for of_view in in_views])
+            seen.append([of_view[len(targets) :] for of_view in in_views])
+            judged = task.judge(world, scene).done
+            done.append([instruction == judged for instruction in scene.instructions])
             positions.append(world.positions_D)
             states.append(codec.state(positions[-1]))
             commanded.append(chain.commanded_D)
@@ -101,8 +107,8 @@ def record_episode(
         chain.advance(robot.action_step_s)
         step += 1
         remaining -= 1
-        done = task.judge(world, scene).success
-        if done:
+        success = task.judge(world, scene).success
+        if success:
             remaining = min(remaining, STEPS_AFTER_SUCCESS * stride)
     return Episode(
         embodiment=robot.name,
@@ -113,10 +119,13 @@ def record_episode(
         states_TS=np.array(states, dtype=np.float32),
         commanded_TD=np.array(commanded, dtype=np.float32),
         positions_TD=np.array(positions),
-        success=done,
+        success=success,
         actions_NTHC=np.array(actions, dtype=np.float32).swapaxes(0, 1),
         valid_NTH=np.array(valid).swapaxes(0, 1),
         boxes_NTV4=np.array(boxes).transpose(2, 0, 1, 3),
+        done_NT=np.array(done).T,
+        things=tuple(scene.names.values()),
+        seen_KTV4=np.array(seen).transpose(2, 0, 1, 3),
     )
 
 
