@@ -1,11 +1,12 @@
 """What counts as an instruction, and the one form in which policies are trained and run.
 
-People type capitals, final dots and double spaces, and copy typographic quotes and invisible
-characters out of documents. None of it changes the task, but a small model that was trained on
-``pick up the red block`` does not do ``PICK UP THE RED BLOCK.``; so every sentence is brought to
-one form, here and nowhere else.
+People type capitals, final dots and double spaces, say please, and copy typographic quotes and
+invisible characters out of documents. None of it changes the task, but a small model that was
+trained on ``pick up the red block`` does not do ``PICK UP THE RED BLOCK.``; so every sentence is
+brought to one form, here and nowhere else.
 """
 
+import re
 import unicodedata
 
 from .errors import InstructionError
@@ -22,14 +23,21 @@ _PLAIN = str.maketrans(
 _FINAL = " .,;:!?。、۔।"
 """What may end a sentence; the prompt brings its own dot."""
 _QUOTES = "'\""
+_ASKED = re.compile(
+    r"(?:(?:please|kindly),? |(?:can|could|would|will) you (?!see\b)"
+    r"|i(?: would|'d)? (?:want|like) you to )+"
+)
+"""How a sentence asks for what it asks for. "Can you see it" is a question about an image."""
+_THANKED = re.compile(r"(?:,? (?:please|thanks|thank you))+$")
 
 
 def normalize_instruction(text: str) -> str:
     """The form in which policies are trained and run; doing it twice changes nothing.
 
     Lower case, words separated by single spaces, in one line, without final punctuation and
-    quotes around the whole; plain quotes and hyphens; compatibility forms of letters (NFKC);
-    without characters that only format (joiners, byte order marks, soft hyphens, directions).
+    quotes around the whole; without polite forms around it; plain quotes and hyphens;
+    compatibility forms of letters (NFKC); without characters that only format (joiners, byte order
+    marks, soft hyphens, directions).
     """
     while (plain := _normalize_once(text)) != text:
         text = plain
@@ -42,7 +50,8 @@ def _normalize_once(text: str) -> str:
     text = " ".join(text.split()).rstrip(_FINAL)
     if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
         text = text[1:-1].strip()
-    return text
+    asked = _THANKED.sub("", text[found.end() :] if (found := _ASKED.match(text)) else text)
+    return asked or text
 
 
 def check_instruction(text: str) -> str:

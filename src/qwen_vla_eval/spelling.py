@@ -10,6 +10,7 @@ SPELLINGS = {
     "upper": str.upper,
     "capital": str.capitalize,
     "dot": "{}.".format,
+    "polite": "Could you please {}?".format,
     "spaces": lambda sentence: sentence.replace(" ", "  "),
 }
 """Name -> what it makes of a sentence."""

@@ -36,6 +36,10 @@ PLAIN = "pick up the red block"
         "'pick up the red block'.",
         "« pick up the red block »",
         "ｐｉｃｋ　ｕｐ　ｔｈｅ　ｒｅｄ　ｂｌｏｃｋ．",
+        "Please pick up the red block, thank you!",
+        "Could you please pick up the red block?",
+        "I'd like you to pick up the red block, please.",
+        "I want you to kindly pick up the red block. Thanks.",
     ],
 )
 def test_when_a_task_is_typed_as_people_do_expect_the_trained_form(typed):
@@ -49,6 +53,9 @@ def test_when_a_task_is_typed_as_people_do_expect_the_trained_form(typed):
         ("Drive 1.5 m, then stop.", "drive 1.5 m, then stop"),
         ("put it in the top–left bin", "put it in the top-left bin"),
         ("Is it the red one?", "is it the red one"),
+        ("Please.", "please"),
+        ("Can you see the red block?", "can you see the red block"),
+        ("put it where I want you to", "put it where i want you to"),
         ("拿起红色的方块。", "拿起红色的方块"),
         ("Öffne die Tür!", "öffne die tür"),
         ("Öffne die Tür!", "öffne die tür"),  # the same dots as characters of their own
