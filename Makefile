@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters distribution lock reference docs generalist fleet soak bench-gpu lint clean
+.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters distribution lock reference docs generalist seven fleet soak bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
@@ -33,6 +33,7 @@ help:
 	@echo "make reference  write docs/commands.md anew from the code"
 	@echo "make docs       build the documentation as a site: out/docs"
 	@echo "make generalist train one set of weights for three robots: about two and a half hours on two cores"
+	@echo "make seven      the shipped weights go on learning: seven tasks, four robots; about five hours on two cores"
 	@echo "make fleet      two replicas of the shipped weights, eight robots: replicas die and are replaced"
 	@echo "make soak       four robots ask a policy server for half an hour; fails if its memory grows"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
@@ -118,6 +119,25 @@ generalist: setup
 	$(BIN)/qwen-vla generate --embodiment widowx --task pick_up --episodes 80 \
 		$(OWN_MISTAKES) --out runs/widowx/own_mistakes
 	$(BIN)/qwen-vla train --config config/recipes/generalist/*.yaml --out runs/generalist --resume
+
+# Usual episodes of all tasks, diverse ones, and where the shipped weights lead by themselves; then
+# the recipe. After an interruption, make seven ARGS=--resume.
+SEVEN := widowx-pick_up-350 aloha-pick_up_cube-350 mobile_base-go_to-250 widowx-put_on_plate-200 \
+	mobile_base-go_to_side-150 widowx_mobile-fetch-150 aloha-hand_over_cube-120
+SEVEN_DIVERSE := widowx-pick_up-300 aloha-pick_up_cube-300 mobile_base-go_to-200 \
+	widowx-put_on_plate-400 mobile_base-go_to_side-300 widowx_mobile-fetch-400 aloha-hand_over_cube-400
+SEVEN_OWN := aloha-pick_up_cube-120 mobile_base-go_to-20 widowx-pick_up-60
+# $(call record_seven,ROBOT-TASK-EPISODES...,end of the folders' names,arguments)
+record_seven = set -e; for what in $(1); do IFS=- read -r robot task count <<< "$$what"; \
+	$(BIN)/qwen-vla generate --embodiment $$robot --task $$task --episodes $$count $(3) \
+		--out runs/seven/$${robot}_$${task}$(2); done
+
+seven: SHELL := bash
+seven: setup
+	@$(call record_seven,$(SEVEN),)
+	@$(call record_seven,$(SEVEN_DIVERSE),_diverse,--diverse)
+	@$(call record_seven,$(SEVEN_OWN),_own,--first-seed 20000 --checkpoint generalist)
+	$(BIN)/qwen-vla train --config config/recipes/seven_tasks.yaml $(ARGS)
 
 # Commit what it writes.
 reference: setup

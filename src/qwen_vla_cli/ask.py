@@ -1,12 +1,14 @@
-"""Ask a policy's weights where an image shows what a sentence names.
+"""Ask a policy's weights about an image: where something is, what is there, is a task done?
 
 Example:
   qwen-vla ask --image table.png "where is the red block" --out answer.png
   qwen-vla ask --embodiment mobile_base --image floor.jpg "go to the green pillar"
+  qwen-vla ask --checkpoint my_weights --image table.png "what is left of the red block"
+  qwen-vla ask --checkpoint my_weights --image table.png "is it done: pick up the red block"
 
-The image is what the robot's first camera sees. The answer is a box: it is the only kind of
-answer that the shipped weights have learned. They give one for any sentence, also when what it
-names is not in the image; use it to see what a policy takes for the thing.
+The image is what the robot's first camera sees. The shipped weights have learned one kind of
+answer, a box. They give one for any sentence, also when what it names is not in the image; use it
+to see what a policy takes for the thing. Weights whose recipe has `questions` answer in words too.
 """
 
 import argparse
@@ -26,25 +28,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the box in pixels of the image."""
+    """Print the answer: a box in pixels of the image, or words."""
     import cv2
     import numpy as np
 
     from qwen_vla_core.embodiment import load_embodiment
-    from qwen_vla_core.errors import QwenVlaError
     from qwen_vla_data.images import decode_image, encode_png
-    from qwen_vla_model.asking import where_is
+    from qwen_vla_model.asking import ask
     from qwen_vla_model.policy import QwenVlaPolicy
 
     require_writable(arguments.out)
     image_HWC = decode_image(arguments.image.read_bytes(), str(arguments.image))
     robot = load_embodiment(embodiment_file(arguments.embodiment))
     policy = QwenVlaPolicy.load(checkpoint_folder(arguments.checkpoint), robot)
-    box_4 = where_is(policy, image_HWC, arguments.question)
-    if np.isnan(box_4).any():
-        raise QwenVlaError("the weights do not answer with a box; were they trained to point?")
+    said = ask(policy, image_HWC, arguments.question)
+    if np.isnan(said.box_4).any():
+        print(f"{said.words} (confidence {said.confidence:.2f})")
+        if arguments.out is not None:
+            print(f"{arguments.out} is not written, because the answer is no box")
+        return 0
     height, width, _ = image_HWC.shape
-    left, top, right, bottom = (box_4 * [width, height, width, height]).round().astype(int)
+    left, top, right, bottom = (said.box_4 * [width, height, width, height]).round().astype(int)
     print(f"left {left}, top {top}, right {right}, bottom {bottom} of {width} x {height} pixels")
     if arguments.out is not None:
         shown = cv2.rectangle(image_HWC.copy(), (left, top), (right, bottom), (255, 0, 0), 1)

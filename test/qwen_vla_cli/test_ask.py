@@ -12,7 +12,7 @@ from qwen_vla_cli import ask
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_data.images import encode_png
-from qwen_vla_model.asking import where_is
+from qwen_vla_model.asking import ask as ask_policy
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_sim.registry import find_tasks, make_world
 
@@ -51,7 +51,7 @@ def hits(box_4, shown_4):
 def test_when_unseen_scenes_are_asked_about_expect_the_thing_that_is_named(images):
     policy = QwenVlaPolicy.load(None, WIDOWX)
     found = [
-        hits(where_is(policy, image, f"Where is the {name}?"), box)
+        hits(ask_policy(policy, image, f"Where is the {name}?").box_4, box)
         for image, boxes in images
         for name, box in boxes.items()
         if np.isfinite(box).all()

@@ -61,11 +61,15 @@ def test_when_a_robot_was_recorded_expect_its_stamps_modes_and_outcome_back(tmp_
         "modes_T": np.array(["HOLD", "AUTONOMY", "TELEOP"]),
         "interventions_T": np.array([False, False, True]),
         "success": False,
+        "done_NT": np.array([[False, False, True], [False] * 3]),
+        "things": ("red block", "blue block"),
+        "seen_KTV4": np.full((2, 3, 2, 4), 0.5, dtype=np.float32),
     }
     episode(**columns).save(tmp_path / "one.npz")
     loaded = Episode.load(tmp_path / "one.npz")
     assert loaded.success is False
-    for name in ("positions_TD", "stamps_T", "modes_T", "interventions_T"):
+    assert loaded.things == columns["things"]
+    for name in columns.keys() - {"success", "things"}:
         np.testing.assert_array_equal(getattr(loaded, name), columns[name])
 
 
@@ -85,6 +89,9 @@ def test_when_nobody_planned_expect_one_instruction_and_every_step_or_refusal(ch
         {"boxes_NTV4": np.zeros((2, 3, 1, 4))},
         {"commanded_TD": np.zeros((2, 7))},
         {"stamps_T": np.zeros(2)},
+        {"done_NT": np.zeros((2, 2), dtype=bool)},
+        {"things": ("red block",)},
+        {"things": ("red block",), "seen_KTV4": np.zeros((2, 3, 2, 4))},
     ],
 )
 def test_when_parts_do_not_fit_each_other_expect_refusal(changes):

@@ -53,6 +53,20 @@ def test_when_a_block_is_held_expect_no_other_instruction_to_be_valid(episode):
     assert held_at_the_end.tolist() == [True] + [False] * (len(episode.instructions) - 1)
 
 
+def test_when_a_block_is_held_expect_its_sentence_alone_done_and_only_at_the_end(episode):
+    assert episode.done_NT[0, -3:].all() and not episode.done_NT[0, :-6].any()
+    assert not episode.done_NT[1:].any()
+
+
+def test_when_things_are_named_expect_the_boxes_that_the_sentences_have(episode):
+    assert len(episode.things) == len(episode.instructions)
+    for thing, seen_TV4, sentence, box_TV4 in zip(
+        episode.things, episode.seen_KTV4, episode.instructions, episode.boxes_NTV4, strict=True
+    ):
+        assert thing.split()[0] in sentence
+        np.testing.assert_array_equal(seen_TV4, box_TV4)
+
+
 def test_when_images_are_stored_expect_the_model_s_size(codec, episode):
     for camera in codec.embodiment.cameras:
         for png in episode.images[camera.name]:

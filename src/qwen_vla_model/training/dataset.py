@@ -23,6 +23,7 @@ from ..action_space import OURS, ActionSpace, Counting
 from ..model import Inputs
 from ..processor import Processor
 from .grounding import answer
+from .questions import Questions, choose, questions_about
 
 FOLLOWED = 0
 """Which instruction of an episode was carried out while it was recorded."""
@@ -47,6 +48,7 @@ class Batch:
         boxes_P4: where each first view shows what is named, as fractions; NaN where it does not.
         instructions: the instruction of each pair.
         auxiliary: questions about other images (``auxiliary.py``); None for none.
+        questions: about other steps of the same episodes; None for none.
     """
 
     inputs: Inputs
@@ -56,6 +58,7 @@ class Batch:
     boxes_P4: torch.Tensor
     instructions: tuple[str, ...]
     auxiliary: Inputs | None = None
+    questions: Questions | None = None
 
 
 class EpisodeDataset:
@@ -107,7 +110,9 @@ class EpisodeDataset:
             self.steps = [(*one, 0) for one in episodes if len(self._sequence(one[0]))]
         if not self.steps:
             raise QwenVlaError("no step of the episodes may be learned from")
-
+        things = [episode.things or () for episode, _ in episodes]
+        self._things = {thing for of_one in things for thing in of_one if " of " not in thing}
+        self._askable, self._done = self._to_ask_about() if images else ([], [])
         self.space = space or self._fit([episode for episode, _ in episodes], counting)
 
     def _times(self, episode: Episode, takeovers: int) -> np.ndarray:
@@ -120,6 +125,16 @@ class EpisodeDataset:
         """Steps in which somebody drove, and rightly, [T]."""
         step_s = self.processor.embodiment.action_step_s * episode.stride
         return ~went_wrong(episode, step_s) & driven(episode)
+
+    def _to_ask_about(self) -> tuple[list[int], list[int]]:
+        """Steps about which there are questions, and those where something is done."""
+        askable, done = [], []
+        for i, (episode, _, t) in enumerate(self.steps):
+            if questions_about(episode, t):
+                askable.append(i)
+            if episode.done_NT is not None and episode.done_NT[:, t].any():
+                done.append(i)
+        return askable, done
 
     def _sequence(self, episode: Episode) -> np.ndarray:
         """Native actions [N, C] of an episode, up to ``full_sequence``."""
@@ -263,6 +278,23 @@ class EpisodeDataset:
             instructions=tuple(instructions),
         )
 
+    def questions(self, rng: np.random.Generator, count: int) -> Questions | None:
+        """A question with its answer about each of ``count`` steps; None if nobody knows answers.
+
+        Half of the steps are where something is done, which is rare in an episode.
+        """
+        if not self._askable:
+            return None
+        of = [self._done if n % 2 and self._done else self._askable for n in range(count)]
+        steps = [self.steps[some[rng.integers(len(some))]] for some in of]
+        asked = [choose(questions_about(episode, t, self._things), rng) for episode, _, t in steps]
+        kinds, questions, answers = zip(*asked, strict=True)
+        states_PS = np.stack([episode.states_TS[t] for episode, _, t in steps])
+        others = [None] * (len(self.processor.embodiment.cameras) - 1)
+        views = [self._frames(0, steps), *others]
+        inputs = self._question(views, range(count), questions, states_PS, answers)
+        return Questions(inputs=inputs, kinds=kinds, answers=answers)
+
     def _views(self, steps: Sequence, rng: np.random.Generator) -> list[torch.Tensor | None]:
         """For each camera the frames [O, F, h, w, 3] of some steps; before the first, the first.
 
@@ -274,12 +306,21 @@ class EpisodeDataset:
             if not self._images or camera.optional and rng.random() < LEFT_OUT:
                 seen.append(None)
                 continue
-            frames = [
-                views[c][[max(t - back // episode.stride, 0) for back in camera.frames]]
-                for episode, views, t in steps
-            ]
-            seen.append(torch.from_numpy(np.stack(frames)))
+            seen.append(self._frames(c, steps))
         return seen
+
+    def _frames(self, c: int, steps: Sequence) -> torch.Tensor:
+        """The frames [O, F, h, w, 3] of the c-th camera at some steps."""
+        frames = [
+            views[c][
+                [
+                    max(t - back // episode.stride, 0)
+                    for back in self.processor.embodiment.cameras[c].frames
+                ]
+            ]
+            for episode, views, t in steps
+        ]
+        return torch.from_numpy(np.stack(frames))
 
 
 def _of_one_length(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:

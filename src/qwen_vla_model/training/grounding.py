@@ -10,7 +10,7 @@ Without, a small network did not learn within 1000 steps to tell blocks by their
 it finds has to stand in the prompt, where the expert can read it.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -53,6 +53,8 @@ def answer_loss(
     hidden_PLE: torch.Tensor,
     pad: int,
     places: torch.Tensor | None = None,
+    *,
+    each: bool = False,
 ) -> torch.Tensor:
     """Cross-entropy of the answers, a mean over their tokens; 0 where there are none.
 
@@ -60,6 +62,7 @@ def answer_loss(
         inputs: with answers, see ``Processor``: tokens outside of the mask that are no ``pad``.
         hidden_PLE: what the model read from them.
         places: what ``answer_places`` says; on a GPU it is waited for here otherwise.
+        each: a mean over the answers instead, however many tokens they have.
     """
     if inputs.mask_PL is None:
         return hidden_PLE.new_zeros(())
@@ -67,6 +70,11 @@ def answer_loss(
     if places is None:
         places = answer_places(inputs, pad)
     logits = next_token_logits(model, hidden_PLE[:, :-1].flatten(0, 1)[places])
+    if each:
+        of_N = F.cross_entropy(logits, ids_PL[:, 1:].flatten()[places], reduction="none")
+        row_N = places // (ids_PL.shape[1] - 1)
+        tokens_P = torch.bincount(row_N, minlength=len(ids_PL))
+        return (of_N / tokens_P[row_N]).sum() / len(ids_PL)
     total = F.cross_entropy(logits, ids_PL[:, 1:].flatten()[places], reduction="sum")
     return total / max(len(logits), 1)
 
@@ -77,6 +85,8 @@ class Forecast(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.read = nn.Linear(width, 4 * BINS)
+        # At first it says nothing about boxes, and so nothing to a network that can see already.
+        nn.init.zeros_(self.read.weight)
 
     def loss(
         self, hidden_PLE: torch.Tensor, mask_PL: torch.Tensor | None, boxes_P4: torch.Tensor
@@ -100,9 +110,24 @@ class Forecast(nn.Module):
         return total / max(len(logits), 1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """An answer.
+
+    Attributes:
+        box_4: left, top, right, bottom as fractions; NaN where the answer is in words.
+        words: without the full stop that ends them; what came instead where nothing did.
+        confidence: the product of the probabilities of its tokens.
+    """
+
+    box_4: np.ndarray
+    words: str
+    confidence: float
+
+
 @torch.no_grad()
-def point_out(model: QwenVla, inputs: Inputs, tokenizer: PreTrainedTokenizerFast) -> np.ndarray:
-    """Where the model says that each prompt's named thing is: boxes [P, 4], NaN for no answer.
+def say(model: QwenVla, inputs: Inputs, tokenizer: PreTrainedTokenizerFast) -> list[Said]:
+    """The likeliest answer to each of P prompts, a token after another.
 
     Args:
         inputs: without answers.
@@ -113,12 +138,54 @@ def point_out(model: QwenVla, inputs: Inputs, tokenizer: PreTrainedTokenizerFast
     end_P = row_P.new_full((P,), L) if inputs.mask_PL is None else inputs.mask_PL.sum(1)
     views = model.encode_views(inputs)
     ids_PL = F.pad(inputs.input_ids_PL, (0, count))
+    chances = []
     for n in range(count):
         hidden_PLE = model.encode(replace(inputs, input_ids_PL=ids_PL), views)
-        logits = next_token_logits(model, hidden_PLE[row_P, end_P - 1 + n])
-        ids_PL[row_P, end_P + n] = logits.argmax(-1)
+        chance_P, token_P = (
+            next_token_logits(model, hidden_PLE[row_P, end_P - 1 + n]).softmax(-1).max(-1)
+        )
+        ids_PL[row_P, end_P + n] = token_P
+        chances.append(chance_P)
     answer_PA = ids_PL[row_P[:, None], end_P[:, None] + torch.arange(count).to(end_P)]
-    return np.stack([box(text) for text in tokenizer.batch_decode(answer_PA)])
+    return [
+        _said(tokenizer, token_A.tolist(), chance_A.tolist())
+        for token_A, chance_A in zip(answer_PA, torch.stack(chances, dim=1), strict=True)
+    ]
+
+
+def _said(tokenizer: PreTrainedTokenizerFast, tokens: list[int], chances: list[float]) -> Said:
+    box_4 = box(tokenizer.decode(tokens))
+    length = len(tokens)
+    if not np.isfinite(box_4).all():
+        length = next((n for n in range(1, length) if "." in tokenizer.decode(tokens[:n])), length)
+    words = tokenizer.decode(tokens[:length]).removesuffix(".")
+    return Said(box_4=box_4, words=words, confidence=float(np.prod(chances[:length])))
+
+
+def point_out(model: QwenVla, inputs: Inputs, tokenizer: PreTrainedTokenizerFast) -> np.ndarray:
+    """Where the model says that each prompt's named thing is: boxes [P, 4], NaN for no box.
+
+    Args:
+        inputs: without answers.
+    """
+    return np.stack([said.box_4 for said in say(model, inputs, tokenizer)])
+
+
+@torch.no_grad()
+def chance_of(
+    model: QwenVla, inputs: Inputs, tokenizer: PreTrainedTokenizerFast, answer: str, other: str
+) -> list[float]:
+    """How likely each prompt's answer is the one and not the other; they begin differently.
+
+    Args:
+        inputs: with answers or without; an answer is not seen.
+    """
+    first = [tokenizer(text, add_special_tokens=False)["input_ids"][0] for text in (answer, other)]
+    hidden_PLE = model.read(inputs)
+    P, L = inputs.input_ids_PL.shape
+    last_P = torch.full((P,), L) if inputs.mask_PL is None else inputs.mask_PL.sum(1)
+    end_PE = hidden_PLE[torch.arange(P), last_P.to(hidden_PLE.device) - 1]
+    return next_token_logits(model, end_PE)[:, first].softmax(-1)[:, 0].tolist()
 
 
 def next_token_logits(model: QwenVla, hidden_NE: torch.Tensor) -> torch.Tensor:

@@ -24,6 +24,7 @@ from ..config import PUBLISHED_EXPERT, ExpertConfig, PromptForm
 from ..flow_matching import TauDistribution
 from .auxiliary import AuxiliaryRecipe
 from .optimizer import Method
+from .questions import QuestionRecipe
 
 
 class LearningRates(Strict):
@@ -122,6 +123,7 @@ class Recipe(Strict):
         prefix_detour: how often a prefix is the beginning of another chunk; what follows leads
             back. Of right ones alone a network learns that whatever was begun is right.
         auxiliary: questions about images that each batch learns beside its actions.
+        questions: those that recordings of a simulator bring with them (``questions.py``).
         optimizer: ``muon`` for the blocks' matrices with AdamW for the rest, or ``adamw`` alone.
         validation_episodes: held out of each source, the last ones by name.
         patience: the training ends, too, after this many validations in a row without a smaller
@@ -163,6 +165,7 @@ class Recipe(Strict):
     prefix_detour: float = Field(default=0.0, ge=0.0, le=1.0)
     grounding: GroundingRecipe = GroundingRecipe()
     auxiliary: AuxiliaryRecipe | None = None
+    questions: QuestionRecipe = QuestionRecipe()
 
     optimizer: Method = "muon"
     learning_rates: LearningRates
@@ -211,6 +214,10 @@ class Recipe(Strict):
             raise WrongKey("grounding", "without images there is nothing to point at; weight: 0")
         if self.auxiliary and {"vision", "language"} <= set(self.frozen):
             raise WrongKey("auxiliary", "it trains vision and language, which are frozen")
+        if self.questions.each_batch and {"vision", "language"} <= set(self.frozen):
+            raise WrongKey("questions", "they train vision and language, which are frozen")
+        if self.questions.each_batch and not self.images:
+            raise WrongKey("questions", "without images there is nothing to ask; each_batch: 0")
         return self
 
     @model_validator(mode="after")

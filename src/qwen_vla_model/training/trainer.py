@@ -96,7 +96,8 @@ class Trainer:
         # Not model_copy, which checks nothing: a prefix as long as the chunk is refused here.
         model.config = QwenVlaConfig.model_validate(model.config.model_dump() | changes)
         backbone = model.config.backbone_config()
-        if (recipe.grounding.enabled or recipe.auxiliary) and not backbone.tie_word_embeddings:
+        speaks = recipe.grounding.enabled or recipe.auxiliary or recipe.questions.each_batch
+        if speaks and not backbone.tie_word_embeddings:
             raise QwenVlaError(
                 "grounding: this backbone has an output layer of its own, which no "
                 "checkpoint of a policy holds; grounding: {steps: 0, weight: 0}, and no "
@@ -184,6 +185,10 @@ class Trainer:
             question=number // recipe.batches < recipe.grounding.steps,
             answers=recipe.grounding.enabled,
         )
+        if recipe.questions.each_batch and number // recipe.batches >= recipe.grounding.steps:
+            rng = np.random.default_rng((recipe.seed, number, 2))
+            asked = self.mixture.learned[source].questions(rng, recipe.questions.each_batch)
+            batch = replace(batch, questions=asked)
         if self._auxiliary is None:
             return batch
         rng = np.random.default_rng((recipe.seed, number, 1))
@@ -249,6 +254,11 @@ class Trainer:
             places = self._places(batch.auxiliary)
             said = answer_loss(model, asked, model.read(asked), self._pad, places)
             beside = beside + recipe.auxiliary.weight * said
+        if batch.questions is not None:
+            asked, places = batch.questions.inputs, self._places(batch.questions.inputs)
+            asked = asked.to(self.device)
+            said = answer_loss(model, asked, model.read(asked), self._pad, places, each=True)
+            beside = beside + recipe.questions.weight * said
         processes = self._processes
         number = self.step * recipe.batches + n * processes.count + processes.rank
         generator = torch.Generator(self.device)

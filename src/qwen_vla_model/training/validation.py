@@ -13,9 +13,11 @@ from qwen_vla_core.embodiment.schema import EeDelta, Embodiment
 
 from ..model import QwenVla
 from .dataset import EpisodeDataset
-from .grounding import point_out
+from .grounding import chance_of, point_out
+from .questions import NO, YES, answered
 
 VALIDATION_BATCH = 50
+QUESTIONS = 200
 DIFFERENT = 0.2
 """Two chunks that end this far apart, of the 2 that each channel spans, do different things."""
 
@@ -30,8 +32,10 @@ def validate(
         ``listens``: the fraction of chunks that end nearer to what their own instruction asks for
         than to what another does, where the two differ; chance is 0.5. With ``boxes`` also
         ``points_right``, how often the middle of the predicted box lies in the right
-        one. Where the robot moves by end-effector deltas also ``position_mm``, the
-        median distance to the expert's end, and ``within_1cm``.
+        one. Where episodes bring questions (``questions.py``) also ``answers_right`` of those that
+        are answered in words, and how often a task is said to be done, of those that are,
+        ``done_found``, and of others, ``done_invented``. Where the robot moves by end-effector
+        deltas also ``position_mm``, the median distance to the expert's end, and ``within_1cm``.
     """
     codec, robot = data.processor.codec, data.processor.embodiment
     sequences = data.full_sequence is not None
@@ -71,6 +75,7 @@ def validate(
     if boxes:
         some = indices[:: max(len(indices) // VALIDATION_BATCH, 1)]
         result["points_right"] = _points_right(model, data, some)
+        result |= _answers_right(model, data)
     if translation:
         result["position_mm"] = 1e3 * float(np.median(np.concatenate(distances)))
         result["within_1cm"] = float(np.mean(np.concatenate(distances) < 0.01))
@@ -86,6 +91,22 @@ def _points_right(model: QwenVla, data: EpisodeDataset, indices: list[int]) -> f
     middle_P2 = (predicted_P4[:, :2] + predicted_P4[:, 2:]) / 2
     right = (middle_P2 >= boxes_P4[:, :2]) & (middle_P2 <= boxes_P4[:, 2:])
     return float(right.all(1)[seen].mean()) if seen.any() else float("nan")
+
+
+def _answers_right(model: QwenVla, data: EpisodeDataset) -> dict[str, float]:
+    asked = data.questions(np.random.default_rng(0), QUESTIONS)
+    if asked is None:
+        return {}
+    right_P = answered(model, asked, data.processor.pad)
+    inputs = asked.inputs.to(next(model.parameters()).device)
+    done_P = np.array(chance_of(model, inputs, data.processor.tokenizer, YES, NO)) > 0.5
+    answers, kinds = np.array(asked.answers), np.array(asked.kinds)
+    parts = {
+        "answers_right": right_P[np.char.endswith(answers, ".")],
+        "done_found": done_P[(kinds == "done") & (answers == YES)],
+        "done_invented": done_P[(kinds == "done") & (answers == NO)],
+    }
+    return {key: float(part.mean()) for key, part in parts.items() if len(part)}
 
 
 def _translation_channels(robot: Embodiment) -> list[int]:
@@ -144,7 +165,8 @@ def _draw(path: Path, rows: list[dict[str, float]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    metrics = ("loss", "action_error", "listens", "points_right", "position_mm", "within_1cm")
+    metrics = ("loss", "action_error", "listens", "points_right", "answers_right")
+    metrics += ("done_found", "done_invented", "position_mm", "within_1cm")
     panels = [m for m in metrics if any(name.partition("/")[0] == m for name in rows[-1])]
     figure, axes = pyplot.subplots(1, len(panels), figsize=(4 * len(panels), 3), squeeze=False)
     for axis, key in zip(axes[0], panels, strict=True):
