@@ -4,6 +4,10 @@ Jazzy and later: ROS_AUTOMATIC_DISCOVERY_RANGE; Humble: ROS_LOCALHOST_ONLY.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
+
+LOCALHOST_PROFILE = Path(__file__).parent / "fast_dds" / "udp_localhost.xml"
+"""Of Fast DDS: nodes are found on this computer only, whatever ROS's own variables say."""
 
 CHOSEN_BY = (
     "ROS_AUTOMATIC_DISCOVERY_RANGE",
@@ -43,7 +47,12 @@ def who_can_command(environment: Mapping[str, str]) -> str:
         return f"ROS domain {domain} with SROS2 enforced: only nodes with a key can command."
     jazzy_default = "SUBNET" if environment.get("ROS_DISTRO") != "humble" else ""
     found = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE") or jazzy_default
-    if found in ("LOCALHOST", "OFF") or environment.get("ROS_LOCALHOST_ONLY") == "1":
+    profile = environment.get("FASTRTPS_DEFAULT_PROFILES_FILE")
+    if (
+        found in ("LOCALHOST", "OFF")
+        or environment.get("ROS_LOCALHOST_ONLY") == "1"
+        or profile == str(LOCALHOST_PROFILE)
+    ):
         return f"ROS domain {domain}, this computer only: every program on it can command."
     return (
         f"ROS domain {domain}, discovery range {found or 'SUBNET'}: everyone on this network can "

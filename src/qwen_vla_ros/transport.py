@@ -16,7 +16,9 @@ import rclpy
 
 from qwen_vla_core.embodiment import Embodiment
 
-PROFILES = Path(__file__).parent / "fast_dds"
+from .discovery import LOCALHOST_PROFILE
+
+PROFILES = LOCALHOST_PROFILE.parent
 
 CHOSEN_BY = (
     "FASTRTPS_DEFAULT_PROFILES_FILE",
@@ -84,9 +86,9 @@ def udp_only(rmw: str, environment: Mapping[str, str]) -> dict[str, str]:
         said_to_ros = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT"}
         if humble:
             said_to_ros["ROS_LOCALHOST_ONLY"] = "0"
-        return _profile("udp_localhost.xml") | said_to_ros
-    return {} if discovery_range == "OFF" else _profile("udp.xml")
+        return _profile(LOCALHOST_PROFILE) | said_to_ros
+    return {} if discovery_range == "OFF" else _profile(PROFILES / "udp.xml")
 
 
-def _profile(name: str) -> dict[str, str]:
-    return {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILES / name)}
+def _profile(path: Path) -> dict[str, str]:
+    return {"FASTRTPS_DEFAULT_PROFILES_FILE": str(path)}

@@ -8,6 +8,7 @@ import pytest
 import rclpy
 
 from qwen_vla_ros import transport
+from qwen_vla_ros.discovery import who_can_command
 from qwen_vla_ros.transport import CHOSEN_BY, RECEIVE_BYTES, simulation_settings, udp_only
 from robots import one_arm_text, robot
 
@@ -28,6 +29,7 @@ def test_when_nodes_are_for_this_computer_only_expect_ros_not_to_add_shared_memo
     settings = environment | udp_only(FAST_DDS, environment)
     assert settings["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
     assert settings.get("ROS_LOCALHOST_ONLY", "0") == "0"
+    assert "this computer only" in who_can_command(settings)
 
 
 def test_when_a_robot_is_simulated_expect_no_shared_memory_unless_its_images_are_large(
