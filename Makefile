@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters distribution lock reference docs generalist seven fleet soak bench-gpu lint clean
+.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters benchmark-setup test-benchmarks distribution lock reference docs generalist seven fleet soak bench-gpu lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
@@ -28,6 +28,8 @@ help:
 	@echo "make test-lerobot  load exported datasets with LeRobot itself, where Python 3.12 is found"
 	@echo "make test-openpi-client  openpi's own client against our server, and our client against their server"
 	@echo "make test-adapters  a training with low-rank adapters, with peft"
+	@echo "make benchmark-setup  LIBERO and gym-aloha, each in an environment of its own: .venv-benchmarks"
+	@echo "make test-benchmarks  the benchmarks themselves with our scripted experts: some minutes"
 	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
 	@echo "make lock       resolve requirements*.txt anew into locks/, from which set-up installs"
 	@echo "make reference  write docs/commands.md anew from the code"
@@ -90,6 +92,13 @@ test-adapters: setup
 		accelerate==1.12.0 psutil==7.1.3
 	PYTHONPATH=$(VENV)-adapters $(BIN)/python -m pytest -rs -k adapters $(ARGS) \
 		test/qwen_vla_model/training/test_trainer.py
+
+# In .venv-benchmarks, with Python 3.11: 1 GB.
+benchmark-setup: setup
+	@bash scripts/set_up_benchmarks.sh
+
+test-benchmarks: benchmark-setup
+	$(BIN)/python -m pytest -rP test/qwen_vla_eval/benchmark/benchmarks_for_real.py $(ARGS)
 
 # Then build with colcon, see README.md.
 distribution:

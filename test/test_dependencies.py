@@ -21,6 +21,9 @@ OURS = {path.name for path in REPOSITORY.glob("src/*/")} | {
 }
 OURS |= {path.name for path in REPOSITORY.glob("test/**/") if path != REPOSITORY}
 
+# Imported only in a benchmark's own environment (qwen_vla_eval/benchmark/client).
+OF_BENCHMARKS = {"gym_aloha", "gymnasium", "libero"}
+
 # Module -> rosdep key, where a ROS distribution brings it.
 KEYS = {
     "argcomplete": "python3-argcomplete",
@@ -79,7 +82,7 @@ def imported_below(folder):
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 modules.add(node.module.partition(".")[0])
-    return modules - sys.stdlib_module_names - OURS
+    return modules - sys.stdlib_module_names - OURS - OF_BENCHMARKS
 
 
 def required_by(*files):

@@ -12,6 +12,7 @@ from qwen_vla_core.missing_ros import explain_missing_ros
 from . import (
     ask,
     bench,
+    benchmark,
     check,
     data,
     demo,
@@ -49,6 +50,7 @@ COMMANDS: dict[str, ModuleType] = {
     "serve": serve,
     "firstday": firstday,
     "bench": bench,
+    "benchmark": benchmark,
 }
 
 EXIT_REFUSED = 2

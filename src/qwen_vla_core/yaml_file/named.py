@@ -7,7 +7,7 @@ from ..errors import YamlFileError
 
 
 def find_named(what: str, name_or_path: str, folder: Path) -> Path:
-    """The file that ``name_or_path`` means: a path to a YAML file, or a name in ``folder``.
+    """The file that ``name_or_path`` means: a path to a YAML file, or a name below ``folder``.
 
     Args:
         what: what a file of the folder is, for the error ("embodiment").
@@ -16,11 +16,11 @@ def find_named(what: str, name_or_path: str, folder: Path) -> Path:
     """
     if name_or_path.endswith((".yaml", ".yml")):
         return Path(name_or_path)
-    path = folder / f"{name_or_path}.yaml"
-    if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.yaml"))
+    files = {file.stem: file for file in folder.rglob("*.yaml")}
+    if name_or_path not in files:
+        known = sorted(files)
         raise YamlFileError(
             f"no {what} '{name_or_path}' in {folder}; there are: "
             f"{', '.join(known) or 'none'}{did_you_mean(name_or_path, known)}"
         )
-    return path
+    return files[name_or_path]

@@ -18,8 +18,8 @@ def robot_of(sources: Sequence[EpisodeSource], named: str | None) -> Embodiment:
     if named is not None:
         return load_embodiment(find_embodiment(named, embodiments_directory()))
     name = sources[0].robot
-    path = embodiments_directory() / f"{name}.yaml"
-    if not name or not path.is_file():
+    files = {file.stem: file for file in embodiments_directory().rglob("*.yaml")}
+    if name not in files:
         whose = f"{sources[0]} is of robot '{name}'" if name else f"{sources[0]} names no robot"
         raise QwenVlaError(f"{whose}, which is not in embodiments/; say --embodiment <file.yaml>")
-    return load_embodiment(path)
+    return load_embodiment(files[name])

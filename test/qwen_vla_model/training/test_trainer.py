@@ -402,7 +402,7 @@ def test_when_a_run_continues_a_checkpoint_expect_its_action_space_and_the_recip
     "path",
     [
         *(ROOT / "config" / "recipes").glob("finetune_*.yaml"),
-        *(ROOT / "config" / "recipes").glob("generalist/*.yaml"),
+        *(ROOT / "config" / "recipes").glob("*/*.yaml"),
         *(ROOT / "config" / "published").glob("*.yaml"),
     ],
     ids=lambda p: p.stem,

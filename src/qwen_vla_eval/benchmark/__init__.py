@@ -1,0 +1,1 @@
+"""Benchmarks that others wrote, each in an environment of its own, behind openpi's wire format."""
