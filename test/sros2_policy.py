@@ -36,7 +36,7 @@ RULES = {
 PAGES_TOPICS = ("policy/instruction", "teleop/keyboard")
 """What page_node publishes once a person uses it."""
 PERSON = "person"
-PERSONS_TOPICS = ("estop", "policy/instruction", "teleop/command")
+PERSONS_TOPICS = ("estop", "policy/instruction", "policy/question", "teleop/command")
 """What a person, a button or a device says, beside what teleop_node receives of devices; they
 listen to all that is published."""
 WAIT_S = 30.0

@@ -143,6 +143,8 @@ def test_when_a_policy_is_asked_for_expect_all_that_is_promised(promised):
         other = threading.Thread(target=policy.on_mode, args=(mode,))
         other.start()
         other.join()
+    assert math.isnan(policy.done(seen)) or 0.0 <= policy.done(seen) <= 1.0
+    assert isinstance(policy.answer(seen), str)
     said = policy.diagnostics()
     assert said["path"] and json.loads(json.dumps(said))
     policy.close()

@@ -41,17 +41,16 @@ def run(arguments: argparse.Namespace) -> int:
     image_HWC = decode_image(arguments.image.read_bytes(), str(arguments.image))
     robot = load_embodiment(embodiment_file(arguments.embodiment))
     policy = QwenVlaPolicy.load(checkpoint_folder(arguments.checkpoint), robot)
-    said = ask(policy, image_HWC, arguments.question)
-    if np.isnan(said.box_4).any():
-        print(f"{said.words} (confidence {said.confidence:.2f})")
-        if arguments.out is not None:
-            print(f"{arguments.out} is not written, because the answer is no box")
-        return 0
+    said = ask(policy.runtime.model, policy.processor, image_HWC, arguments.question)
     height, width, _ = image_HWC.shape
-    left, top, right, bottom = (said.box_4 * [width, height, width, height]).round().astype(int)
-    print(f"left {left}, top {top}, right {right}, bottom {bottom} of {width} x {height} pixels")
-    if arguments.out is not None:
-        shown = cv2.rectangle(image_HWC.copy(), (left, top), (right, bottom), (255, 0, 0), 1)
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_bytes(encode_png(shown))
+    print(said.text(width, height))
+    if arguments.out is None:
+        return 0
+    if np.isnan(said.box_4).any():
+        print(f"{arguments.out} is not written, because the answer is no box")
+        return 0
+    left, top, right, bottom = said.pixels(width, height)
+    shown = cv2.rectangle(image_HWC.copy(), (left, top), (right, bottom), (255, 0, 0), 1)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_bytes(encode_png(shown))
     return 0

@@ -5,6 +5,7 @@ network, a policy on another machine, a recording that is done again, or somebod
 (docs/own_policy.md). ``test/test_policy_contract.py`` tries what it promises.
 """
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -49,6 +50,15 @@ class Policy(Protocol):
         displacements from where it was observed.
         """
 
+    def done(self, observation: Observation) -> float:
+        """How likely the instruction is done, 0 to 1; NaN of a policy that cannot tell."""
+
+    def answer(self, observation: Observation) -> str:
+        """What it says to a question, which stands in the place of the instruction.
+
+        Empty of a policy that answers none.
+        """
+
     def warm_up(self) -> float:
         """About how long one inference takes, s; the first real one is as quick afterwards."""
 
@@ -89,6 +99,14 @@ class ChannelPolicy:
         """
         actions_HC = self.infer(observation, prefix)
         return self.codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
+
+    def done(self, observation: Observation) -> float:
+        """It cannot tell."""
+        return math.nan
+
+    def answer(self, observation: Observation) -> str:
+        """It answers no questions."""
+        return ""
 
     def warm_up(self) -> float:
         """Infer on an empty scene; returns what is assumed until real answers are measured, s."""

@@ -12,47 +12,47 @@ import numpy as np
 from qwen_vla_core.instruction import check_instruction
 
 from .images import resize_to
-from .model import Inputs
-from .policy import QwenVlaPolicy
+from .model import Inputs, QwenVla
+from .processor import Processor
 from .training.grounding import Said, chance_of, say
 from .training.questions import NO, YES, is_done
 
 
-def ask(policy: QwenVlaPolicy, image_HWC: np.ndarray, question: str) -> Said:
+def ask(model: QwenVla, processor: Processor, image_HWC: np.ndarray, question: str) -> Said:
     """What the weights say about an image: a box, or words.
 
     Weights that were trained with boxes alone answer everything with one, also where the thing is
     not in the image.
 
     Args:
-        policy: of weights that were trained with grounding.
+        model: of weights that were trained with grounding.
+        processor: of the robot whose image it is.
         image_HWC: uint8 RGB of any size, as the robot's first camera sees.
         question: any sentence that names the thing.
     Raises:
         InstructionError: the question is empty or too long.
     """
-    inputs = _inputs(policy, image_HWC, question)
-    return say(policy.runtime.model, inputs, policy.processor.tokenizer)[0]
+    return say(model, _inputs(model, processor, image_HWC, question), processor.tokenizer)[0]
 
 
-def done_probability(policy: QwenVlaPolicy, image_HWC: np.ndarray, instruction: str) -> float:
-    """How likely what an instruction asks for is done in an image, as the weights see it.
-
-    Of the answers yes and no alone; 0.5 means nothing in weights that never learned it.
+def done_probability(
+    model: QwenVla, processor: Processor, image_HWC: np.ndarray, instruction: str
+) -> float:
+    """How likely what an instruction asks for is done in an image; NaN if they never learned it.
 
     Raises:
         InstructionError: the instruction is empty or too long.
     """
-    inputs = _inputs(policy, image_HWC, is_done(check_instruction(instruction)))
-    return chance_of(policy.runtime.model, inputs, policy.processor.tokenizer, YES, NO)[0]
+    inputs = _inputs(model, processor, image_HWC, is_done(check_instruction(instruction)))
+    return chance_of(model, inputs, processor.tokenizer, YES, NO)[0]
 
 
-def _inputs(policy: QwenVlaPolicy, image_HWC: np.ndarray, question: str) -> Inputs:
-    processor = copy(policy.processor)
+def _inputs(model: QwenVla, processor: Processor, image_HWC: np.ndarray, question: str) -> Inputs:
+    processor = copy(processor)
     processor.prompt_embodiment, processor.pad_to = None, 0
-    robot = processor.embodiment
+    robot, device = processor.embodiment, next(model.parameters()).device
     camera, *others = robot.cameras
-    frame = resize_to(policy.runtime.device, image_HWC, camera)
+    frame = resize_to(device, image_HWC, camera)
     frames = frame.expand(1, len(camera.frames), *frame.shape)
     inputs = processor(
         [frames, *[None] * len(others)],
@@ -60,4 +60,4 @@ def _inputs(policy: QwenVlaPolicy, image_HWC: np.ndarray, question: str) -> Inpu
         [check_instruction(question)],
         np.zeros((1, len(robot.state_channels))),
     )
-    return inputs.to(policy.runtime.device)
+    return inputs.to(device)

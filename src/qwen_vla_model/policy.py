@@ -17,6 +17,7 @@ from qwen_vla_core.policy import ChannelPolicy
 from qwen_vla_core.types import Observation
 
 from .action_space import ActionSpace
+from .asking import ask, done_probability
 from .checkpoint import (
     as_trained,
     from_pretrained,
@@ -212,6 +213,28 @@ class QwenVlaPolicy(ChannelPolicy):
                 actions_HC[: prefix.committed] = prefix.actions_NC[: prefix.committed]
             chunks.append(actions_HC)
         return chunks
+
+    def done(self, observation: Observation) -> float:
+        """How likely the first camera shows the instruction done; NaN if that was not learned.
+
+        Raises:
+            InstructionError: the instruction is empty or too long.
+        """
+        return done_probability(*self._asked(observation), observation.instruction)
+
+    def answer(self, observation: Observation) -> str:
+        """What the weights say about the first camera's image, see ``asking.ask``.
+
+        Raises:
+            InstructionError: the question is empty or too long.
+        """
+        model, processor, image_HWC = self._asked(observation)
+        height, width, _ = image_HWC.shape
+        return ask(model, processor, image_HWC, observation.instruction).text(width, height)
+
+    def _asked(self, observation: Observation) -> tuple[QwenVla, Processor, np.ndarray]:
+        first = self.processor.embodiment.cameras[0].name
+        return self.runtime.model, self.processor, observation.images[first]
 
     def reseed(self, seed: int) -> None:
         """Seed the noise that chunks start from."""

@@ -12,7 +12,7 @@ from qwen_vla_cli import ask
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_data.images import encode_png
-from qwen_vla_model.asking import ask as ask_policy
+from qwen_vla_model import asking
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_sim.registry import find_tasks, make_world
 
@@ -50,13 +50,21 @@ def hits(box_4, shown_4):
 
 def test_when_unseen_scenes_are_asked_about_expect_the_thing_that_is_named(images):
     policy = QwenVlaPolicy.load(None, WIDOWX)
+    model, processor = policy.runtime.model, policy.processor
     found = [
-        hits(ask_policy(policy, image, f"Where is the {name}?").box_4, box)
+        hits(asking.ask(model, processor, image, f"Where is the {name}?").box_4, box)
         for image, boxes in images
         for name, box in boxes.items()
         if np.isfinite(box).all()
     ]
     assert len(found) > 24 and np.mean(found) > 0.75  # of three blocks by chance one
+
+
+def test_when_weights_never_learned_what_is_done_expect_that_said_and_not_a_guess(images):
+    policy = QwenVlaPolicy.load(None, WIDOWX)
+    model, processor = policy.runtime.model, policy.processor
+    found = asking.done_probability(model, processor, images[0][0], "pick up the red block")
+    assert np.isnan(found)
 
 
 def test_when_a_file_is_asked_about_expect_pixels_and_an_image_with_the_box(

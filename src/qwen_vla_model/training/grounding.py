@@ -124,6 +124,19 @@ class Said:
     words: str
     confidence: float
 
+    def text(self, width: int, height: int) -> str:
+        """The answer as a person reads it; a box in pixels of an image of this size."""
+        if np.isnan(self.box_4).any():
+            return f"{self.words} (confidence {self.confidence:.2f})"
+        left, top, right, bottom = self.pixels(width, height)
+        return (
+            f"left {left}, top {top}, right {right}, bottom {bottom} of {width} x {height} pixels"
+        )
+
+    def pixels(self, width: int, height: int) -> list[int]:
+        """Left, top, right and bottom of the box in an image of this size."""
+        return (self.box_4 * [width, height, width, height]).round().astype(int).tolist()
+
 
 @torch.no_grad()
 def say(model: QwenVla, inputs: Inputs, tokenizer: PreTrainedTokenizerFast) -> list[Said]:
@@ -177,6 +190,8 @@ def chance_of(
 ) -> list[float]:
     """How likely each prompt's answer is the one and not the other; they begin differently.
 
+    NaN where it is more likely neither: then the question was not learned.
+
     Args:
         inputs: with answers or without; an answer is not seen.
     """
@@ -185,7 +200,9 @@ def chance_of(
     P, L = inputs.input_ids_PL.shape
     last_P = torch.full((P,), L) if inputs.mask_PL is None else inputs.mask_PL.sum(1)
     end_PE = hidden_PLE[torch.arange(P), last_P.to(hidden_PLE.device) - 1]
-    return next_token_logits(model, end_PE)[:, first].softmax(-1)[:, 0].tolist()
+    chance_P2 = next_token_logits(model, end_PE).softmax(-1)[:, first]
+    total_P = chance_P2.sum(-1)
+    return torch.where(total_P > 0.5, chance_P2[:, 0] / total_P, torch.nan).tolist()
 
 
 def next_token_logits(model: QwenVla, hidden_NE: torch.Tensor) -> torch.Tensor:

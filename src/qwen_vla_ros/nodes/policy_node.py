@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from rclpy.lifecycle import TransitionCallbackReturn
-from std_msgs.msg import String
+from std_msgs.msg import Float32, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -22,7 +22,7 @@ from qwen_vla_core.execution.policy_loop import check_replan_steps
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import Refusal
-from qwen_vla_core.types import ActionChunk
+from qwen_vla_core.types import ActionChunk, Observation
 from qwen_vla_data.replay import ReplayPolicy
 
 from .. import diagnostics
@@ -38,6 +38,8 @@ from .lifecycle import EmbodimentNode
 from .policy_parameters import check_policy_parameters, declare_policy_parameters
 from .process import run
 
+DONE_IN_A_ROW = 3
+"""Chunks at which a task looks done before the robot is asked to hold; one may be an accident."""
 POLL_S = 0.02
 """How often to look whether the next inference is due and possible: a control period, 50 Hz."""
 
@@ -84,6 +86,7 @@ class PolicyNode(EmbodimentNode):
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         self._inference: Future | None = None
         self._refusal: Refusal | None = None
+        self._autonomous, self._sure = False, 0
         self._chunk = self.create_publisher(JointTrajectory, "policy/chunk", RELIABLE)
         self._diagnostics = DiagnosticsPublisher(self, embodiment.name)
         self._inputs = ObservationInputs(
@@ -92,6 +95,10 @@ class PolicyNode(EmbodimentNode):
         subscribe_to_state(self, String, "policy/instruction", self._on_instruction)
         self.create_subscription(String, "control/mode", self._on_mode, LATCHED)
         self.create_service(Trigger, "policy/reset", self._on_reset)
+        self.create_subscription(String, "policy/question", self._on_question, RELIABLE)
+        self._answers = self.create_publisher(String, "policy/answer", RELIABLE)
+        self._done = self.create_publisher(Float32, "policy/done", RELIABLE)
+        self._hold = self.create_client(Trigger, "control/hold")
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         self.every(POLL_S, self._poll)
@@ -114,11 +121,13 @@ class PolicyNode(EmbodimentNode):
                 f"policy/instruction refused, '{self._loop.instruction}' stays: {error}"
             )
             return
+        self._sure = 0
         self.get_logger().info(f"instruction: {self._loop.instruction}")
 
     def _on_mode(self, message: String) -> None:
         word = message.data.partition(":")[0]
         mode = next((mode for mode in Mode if mode.value == word), Mode.HOLD)
+        self._autonomous, self._sure = mode is Mode.AUTONOMY, 0
         self._policy.on_mode(mode)
         self._loop.on_mode(mode, self.now_s())
 
@@ -129,6 +138,22 @@ class PolicyNode(EmbodimentNode):
         response.success, response.message = True, self._loop.reset()
         self.get_logger().info(f"policy/reset: {response.message}")
         return response
+
+    def _on_question(self, message: String) -> None:
+        """Asked about what the robot sees now, in the thread of the chunks, one of which waits."""
+        observation = self._inputs.assemble(message.data)
+        if isinstance(observation, Refusal):
+            said = f"not answered: {self._inputs.explain(observation)}"
+            self._answers.publish(String(data=f"{message.data}: {said}"))
+        else:
+            self._worker.submit(self._answer, observation)
+
+    def _answer(self, observation: Observation) -> None:
+        try:
+            said = self._policy.answer(observation) or "this policy answers no questions"
+        except Exception as error:  # whatever the model raised, the robot goes on
+            said = f"not answered: {error!r}"
+        self._answers.publish(String(data=f"{observation.instruction}: {said}"))
 
     # --- inference
 
@@ -146,21 +171,41 @@ class PolicyNode(EmbodimentNode):
             return
         self._refusal = None
         if request := self._loop.start_inference(observation, time.monotonic()):
-            self._inference = self._worker.submit(self._infer, request)
+            watched = self.get_parameter("done_confidence").value > 0.0
+            self._inference = self._worker.submit(self._infer, request, watched)
 
-    def _infer(self, request: InferenceRequest) -> tuple[ActionChunk, float, float]:
-        """One chunk, and when it was there on both clocks; in the worker thread."""
+    def _infer(
+        self, request: InferenceRequest, watched: bool
+    ) -> tuple[ActionChunk, float, float, float]:
+        """One chunk, when it was there on both clocks, and how likely the task was done before.
+
+        In the worker thread.
+        """
         chunk = self._policy.plan(request.observation, request.prefix)
         if chunk.stamp_s >= self._loop.mode_since_s:  # others would be refused
             self._chunk.publish(chunk_message(chunk, self._embodiment.joint_names))
-        return chunk, self.now_s(), time.monotonic()
+        there = self.now_s(), time.monotonic()
+        return chunk, *there, self._policy.done(request.observation) if watched else np.nan
 
     def _take(self, finished: Future) -> None:
         if error := finished.exception():  # whatever the model raised, the robot holds
             self._loop.on_failure(error)
             self.get_logger().error(self._loop.problem(0.0, np.inf))
         else:
-            self._loop.on_chunk(*finished.result())
+            *chunk, done = finished.result()
+            self._loop.on_chunk(*chunk)
+            self._on_done(done)
+
+    def _on_done(self, done: float) -> None:
+        """Say how likely the task is done, and ask to hold where that is sure enough."""
+        if np.isnan(done):
+            return
+        self._done.publish(Float32(data=done))
+        enough = self.get_parameter("done_confidence").value
+        self._sure = self._sure + 1 if enough <= done and 0.0 < enough < 1.0 else 0
+        if self._sure == DONE_IN_A_ROW and self._autonomous:
+            self.get_logger().info(f"'{self._loop.instruction}' is done ({done:.3f}): holding")
+            self._hold.call_async(Trigger.Request())
 
     # --- report
 

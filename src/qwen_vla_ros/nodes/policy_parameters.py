@@ -70,6 +70,14 @@ def declare_policy_parameters(node: Node) -> None:
         "an inference that takes longer is reported as hanging; an answer of a server is given up",
         (0.05, 60.0),
     )
+    declare_number(
+        node,
+        "done_confidence",
+        0.0,
+        "above 0, policy/done says with each chunk how likely the instruction is done; at this or "
+        "more, three times in a row in AUTONOMY, the robot is asked to hold; 1: never asked",
+        (0.0, 1.0),
+    )
 
 
 def check_policy_parameters(

@@ -10,7 +10,7 @@ from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import String
+from std_msgs.msg import Float32, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -286,3 +286,46 @@ def test_when_an_inference_takes_longer_than_the_deadline_expect_it_said_until_i
         work.until_reported("inference hangs", "restart policy_node")
         released.set()
         work.until_reported("running", level=diagnostics.OK)
+
+
+# --- questions, and whether the task is done
+
+
+def test_when_a_question_comes_expect_it_answered_about_what_is_seen_now(at_work):
+    policy, answers = ScriptedPolicy(), []
+    with at_work(policy, **GO) as work:
+        work.robot.create_subscription(
+            String, "policy/answer", lambda message: answers.append(message.data), RELIABLE
+        )
+        publisher = work.robot.create_publisher(String, "policy/question", RELIABLE)
+        work.until(publisher.get_subscription_count)
+        publisher.publish(String(data="what is nearest"))
+        work.until(lambda: answers)
+        assert answers[0].startswith("what is nearest: ")  # or why there is no observation yet
+        work.until(lambda: work.robot.chunks)
+        publisher.publish(String(data="what is nearest"))
+        work.until(lambda: "what is nearest: I see 2 images" in answers)
+        assert policy.asked[-1].instruction == "go"
+
+
+def test_when_the_task_is_surely_done_expect_hold_asked_in_autonomy_alone_and_only_if_wanted(
+    at_work,
+):
+    policy = ScriptedPolicy()
+    with at_work(policy, **GO, done_confidence=0.9) as work:
+        robot, said, asked = work.robot, [], []
+        robot.create_subscription(Float32, "policy/done", lambda m: said.append(m.data), RELIABLE)
+        robot.create_service(
+            Trigger, "control/hold", lambda request, response: asked.append(1) or response
+        )
+        robot.enter("AUTONOMY")
+        work.until(lambda: len(said) > 4)  # 0.2 each: not done
+        robot.enter("HOLD")
+        work.until(lambda: not work.node._autonomous)
+        policy.how_done = 0.95
+        before = len(said)
+        work.until(lambda: len(said) > before + 4)
+        assert not asked  # a person's or nobody's: there is nothing to end
+        robot.enter("AUTONOMY")
+        work.until(lambda: asked)
+        np.testing.assert_allclose(said[-1], 0.95)
