@@ -145,7 +145,7 @@ seven: SHELL := bash
 seven: setup
 	@$(call record_seven,$(SEVEN),)
 	@$(call record_seven,$(SEVEN_DIVERSE),_diverse,--diverse)
-	@$(call record_seven,$(SEVEN_OWN),_own,--first-seed 20000 --checkpoint generalist)
+	@$(call record_seven,$(SEVEN_OWN),_own,--first-seed 20000 --checkpoint src/qwen_vla_model/checkpoints/generalist)
 	$(BIN)/qwen-vla train --config config/recipes/seven_tasks.yaml $(ARGS)
 
 # Commit what it writes.
