@@ -7,11 +7,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import constants
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError
+from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_model.checkpoint import load_action_space, load_instructions
 from qwen_vla_model.hub import find_checkpoint
@@ -92,7 +94,7 @@ def hub(tmp_path, monkeypatch):
 
 def test_when_a_name_is_given_expect_its_policy_and_no_pickle_or_code_fetched(hub):
     policy = QwenVlaPolicy.load(NAME, WIDOWX)
-    policy.warm_up()
+    assert np.isfinite(policy.infer(empty_scene(WIDOWX))).all()
     assert "model.safetensors" in hub.fetched
     assert all(name.endswith((".json", ".safetensors")) for name in hub.fetched)
     assert not list(Path(constants.HF_HUB_CACHE).rglob("*.bin"))
@@ -109,7 +111,8 @@ def test_when_the_robot_is_another_expect_refusal_before_the_weights_are_fetched
 def test_when_the_hub_goes_away_expect_the_cached_checkpoint(hub):
     find_checkpoint(NAME, weights=True)
     hub.close()
-    QwenVlaPolicy.load(NAME, WIDOWX).warm_up()
+    policy = QwenVlaPolicy.load(NAME, WIDOWX)
+    assert np.isfinite(policy.infer(empty_scene(WIDOWX))).all()
 
 
 def test_when_the_hub_goes_away_before_the_weights_came_expect_an_error_that_names_it(hub):

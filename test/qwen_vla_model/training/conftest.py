@@ -6,7 +6,10 @@ import yaml
 from micro_processor import micro_processor
 from noise_episodes import PATH, WIDOWX, record
 from qwen_vla_model.checkpoint import save_pretrained
+from qwen_vla_model.training import validation
+from qwen_vla_model.training.stages import train
 
+DRAW = validation._draw
 OTHER_STARTS = {"start_from", "backbone", "channel_layout", "expert"}
 
 
@@ -19,10 +22,23 @@ def micro_checkpoint(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def not_drawn():
+    """No training draws its curves, which takes longer than to learn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "_draw", lambda path, rows: None)
+        yield
+
+
 @pytest.fixture
-def recipe(tmp_path, micro_checkpoint):
-    """Path of a recipe that starts from the small network; called with the name of its run."""
-    episodes = tmp_path / "episodes"
+def drawn(monkeypatch):
+    """Curves are drawn after all."""
+    monkeypatch.setattr(validation, "_draw", DRAW)
+
+
+def recipes_in(folder, micro_checkpoint):
+    """Writes recipes there that start from the small network; called with the name of a run."""
+    episodes = folder / "episodes"
     episodes.mkdir()
     for seed in range(10_000, 10_004):
         record(episodes, seed)
@@ -30,7 +46,7 @@ def recipe(tmp_path, micro_checkpoint):
     def write(name, **changes):
         values = {
             "mixture": [{"embodiment": str(PATH), "episodes": str(episodes)}],
-            "out": str(tmp_path / name),
+            "out": str(folder / name),
             "max_steps": 5,
             "observations": 2,
             "instructions": 2,
@@ -46,11 +62,24 @@ def recipe(tmp_path, micro_checkpoint):
         }
         if not OTHER_STARTS & changes.keys():
             values["start_from"] = str(micro_checkpoint)
-        path = tmp_path / f"{name}.yaml"
+        path = folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(values | changes))
         return path
 
     return write
+
+
+@pytest.fixture
+def recipe(tmp_path, micro_checkpoint):
+    return recipes_in(tmp_path, micro_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def known(tmp_path_factory, micro_checkpoint):
+    """A checkpoint that has learned: fresh ones have closed gates that stop gradients."""
+    return train(
+        recipes_in(tmp_path_factory.mktemp("known"), micro_checkpoint)("run", max_steps=4)
+    )
 
 
 @pytest.fixture

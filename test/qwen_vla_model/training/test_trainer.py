@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from noise_episodes import PATH, WIDOWX, record, record_teleoperated
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_model.checkpoint import from_pretrained, load_action_space, load_config
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.training.recipe import load_recipe
@@ -31,6 +32,13 @@ NOTHING = {"steps": 0, "weight": 0.0}
 
 def weights(tmp_path, name):
     return load_file(tmp_path / name / "state" / "model.safetensors")
+
+
+def check_policy(checkpoint, robot=WIDOWX, **choices):
+    """It gives a chunk for an empty scene."""
+    actions_HC = QwenVlaPolicy.load(checkpoint, robot, **choices).infer(empty_scene(robot))
+    assert actions_HC.shape == (robot.horizon, len(robot.action_channels))
+    assert np.isfinite(actions_HC).all()
 
 
 @pytest.mark.parametrize("batches", [1, 3])
@@ -62,12 +70,11 @@ def test_when_a_run_is_interrupted_and_resumed_expect_the_weights_of_an_uninterr
 
 
 def test_when_a_run_ends_expect_a_checkpoint_that_drives_the_robot_and_its_curves(
-    recipe, tmp_path
+    recipe, tmp_path, drawn
 ):
     """From nothing, with the size that is shipped."""
     checkpoint = train(recipe("run", start_from=None, max_steps=1))
-    policy = QwenVlaPolicy.load(checkpoint, WIDOWX)
-    policy.warm_up()
+    check_policy(checkpoint)
     assert (tmp_path / "run" / "curve.png").stat().st_size > 0
     assert "position_mm" in (tmp_path / "run" / "curve.csv").read_text()
 
@@ -80,7 +87,7 @@ def test_when_a_person_teleoperated_expect_training_from_the_action_loss_alone(r
         record_teleoperated(folder, number)
     mixture = [{"embodiment": str(PATH), "episodes": str(folder)}]
     checkpoint = train(recipe("person", mixture=mixture, grounding=NOTHING))
-    QwenVlaPolicy.load(checkpoint, WIDOWX).warm_up()
+    check_policy(checkpoint)
     curve = (tmp_path / "person" / "curve.csv").read_text().splitlines()
     row = dict(zip(curve[0].split(","), curve[-1].split(","), strict=True))
     assert np.isfinite(float(row["loss"])) and np.isfinite(float(row["action_error/widowx"]))
@@ -100,7 +107,7 @@ def test_when_a_stage_has_no_images_expect_sentences_to_move_the_expert_alone_an
     story = json.loads((second / "training.json").read_text())
     assert story["continues"]["recipe"]["images"] is False
     assert story["samples_per_second"] > 0 and "torch" in story["machine"] and story["code"]
-    QwenVlaPolicy.load(second, WIDOWX).warm_up()
+    check_policy(second)
 
 
 def test_when_a_step_has_several_batches_expect_the_same_gradients_on_one_core_and_on_several(
@@ -176,7 +183,7 @@ def test_when_a_run_starts_from_qwen_expect_a_checkpoint_around_its_backbone(rec
     config = load_config(checkpoint)
     assert config.backbone["text_config"]["num_hidden_layers"] == 4  # 3 linear and 1 full
     assert config.expert.width == 64
-    QwenVlaPolicy.load(checkpoint, WIDOWX, weights="bfloat16").warm_up()
+    check_policy(checkpoint, weights="bfloat16")
 
 
 def test_when_channels_are_canonical_expect_a_checkpoint_that_drives_the_robot_by_them(
@@ -192,7 +199,7 @@ def test_when_channels_are_canonical_expect_a_checkpoint_that_drives_the_robot_b
     checkpoint = train(recipe("run", mixture=mixture, **changes))
     config = load_config(checkpoint)
     assert (config.channels, config.channel_layout) == (80, "canonical")
-    QwenVlaPolicy.load(checkpoint, load_embodiment(path)).warm_up()
+    check_policy(checkpoint, load_embodiment(path))
 
 
 def test_when_a_robot_has_no_canonical_channels_expect_refusal_before_anything_is_learned(recipe):
@@ -272,11 +279,9 @@ PARTS = {
 
 @pytest.mark.parametrize("frozen", [(), ("vision", "language"), ("vision",), ("expert",)])
 def test_when_parts_are_frozen_expect_gradients_in_the_others_only_and_frozen_bits_to_stay(
-    recipe, frozen
+    recipe, known, frozen
 ):
-    """From weights that have learned: fresh ones have closed gates that stop gradients."""
-    known = str(train(recipe("known", max_steps=4)))
-    path = recipe("run", frozen=list(frozen), start_from=known, grounding={"steps": 0})
+    path = recipe("run", frozen=list(frozen), start_from=str(known), grounding={"steps": 0})
     trainer = Trainer(load_recipe(path))
     before = {name: p.detach().clone() for name, p in trainer.trained.named_parameters()}
     reached, step = set(), trainer.optimizer.step

@@ -107,7 +107,9 @@ class Rig:
     def close(self):
         self.recorder.trigger_deactivate()
         self.recorder.trigger_cleanup()
+        self.executor.shutdown()
         self.recorder.destroy_node()
+        self.drivers.destroy_node()  # or the next recorder here would see two publishers
         rclpy.try_shutdown()
 
 
