@@ -13,6 +13,7 @@ real time by the nodes that drive a robot, over DDS; with --expert by the task's
 which shows how many episodes fail without any fault of the policy. --report measures and draws
 what a plan lists, and goes on where it was interrupted. --policy-url ws://host:port uses a policy
 server (`qwen-vla serve`), whose noise is its own: two runs of the same scenes are not the same.
+With --backend it is another's, such as LeRobot's behind examples/serve_lerobot.py.
 """
 
 import argparse
@@ -49,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_policy(policy)
     policy.add_argument(
         "--expert", action="store_true", help="the scripted expert in the place of a policy"
+    )
+    parser.add_argument(
+        "--backend",
+        default="",
+        help="how another's server is asked: a name in config/backends/, or a YAML file",
     )
     parser.add_argument(
         "--weights",
@@ -106,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         replan_steps=arguments.replan_steps,
         workers=arguments.workers,
         ros=arguments.ros,
+        backend=arguments.backend,
     )
     if arguments.json is not None:
         write_json(arguments.json, summary)

@@ -49,6 +49,7 @@ def through_ros(case: EvaluationCase, scenes: Sequence["Scene"]) -> Iterator[dic
     nodes = describe_bringup(
         embodiment=str(case.embodiment),
         checkpoint=case.checkpoint and str(case.checkpoint),
+        backend=case.backend,
         weights=case.weights,
         use_sim=True,
     )

@@ -28,6 +28,7 @@ def evaluate(
     replan_steps: int | None,
     workers: int,
     ros: bool,
+    backend: str = "",
 ) -> dict:
     """Run the episodes, print what came of them, and return it, in JSON's types.
 
@@ -42,6 +43,7 @@ def evaluate(
         replan_steps: action steps used per chunk; None for the robot's.
         workers: processes.
         ros: carry them out through the real nodes as well.
+        backend: how another's server is asked, as for ``load_policy``.
     Raises:
         QwenVlaError: no such task or shift, more ``replan_steps`` than a chunk covers, or a
             checkpoint that does not fit the robot.
@@ -55,13 +57,14 @@ def evaluate(
     check_replan_steps(robot, replan_steps or 0)
     if checkpoint is not None:
         # What does not fit is refused here in words, not in every worker.
-        load_policy(checkpoint, robot, weights=weights)
+        load_policy(checkpoint, robot, backend=backend, weights=weights)
     case = EvaluationCase(
         embodiment=path,
         task=chosen.name,
         checkpoint=checkpoint,
         prompt_embodiment=path,
         weights=weights,
+        backend=backend,
     )
     scenes = [respelled(chosen.sample(seed, found_shift), spelling) for seed in seeds]
     summary = {

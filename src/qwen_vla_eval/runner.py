@@ -28,6 +28,7 @@ class EvaluationCase:
         weights: data type of the policy's weights, see ``qwen_vla_model.precision``.
         prompt_embodiment: YAML file of the robot that the prompt describes, its own except to
             measure what that sentence is worth; None for no such sentence.
+        backend: how another's server is asked, as for ``load_policy``.
     """
 
     embodiment: Path
@@ -35,6 +36,7 @@ class EvaluationCase:
     checkpoint: Path | str | None
     prompt_embodiment: Path | None
     weights: str = "float32"
+    backend: str = ""
 
 
 class EpisodeRunner:
@@ -62,7 +64,11 @@ class EpisodeRunner:
         self.policy = None
         if case.checkpoint is not None:
             self.policy = load_policy(
-                case.checkpoint, embodiment, weights=case.weights, deadline_s=SERVER_S
+                case.checkpoint,
+                embodiment,
+                backend=case.backend,
+                weights=case.weights,
+                deadline_s=SERVER_S,
             )
             if case.prompt_embodiment != case.embodiment:  # only of weights of ours
                 prompt_robot = case.prompt_embodiment and load_embodiment(case.prompt_embodiment)

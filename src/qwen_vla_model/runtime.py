@@ -17,9 +17,8 @@ from torch import nn
 
 from qwen_vla_core.errors import CheckpointError
 
-from .action_expert import Context
 from .model import Inputs, QwenVla
-from .traced import LARGEST_PARAMETERS, Result, TracedPass, rounds_of, with_tokens
+from .traced import LARGEST_PARAMETERS, TracedPass, rounds_of, with_tokens
 from .traced import SAME as TRACED_SAME
 
 WARM_UPS = 3
@@ -142,9 +141,7 @@ class Runtime:
     def trace(self, inputs: Inputs, prefix: PrefixInputs | None, tokens: range) -> None:
         """Trace passes of this kind for prompts of these lengths; of a small network on a CPU.
 
-        Guided ones differentiate the expert's steps, of which torch's tracer takes nothing: their
-        program is what comes before, images and words to the context. A trace that fails leaves
-        the eager path, and the reason in ``why_eager``.
+        A trace that fails leaves the eager path, and the reason in ``why_eager``.
 
         Args:
             inputs: without padding.
@@ -179,14 +176,9 @@ class Runtime:
             noise = torch.randn(inputs.valid_PHK.shape)
             return self._with_positions(of_length), self._tensors(noise, prefix)
 
-        def run(inputs: Inputs, noise: torch.Tensor, *prefix: torch.Tensor) -> Result:
-            if guide:
-                return self.model.context(inputs, self.model.read(inputs)).tensors()
-            return self.model.denoise(inputs, noise, *prefix, schedule=self._schedule)
-
         guide = prefix is not None and prefix.guide
-
-        program = TracedPass(self.model, run, *contents(lengths[len(lengths) // 2]), guide)
+        like = contents(lengths[len(lengths) // 2])
+        program = TracedPass(self.model, self._schedule, *like, guide)
         for length in (lengths[0], lengths[-1]):
             other, tensors = contents(length)
             other = replace(other, patches=tuple(map(torch.randn_like, other.patches)))
@@ -222,10 +214,7 @@ class Runtime:
                 else f"a prompt of {self.tokens} tokens is longer than what was traced"
             )
             if not self.why_eager:
-                made = program(self._with_positions(inputs), self._tensors(noise, prefix))
-                if isinstance(made, torch.Tensor):
-                    return made
-                return self._denoise(inputs, noise, prefix, Context.of_tensors(made))
+                return program(self._with_positions(inputs), self._tensors(noise, prefix))
         elif kind in self._failed:
             self.why_eager = self._failed[kind]
         elif self._fixed or self._failed or self._traced:
@@ -236,17 +225,13 @@ class Runtime:
         return self._denoise(inputs.to(self.device), noise, self._moved(prefix))
 
     def _denoise(
-        self,
-        inputs: Inputs,
-        noise: torch.Tensor,
-        prefix: PrefixInputs | None,
-        context: Context | None = None,
+        self, inputs: Inputs, noise: torch.Tensor, prefix: PrefixInputs | None
     ) -> torch.Tensor:
         arguments = () if prefix is None else (prefix.prefix_PHK, prefix.weight_PH)
         guide = prefix is not None and prefix.guide
         with torch.inference_mode(not guide):  # guidance differentiates
             return self.model.denoise(
-                inputs, noise, *arguments, guide=guide, schedule=self._schedule, context=context
+                inputs, noise, *arguments, guide=guide, schedule=self._schedule
             )
 
     def _noise(self, inputs: Inputs) -> torch.Tensor:

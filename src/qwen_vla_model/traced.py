@@ -1,18 +1,23 @@
 """The pass of a small network on a CPU as one traced and frozen program.
 
 There most of a pass is not arithmetic but thousands of small operations, each called from Python
-and dispatched by torch. Tracing writes them down once, freezing puts the weights in.
+and dispatched by torch. Tracing writes them down once, freezing puts the weights in. Guidance
+differentiates the expert's steps, of which the tracer takes nothing: there what is read before the
+steps is one program and a step's velocity another, which autograd goes through as through any
+operation.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .model import Inputs
+from .action_expert import Context, Time
+from .model import Inputs, QwenVla
 
 DELTA_TOKENS = 64
 """Tokens that the backbone's delta rule takes at once (``chunk_size`` of transformers). It loops,
@@ -26,10 +31,6 @@ SAME = 1e-3
 the same: 0 was measured in float32."""
 
 
-Result = torch.Tensor | tuple[torch.Tensor, ...]
-"""What a pass returns: a chunk, or a context for one."""
-
-
 def rounds_of(tokens: int) -> int:
     """Rounds of the delta rule that a prompt takes."""
     return -(-tokens // DELTA_TOKENS)
@@ -40,29 +41,44 @@ class TracedPass:
 
     def __init__(
         self,
-        model: nn.Module,
-        run: Callable[..., Result],
+        model: QwenVla,
+        schedule: dict[float, Time],
         inputs: Inputs,
         tensors: tuple[torch.Tensor, ...],
-        differentiable: bool = False,
+        guide: bool,
     ):
         """Trace, which takes about half a second.
 
         Args:
-            model: whose weights ``run`` uses.
-            run: of inputs and tensors; under ``inference_mode``.
+            schedule: ``model.schedule()``.
             inputs: with ``positions_3PL``. tensors: noise and prefix.
-            differentiable: whether what it returns is differentiated with.
+            guide: as for ``QwenVla.denoise``.
         """
-        self._mode = torch.no_grad if differentiable else torch.inference_mode
-        self._inputs, self._run = inputs, run
-        arguments = (*inputs.tensors(), *tensors)
-        program = _Program(model, run, inputs).eval()
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            traced = torch.jit.trace(program, arguments, check_trace=False)
-            self._program = torch.jit.freeze(traced)
+        self._model, self._inputs, self._guide = model, inputs, guide
+        self._eager = partial(model.denoise, guide=guide, schedule=schedule)
+        given = inputs.tensors()
+        if not guide:
+            self._program = _frozen(
+                model,
+                lambda *arguments: self._eager(*self._inputs_of(arguments)),
+                (*given, *tensors),
+            )
+            return
+        self._read = _frozen(
+            model, lambda *arguments: self._context(*self._inputs_of(arguments)).tensors(), given
+        )
+        first = next(iter(schedule.values()))
+        self._step = _frozen(
+            model,
+            partial(self._velocity, first.width),
+            (
+                tensors[0][:, None],
+                first.tau_PD,
+                first.modulations,
+                inputs.state_PK,
+                *self._read(*given),
+            ),
+        )
 
     def why_not(self, inputs: Inputs) -> str:
         """Why ``inputs`` are not what was traced; empty where they are."""
@@ -73,34 +89,65 @@ class TracedPass:
             return "images at other places of the prompt than was traced"
         return ""
 
-    def __call__(self, inputs: Inputs, tensors: tuple[torch.Tensor, ...]) -> Result:
+    def __call__(self, inputs: Inputs, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """The pass with these contents; ``inputs`` with ``positions_3PL``."""
-        # The executor's own optimisations win nothing and take half a second in the first passes.
-        with torch.jit.optimized_execution(False), self._mode():
-            return self._program(*inputs.tensors(), *tensors)
+        if not self._guide:
+            with torch.inference_mode():
+                return self._program(*inputs.tensors(), *tensors)
+        with torch.no_grad():
+            context = Context.of_tensors(self._read(*inputs.tensors()))
+
+        def velocity(y, time: Time, state_PK, context: Context) -> torch.Tensor:
+            return self._step(y, time.tau_PD, time.modulations, state_PK, *context.tensors())
+
+        return self._eager(inputs, *tensors, context=context, velocity=velocity)
 
     def difference(self, inputs: Inputs, tensors: tuple[torch.Tensor, ...]) -> float:
-        """How far what the program returns is from the eager pass on these contents."""
-        with self._mode():
-            ours, eager = self(inputs, tensors), self._run(inputs, *tensors)
-        if isinstance(ours, torch.Tensor):
-            ours, eager = (ours,), (eager,)
-        apart = [(a - b).abs().max() for a, b in zip(ours, eager, strict=True)]
-        return float(torch.stack(apart).max())
+        """How far the program's chunk is from that of the eager pass on these contents."""
+        ours = self(inputs, tensors)
+        with torch.inference_mode(not self._guide):
+            return float((ours - self._eager(inputs, *tensors)).abs().max())
+
+    def _inputs_of(self, arguments: Sequence[torch.Tensor]) -> tuple:
+        """Inputs made of the first ones, and those that are left."""
+        rest = iter(arguments)
+        inputs = self._inputs.map(lambda _: next(rest))
+        return inputs, *rest
+
+    def _context(self, inputs: Inputs) -> Context:
+        return self._model.context(inputs, self._model.read(inputs))
+
+    def _velocity(self, width: int, y, tau_PD, modulations, state_PK, *context) -> torch.Tensor:
+        time = Time(tau_PD=tau_PD, modulations=modulations, width=width, clean_PDH=None)
+        return self._model.velocity(y, time, state_PK, Context.of_tensors(context))
 
 
 class _Program(nn.Module):
-    """What is traced: tensors in, chunks out."""
+    """What is traced: tensors in, tensors out."""
 
-    def __init__(self, model: nn.Module, run: Callable[..., Result], inputs: Inputs):
+    def __init__(self, model: nn.Module, run: Callable):
         super().__init__()
         self.model = model  # so that the trace knows the weights as such
-        self._run, self._inputs = run, inputs
+        self._run = run
 
-    def forward(self, *arguments: torch.Tensor) -> Result:
-        rest = iter(arguments)
-        inputs = self._inputs.map(lambda _: next(rest))
-        return self._run(inputs, *rest)
+    def forward(self, *arguments: torch.Tensor):
+        return self._run(*arguments)
+
+
+def _frozen(model: nn.Module, run: Callable, arguments: tuple[torch.Tensor, ...]) -> Callable:
+    """``run`` of tensors like ``arguments``, with the weights of ``model`` put in."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        program = _Program(model, run).eval()
+        frozen = torch.jit.freeze(torch.jit.trace(program, arguments, check_trace=False))
+
+    def call(*tensors: torch.Tensor):
+        # The executor's own optimisations win nothing and take half a second in the first passes.
+        with torch.jit.optimized_execution(False):
+            return frozen(*tensors)
+
+    return call
 
 
 def with_tokens(inputs: Inputs, tokens: int) -> Inputs:

@@ -57,13 +57,16 @@ class RobotChain:
         """Hand over normalised actions [H, C], as policy_node does on policy/chunk.
 
         Args:
-            actions_HC: the policy's answer; after fewer than the robot's horizon it stands.
+            actions_HC: of the robot's own action channels.
             commanded_D: what was commanded when it observed; now, if not given.
             stamp_s: when it observed; now, if not given.
         """
         stamp_s = self.now_s if stamp_s is None else stamp_s
         commanded_D = self.commanded_D if commanded_D is None else commanded_D
-        chunk = self._codec.decode(actions_HC, commanded_D, stamp_s)
+        self.follow(self._codec.decode(actions_HC, commanded_D, stamp_s))
+
+    def follow(self, chunk: ActionChunk) -> None:
+        """Hand over joint targets; after fewer than the robot's horizon it stands."""
         missing = self._codec.embodiment.horizon + 1 - len(chunk.positions_TD)
         self.chunk = replace(
             chunk,

@@ -82,11 +82,10 @@ def roll_out(
         if due:
             request = loop.start_inference(observation, chain.now_s)
             answer_s = chain.now_s + latency_s
-            actions_HC = policy.infer(request.observation, request.prefix)
+            chunk = policy.plan(request.observation, request.prefix)
         if (wait_s := answer_s - chain.now_s) <= step_s + 1e-9:
             chain.advance(wait_s)
-            observed = request.observation
-            chain.play(actions_HC, observed.commanded_D, observed.stamp_s)
+            chain.follow(chunk)
             committed = loop.prefix_steps
             loop.on_chunk(chain.chunk, chain.now_s, chain.now_s)
             answer_s = math.inf

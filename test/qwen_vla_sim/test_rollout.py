@@ -5,16 +5,18 @@ import pytest
 
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.errors import ChunkError
+from qwen_vla_core.policy import ChannelPolicy
 from qwen_vla_sim.registry import make_tasks, make_world
 from qwen_vla_sim.rollout import roll_out
 from qwen_vla_sim.tasks.task import Outcome
 from robots import robot, widowx_text
 
 
-class Watcher:
+class Watcher(ChannelPolicy):
     """Waves with the arm and remembers what it saw."""
 
     def __init__(self):
+        super().__init__(EmbodimentCodec(robot(widowx_text())))
         self.seen, self.prefixes = [], []
 
     def infer(self, observation, prefix=None):
