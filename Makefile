@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters benchmark-setup test-benchmarks distribution lock reference docs generalist seven fleet soak bench-gpu lint clean
+.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters benchmark-setup test-benchmarks distribution lock reference docs generalist seven fleet soak bench-gpu bench-peers lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
@@ -25,7 +25,7 @@ help:
 	@echo "make test-page  the robot's page in a real browser (needs chromium); images in out/page"
 	@echo "make web        build the page from web/ into resource/web (needs node and npm)"
 	@echo "make test-pythons  set up Python 3.10 and 3.12 where they are found and test each for some minutes"
-	@echo "make test-lerobot  load exported datasets with LeRobot itself, where Python 3.12 is found"
+	@echo "make test-lerobot  LeRobot loads exported datasets and trains ACT on one, which drives a robot (Python 3.12)"
 	@echo "make test-openpi-client  openpi's own client against our server, and our client against their server"
 	@echo "make test-adapters  a training with low-rank adapters, with peft"
 	@echo "make benchmark-setup  LIBERO and gym-aloha, each in an environment of its own: .venv-benchmarks"
@@ -39,6 +39,7 @@ help:
 	@echo "make fleet      two replicas of the shipped weights, eight robots: replicas die and are replaced"
 	@echo "make soak       four robots ask a policy server for half an hour; fails if its memory grows"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
+	@echo "make bench-peers  measure the shipped policy beside LeRobot's ACT, Diffusion Policy and SmolVLA (Python 3.12)"
 	@echo "make lint       check format and style"
 	@echo "make clean      remove build outputs and caches (rm -rf $(VENV) for a new set-up)"
 	@echo "Each sets up $(VENV) first where that is still to be done."
@@ -80,7 +81,7 @@ test-pythons:
 
 # In .venv-lerobot, with Python 3.12.
 test-lerobot: setup
-	@bash scripts/test_lerobot.sh
+	@bash scripts/test_lerobot.sh $(ARGS)
 
 # In .venv-openpi, from the package index.
 test-openpi-client: setup
@@ -163,6 +164,10 @@ docs: setup
 bench-gpu: setup
 	@! nvidia-smi -L >/dev/null 2>&1 || bash scripts/set_up.sh gpu
 	$(BIN)/qwen-vla bench gpu $(ARGS)
+
+# In .venv-lerobot as well; all with random weights, a quarter of an hour.
+bench-peers: setup
+	@bash scripts/bench_peers.sh $(ARGS)
 
 fleet: setup
 	$(BIN)/python -m pytest test/qwen_vla_cli/fleet_for_real.py $(ARGS)

@@ -5,7 +5,8 @@ import pytest
 
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.errors import ChunkError
-from qwen_vla_core.policy import ChannelPolicy
+from qwen_vla_core.policy import ChannelPolicy, HoldPolicy
+from qwen_vla_remote.backend import in_joint_space
 from qwen_vla_sim.registry import make_tasks, make_world
 from qwen_vla_sim.rollout import roll_out
 from qwen_vla_sim.tasks.task import Outcome
@@ -73,6 +74,23 @@ def test_when_the_policy_infers_again_expect_the_rest_of_its_last_chunk_as_prefi
     assert [observation.stamp_s for observation in watcher.seen] == pytest.approx([0.0, 0.8, 1.6])
     first, second, _ = watcher.prefixes
     assert first is None and len(second.actions_NC) == 12 and second.committed == 1
+
+
+def test_when_a_policy_acts_by_other_channels_expect_its_plan_followed():
+    """As another's model does behind a server: by joint positions, on a robot of tool deltas."""
+    widowx = robot(widowx_text())
+    world, task = make_world(widowx), make_tasks(widowx)["pick_up"]
+    task.time_limit_s, commanded_TD = 1.5, []
+    roll_out(
+        HoldPolicy(in_joint_space(widowx)),
+        EmbodimentCodec(widowx),
+        world,
+        task,
+        task.sample(3),
+        on_step=lambda observation, *_: commanded_TD.append(observation.commanded_D),
+    )
+    world.close()
+    np.testing.assert_allclose(commanded_TD, np.tile(widowx.start_D, (8, 1)), atol=1e-4)
 
 
 @pytest.mark.parametrize("replan_steps", [16, 64])

@@ -216,6 +216,21 @@ def test_when_starvla_answers_in_its_maps_expect_bridgedatas_steps():
     assert found[0, 6] == pytest.approx((0.015 + 0.037) / 2)
 
 
+def test_when_a_policy_learned_from_an_exported_dataset_expect_its_own_numbers_both_ways():
+    adapter, codec = adapter_of("lerobot_widowx", ONE_ARM), EmbodimentCodec(ONE_ARM)
+    positions = np.array([0.3, 0.1, 0.4, -0.2, 1.2, 0.5, 0.02])
+    observation = seen(ONE_ARM, positions, positions + 0.01 * np.array([1] * 6 + [0.0]))
+    request = adapter.write(observation, None, 1, 1.0)
+    assert request["images"]["wrist"].shape == (96, 96, 3)
+    np.testing.assert_allclose(
+        codec.normalize_state(request["state"]), codec.state(positions), atol=1e-5
+    )
+    native_HC = np.tile([0.004, -0.003, 0.002, 0.01, -0.02, 0.03, 0.4], (16, 1))
+    found = targets(adapter, ONE_ARM, {"actions": native_HC.astype(np.float32)}, observation)
+    ours = codec.decode(codec.normalize_actions(native_HC), observation.commanded_D, 0.0)
+    np.testing.assert_allclose(found, ours.positions_TD[1:], atol=1e-4)
+
+
 # --- images
 
 
