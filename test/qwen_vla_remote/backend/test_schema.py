@@ -52,6 +52,6 @@ def test_when_a_file_is_of_another_kind_expect_its_kind():
 
 def test_when_a_name_is_unknown_expect_those_there_are():
     with pytest.raises(
-        YamlFileError, match=r"there are: openpi_aloha.*did you mean.*openpi_droid"
+        YamlFileError, match=r"there are: lerobot_widowx, openpi_aloha.*did you mean.*openpi_droid"
     ):
         find_backend("openpi_droit")
