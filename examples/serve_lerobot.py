@@ -9,7 +9,7 @@
 
 and on the robot, or in simulation:
 
-    qwen-vla evaluate --checkpoint ws://localhost:8000 --backend lerobot_widowx
+    qwen-vla evaluate --policy-url ws://localhost:8000 --backend lerobot_widowx
 
 Requests have images, a state and a prompt as config/backends/lerobot_widowx.yaml says; answers
 have the whole chunk. For policies of one observation (ACT, SmolVLA, pi0); one robot at a time.

@@ -70,7 +70,7 @@ def test_when_act_is_asked_expect_all_that_a_policy_promises(url):
 
 
 def test_when_act_is_evaluated_expect_its_episodes_counted(url, tmp_path):
-    asked = ["--embodiment", WIDOWX, "--checkpoint", url, "--backend", BACKEND]
+    asked = ["--embodiment", WIDOWX, "--policy-url", url, "--backend", BACKEND]
     ours("evaluate", *asked, "--episodes", 2, "--workers", 1, "--json", tmp_path / "act.json")
     found = json.loads((tmp_path / "act.json").read_text())
     assert found["policy"] == url and found["n"] == len(found["episodes"]) == 2
