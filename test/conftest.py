@@ -7,6 +7,7 @@ import signal
 from contextlib import suppress
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from quick_selection import pytest_ignore_collect  # noqa: F401  pytest finds its hook here
 from qwen_vla_core.errors import QwenVlaError
@@ -16,6 +17,10 @@ from spread import pytest_xdist_make_scheduler  # noqa: F401  likewise
 # Threads of one small product wait for each other: with two of them, as soon as anything else runs
 # on a core, the tests of the model take up to ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# An example may take long where other programs run: by default 0.2 s are an error.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # Before any test imports mujoco, which reads then how to render.
 with suppress(QwenVlaError):  # said by the tests that need it
