@@ -10,6 +10,7 @@ import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT
+from qwen_vla_model.policy import QwenVlaPolicy
 
 REPOSITORY = Path(__file__).parents[1]
 NODES = {path.stem: path for path in sorted(REPOSITORY.glob("src/qwen_vla_*/node*/*_node.py"))}
@@ -34,6 +35,7 @@ def test_when_the_reference_is_written_from_the_code_expect_the_file_that_is_the
 def start(ros, monkeypatch, tmp_path):
     """Starts a node of its file's name for a robot, configured and not active."""
     monkeypatch.chdir(tmp_path)  # the recorder makes its folder where it is started
+    monkeypatch.setattr(QwenVlaPolicy, "warm_up", lambda policy: 0.01)  # longer than all the rest
     nodes = []
 
     def start(name, robot):

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from qwen_vla_cli import generate
+from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_core.resources import SHIPPED_CHECKPOINT
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_data.episode import Episode
+from qwen_vla_eval.policy_driver import policy_driver
+from qwen_vla_sim.generate import record_episode
+from qwen_vla_sim.registry import make_tasks, make_world
 
 SEED = 20_000
 
@@ -17,11 +21,11 @@ SEED = 20_000
 def command(tmp_path):
     """The command with the shipped policy at the wheel; returns the folder it writes."""
 
-    def run(robot, first_seed, episodes=1):
+    def run(robot, first_seed, *options):
         out, parser = tmp_path / f"{first_seed}", ArgumentParser()
         generate.add_arguments(parser)
         checkpoint = ["--checkpoint", str(SHIPPED_CHECKPOINT)]
-        scenes = ["--first-seed", str(first_seed), "--episodes", str(episodes)]
+        scenes = ["--first-seed", str(first_seed), "--episodes", "1", *options]
         more = ["--workers", "1", "--out", str(out)]
         generate.run(parser.parse_args(["--embodiment", robot, *checkpoint, *scenes, *more]))
         return out
@@ -30,11 +34,19 @@ def command(tmp_path):
 
 
 def test_when_a_policy_drives_expect_episodes_that_their_seed_decides(command):
-    name = f"{SEED + 1}.npz"
-    second = Episode.load(command("widowx", SEED, episodes=2) / name)
-    alone = Episode.load(command("widowx", SEED + 1) / name)
-    assert np.ptp(second.commanded_TD, axis=0).max() > 0.1  # it moves
+    path = embodiments_directory() / "mobile_base.yaml"
+    codec = EmbodimentCodec(load_embodiment(path))
+    driver, _ = policy_driver(SHIPPED_CHECKPOINT, path)
+    world, (task, *_) = make_world(codec.embodiment), make_tasks(codec.embodiment).values()
+    record_episode(codec, world, task, SEED, driver)
+    second = record_episode(codec, world, task, SEED + 1, driver)
+    world.close()
+    folder = command("mobile_base", SEED + 1, "--task", task.name)  # in a process of its own
+    alone = Episode.load(folder / f"{SEED + 1}.npz")
+    seen = second.images["front"]
+    assert len(seen) > 3 and len(set(seen)) == len(seen)  # it moves
     np.testing.assert_array_equal(second.commanded_TD, alone.commanded_TD)
+    np.testing.assert_array_equal(second.actions_NTHC, alone.actions_NTHC)
     assert second.images == alone.images
 
 

@@ -17,6 +17,7 @@ from qwen_vla_eval.runner import EpisodeRunner, EvaluationCase
 from qwen_vla_model.checkpoint import save_pretrained
 from qwen_vla_model.config import qwen_vla_tiny
 from qwen_vla_model.model import QwenVla
+from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.tokenizer import IMAGE, train_tokenizer
 from qwen_vla_sim.registry import find_tasks
 
@@ -41,14 +42,16 @@ def embodiment(name):
     return load_embodiment(embodiments_directory() / f"{name}.yaml")
 
 
-@pytest.fixture(params=ROBOTS)
+@pytest.fixture(scope="module", params=ROBOTS)
 def runner(request, untrained):
     path = embodiments_directory() / f"{request.param}.yaml"
     (task, *_) = find_tasks(embodiment(request.param), None)
     case = EvaluationCase(
         embodiment=path, task=task.name, checkpoint=untrained, prompt_embodiment=path
     )
-    runner = EpisodeRunner(case)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(QwenVlaPolicy, "warm_up", lambda policy: 0.0)  # takes longer than the rest
+        runner = EpisodeRunner(case)
     yield runner
     runner.world.close()
 

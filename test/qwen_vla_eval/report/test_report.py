@@ -14,6 +14,7 @@ from qwen_vla_eval.report.denoising import chunk_paths
 from qwen_vla_eval.report.figures import Figures
 from qwen_vla_eval.report.looking import Looking, first_observation
 from qwen_vla_eval.runner import EpisodeRunner, EvaluationCase
+from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_sim.tasks.shifts import Shift
 from qwen_vla_sim.worlds.tool_paths import tool_paths
 
@@ -56,15 +57,22 @@ def test_when_an_episode_is_repeated_after_another_expect_the_same_again(runner)
     assert (said["path"], said["eager_fallbacks"]) == ("traced", 0)
 
 
-def test_when_a_case_names_another_prompt_embodiment_or_none_expect_it_in_the_prompt(runner):
-    def prompt(robot):
-        other = EpisodeRunner(case(robot))
-        other.world.close()
-        processor = other.policy.processor
+def test_when_a_case_names_another_prompt_embodiment_or_none_expect_it_in_the_prompt(
+    runner, monkeypatch
+):
+    monkeypatch.setattr(QwenVlaPolicy, "warm_up", lambda policy: 0.0)  # no chunk is computed
+
+    def prompt(runner):
+        processor = runner.policy.processor
         return processor.tokenizer.decode(processor.tokens("pick up the red block", np.zeros(7)))
 
-    right = prompt(WIDOWX)
-    wrong, none = prompt(embodiments_directory() / "aloha.yaml"), prompt(None)
+    def prompt_with(robot):
+        other = EpisodeRunner(case(robot))
+        other.world.close()
+        return prompt(other)
+
+    right = prompt(runner)
+    wrong, none = prompt_with(embodiments_directory() / "aloha.yaml"), prompt_with(None)
     assert "The robot is widowX with single arm" in right
     assert "The robot is aloha with dual arms" in wrong
     assert "The robot" not in none and none.endswith("pick up the red block.")
