@@ -22,7 +22,7 @@ OURS = {path.name for path in REPOSITORY.glob("src/*/")} | {
 OURS |= {path.name for path in REPOSITORY.glob("test/**/") if path != REPOSITORY}
 
 # Imported only in a benchmark's own environment (qwen_vla_eval/benchmark/client).
-OF_BENCHMARKS = {"gym_aloha", "gymnasium", "libero"}
+OF_BENCHMARKS = {"PIL", "gym_aloha", "gymnasium", "libero"}
 
 # Module -> rosdep key, where a ROS distribution brings it.
 KEYS = {

@@ -1,10 +1,10 @@
-"""Measure a policy in a benchmark that others wrote: gym-aloha, LIBERO.
+"""Measure a policy in a benchmark that others wrote: gym-aloha, LIBERO, LIBERO-PRO.
 
 Example:
   make benchmark-setup     # once: each benchmark in an environment of its own
   qwen-vla benchmark aloha --checkpoint runs/gym_aloha/checkpoint
-  qwen-vla benchmark aloha --task transfer_cube --url ws://gpu-machine:8000   # any openpi server
-  qwen-vla benchmark aloha --expert --task transfer_cube                      # our scripted expert
+  qwen-vla benchmark libero --task libero_object --task libero_spatial/3 --policy-url ws://gpu:8000
+  qwen-vla benchmark aloha --expert --task transfer_cube             # our scripted expert
   qwen-vla benchmark aloha --expert --task transfer_cube --record --states 200 --out runs/gym_aloha
 
 The benchmark's own initial states, step limits, success test and cameras. Its process asks the
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from qwen_vla_core.errors import QwenVlaError
 
-from .arguments import add_checkpoint, add_workers, checkpoint_folder, not_negative, positive
+from .arguments import add_policy, add_workers, checkpoint_folder, not_negative, positive
 from .outputs import output_folder
 
 
@@ -28,13 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla benchmark`."""
     parser.add_argument("benchmark", choices=("aloha", "libero"), help="which one")
     parser.add_argument(
-        "--task", action="append", help="task or suite; repeat it for several (all)"
+        "--task",
+        action="append",
+        help="task or suite; repeat it for several (all but LIBERO-PRO's)",
     )
     policy = parser.add_mutually_exclusive_group(required=True)
-    add_checkpoint(policy, "none")
-    policy.add_argument(
-        "--url", help="a policy server that speaks openpi's format, ws://host:port"
-    )
+    add_policy(policy, "none")
     policy.add_argument("--expert", action="store_true", help="the scripted expert, no policy")
     parser.add_argument(
         "--states", type=positive, default=50, help="number of initial states of each task (50)"
@@ -79,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     if first is None:
         first = FIRST_TRAINING_STATE if arguments.record else 0
     out = _out(arguments)
-    policy = "expert" if arguments.expert else str(arguments.checkpoint or arguments.url)
+    policy = "expert" if arguments.expert else str(arguments.checkpoint or arguments.policy_url)
     latency_ms = None if arguments.real_latency else float(arguments.latency_ms or 0)
 
     def measured(url: str | None):
@@ -100,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with output_folder(out):
         if arguments.checkpoint is None:
-            results = measured(arguments.url)
+            results = measured(arguments.policy_url)
         else:
             folder, log = checkpoint_folder(arguments.checkpoint), out / "logs" / "server.log"
             with server_process(folder, [benchmark.embodiment], log, StatusLine()) as url:

@@ -9,6 +9,7 @@ from ..errors import KinematicsError, NonFiniteError
 from .schema import Group
 
 AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
+AXES |= {"-x": "-1 0 0", "-y": "0 -1 0", "-z": "0 0 -1"}
 _ROOT, _TOOL = "base_link", "tool"
 
 POSITION_TOLERANCE_M = 1e-4
@@ -73,7 +74,7 @@ class ArmKinematics:
         for d, (joint, link) in enumerate(
             zip(group.joints, group.action.kinematics.links, strict=True)
         ):
-            axis = np.eye(3)["xyz".index(link.axis)]
+            axis = np.array(AXES[link.axis].split(), dtype=float)
             self._at_zero[d] = np.eye(4)
             self._at_zero[d, :3, 3] = link.origin_m
             if joint.unit == "rad":

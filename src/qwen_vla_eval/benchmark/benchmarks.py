@@ -16,6 +16,11 @@ FIRST_TRAINING_STATE = 10_000
 FOLDER = "QWEN_VLA_BENCHMARKS"
 """Environment variable with the folder of the environments, where it is not .venv-benchmarks."""
 
+LIBERO_SUITES = ("libero_object", "libero_spatial", "libero_goal", "libero_10")
+"""Of ten tasks each."""
+PRO_SHIFTS = ("_lan", "_object", "_swap", "_task")
+"""LIBERO-PRO's variants of each suite: other words, looks, places, and another task."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
@@ -25,12 +30,14 @@ class Benchmark:
         module: what its client runs, ``module:class``.
         robot: its embodiment, a file in embodiments/benchmarks/.
         tasks: names of single tasks; a suite's are ``<suite>/<number>``.
+        usual: tasks or suites that are measured where none is named.
     """
 
     name: str
     module: str
     robot: str
     tasks: tuple[str, ...]
+    usual: tuple[str, ...]
 
     @property
     def embodiment(self) -> Path:
@@ -53,13 +60,13 @@ class Benchmark:
         return python.absolute()
 
     def choose(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The tasks that were named, singly or by their suite; all where none was.
+        """The tasks that were named, singly or by their suite; the usual ones where none was.
 
         Raises:
             QwenVlaError: one is not known; the message names the nearest.
         """
         chosen = []
-        for name in names or self.tasks:
+        for name in names or self.usual:
             found = [t for t in self.tasks if t == name or t.startswith(f"{name}/")]
             if not found:
                 known = dict.fromkeys(
@@ -78,5 +85,18 @@ BENCHMARKS = {
         module="client.gym_aloha_tasks:GymAloha",
         robot="gym_aloha",
         tasks=("transfer_cube", "insertion"),
+        usual=("transfer_cube", "insertion"),
+    ),
+    "libero": Benchmark(
+        name="libero",
+        module="client.libero_tasks:Libero",
+        robot="libero_panda",
+        tasks=tuple(
+            f"{suite}{shift}/{number}"
+            for shift in ("", *PRO_SHIFTS)
+            for suite in LIBERO_SUITES
+            for number in range(10)
+        ),
+        usual=LIBERO_SUITES,
     ),
 }

@@ -92,3 +92,18 @@ def test_when_a_position_or_pose_is_not_finite_expect_refusal(bad):
         ARM.forward(np.array([0.0, bad, 0.0, 0.0, 0.0, 0.0]))
     with pytest.raises(NonFiniteError):
         ARM.inverse(np.full((4, 4), bad), np.zeros(6))
+
+
+@given(joint_positions)
+def test_when_an_axis_is_negative_expect_its_joint_to_turn_the_other_way(positions_D):
+    group = WIDOWX.groups[0].model_dump()
+    for link in group["action"]["kinematics"]["links"]:
+        link["axis"] = f"-{link['axis']}"
+    for joint in group["joints"]:
+        joint["lower"], joint["upper"] = -joint["upper"], -joint["lower"]
+    group["start"] = [-position for position in group["start"]]
+    arm = ArmKinematics(type(WIDOWX.groups[0]).model_validate(group))
+    np.testing.assert_allclose(arm.forward(-positions_D), ARM.forward(positions_D), atol=1e-9)
+    np.testing.assert_allclose(
+        arm.links(-positions_D[None])[0, -1], ARM.links(positions_D[None])[0, -1], atol=1e-9
+    )

@@ -11,6 +11,16 @@ from qwen_vla_eval.benchmark import run
 from qwen_vla_eval.benchmark.benchmarks import BENCHMARKS
 from qwen_vla_eval.benchmark.run import Measurement, measure
 from qwen_vla_sim.gl import select_gl
+from scripted_policy import ScriptedPolicy, serving
+
+
+def measurement(name, task=None, **changed):
+    """Of a benchmark's first task, with its expert, where nothing else is said."""
+    benchmark = BENCHMARKS[name]
+    given = {"tasks": [task or benchmark.tasks[0]], "policy": "expert", "url": None, "execute": 1}
+    given |= {"latency_ms": 0.0, "record": False, "workers": 1}
+    return Measurement(benchmark=benchmark, **given | changed)
+
 
 UNCHANGED = """
 import sys
@@ -41,25 +51,30 @@ def test_when_views_are_drawn_only_on_demand_expect_what_gym_aloha_itself_shows(
     assert ran.stdout == "the same\n", ran.stderr
 
 
-EXPERTS = [("aloha", "transfer_cube")]
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_when_our_server_is_asked_expect_an_episode_to_its_last_step(tmp_path, name):
+    benchmark = BENCHMARKS[name]
+    robot = load_embodiment(benchmark.embodiment)
+    with serving(ScriptedPolicy(robot), robot) as (_, url):
+        (episode,) = measure(measurement(name, states=[49], url=url, execute=8), tmp_path).episodes
+    assert not episode["success"] and episode["chunks"] == -(-episode["steps"] // 8)
+    assert episode["steps"] == {"aloha": 300, "libero": 280}[name]
+    (film,) = (tmp_path / "films").iterdir()
+    assert film.name.endswith("-49-failure.mp4") and film.stat().st_size > 1000
+
+
+EXPERTS = [
+    ("aloha", "transfer_cube"),
+    ("libero", "libero_object/0"),
+    ("libero", "libero_spatial/0"),
+]
 
 
 @pytest.mark.parametrize(("name", "task"), EXPERTS)
 def test_when_the_expert_acts_expect_nine_of_ten_of_the_benchmarks_own_states(
     tmp_path, name, task
 ):
-    benchmark = BENCHMARKS[name]
-    what = Measurement(
-        benchmark=benchmark,
-        tasks=benchmark.choose([task]),
-        states=range(10),
-        policy="expert",
-        url=None,
-        execute=1,
-        latency_ms=0.0,
-        record=False,
-        workers=2,
-    )
+    what = measurement(name, task, states=range(10), workers=2)
     episodes = measure(what, tmp_path).episodes
     done = sum(episode["success"] for episode in episodes)
     print(f"{name} {task}: {done} of {len(episodes)}")
@@ -70,21 +85,9 @@ def test_when_the_expert_acts_expect_nine_of_ten_of_the_benchmarks_own_states(
 def test_when_the_expert_is_recorded_expect_states_and_actions_within_the_robots_limits(
     tmp_path, name
 ):
-    benchmark = BENCHMARKS[name]
-    what = Measurement(
-        benchmark=benchmark,
-        tasks=benchmark.tasks[:1],
-        states=[10_000],
-        policy="expert",
-        url=None,
-        execute=1,
-        latency_ms=0.0,
-        record=True,
-        workers=1,
-    )
-    measure(what, tmp_path)
+    measure(measurement(name, states=[10_000], record=True), tmp_path)
     (path,) = tmp_path.glob("*.npz")
-    codec = EmbodimentCodec(load_embodiment(benchmark.embodiment))
+    codec = EmbodimentCodec(load_embodiment(BENCHMARKS[name].embodiment))
     episode = Episode.load(path)
     for native, normalized in (
         (episode.states_TS, codec.normalize_state(episode.states_TS)),

@@ -13,7 +13,7 @@ from qwen_vla_eval.benchmark.benchmarks import BENCHMARKS
 from qwen_vla_eval.benchmark.results import Results, summarize
 
 # numpy, msgpack and websockets come with scripts/benchmarks/*.txt, the rest with the benchmarks.
-BROUGHT = {"numpy", "msgpack", "websockets", "imageio", "gymnasium", "gym_aloha", "libero"}
+BROUGHT = {"numpy", "msgpack", "websockets", "imageio", "gymnasium", "gym_aloha", "libero", "PIL"}
 
 
 def test_when_the_clients_files_are_read_expect_nothing_of_ours_imported():
@@ -37,6 +37,12 @@ def test_when_tasks_are_named_expect_each_once_and_a_slip_of_the_pen_refused():
     aloha = BENCHMARKS["aloha"]
     assert aloha.choose(()) == aloha.tasks
     assert aloha.choose(("insertion", "insertion")) == ("insertion",)
+    libero = BENCHMARKS["libero"]
+    assert len(libero.tasks) == 200 and len(libero.choose(())) == 40
+    assert libero.choose(("libero_goal_lan", "libero_10/3"))[9:] == (
+        "libero_goal_lan/9",
+        "libero_10/3",
+    )
     with pytest.raises(QwenVlaError, match="'transfer_cub'.*did you mean transfer_cube"):
         aloha.choose(("transfer_cub",))
 

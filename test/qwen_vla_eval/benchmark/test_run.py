@@ -33,6 +33,7 @@ def fake(tmp_path, monkeypatch):
         module="fake_benchmark:FakeAloha",
         robot="gym_aloha",
         tasks=("move", "refused"),
+        usual=("move",),
     )
 
 

@@ -7,6 +7,7 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.kinematics import ArmKinematics
 from qwen_vla_eval.benchmark.benchmarks import BENCHMARKS
 from qwen_vla_eval.benchmark.client import transfer_cube_expert, vx300s
+from qwen_vla_eval.benchmark.client.rotations import turn
 
 ROBOT = load_embodiment(BENCHMARKS["aloha"].embodiment)
 START = np.array([0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.1] * 2)
@@ -20,7 +21,7 @@ def test_when_joints_are_given_expect_the_tool_where_the_embodiment_has_it(name,
     chain = group.action.kinematics
     joints = np.array([0.3, -0.5, 0.7, 0.2, -0.4, 0.9])
     base = np.eye(4)
-    base[:3, :3], base[:3, 3] = vx300s.turn("z", chain.mount_rpy_rad[2]), chain.mount_m
+    base[:3, :3], base[:3, 3] = turn("z", chain.mount_rpy_rad[2]), chain.mount_m
     expected = base @ ArmKinematics(group).forward(joints)
     position, rotation = arm.forward(joints)
     assert position == pytest.approx(expected[:3, 3], abs=1e-5)

@@ -18,7 +18,8 @@ class Link(Strict):
     """One joint of the chain: its axis and where it sits in the frame of the one before."""
 
     joint: Name
-    axis: Literal["x", "y", "z"]
+    axis: Literal["x", "y", "z", "-x", "-y", "-z"]
+    """About which it turns, or along which it slides, the positive way."""
     origin_m: Vector3
 
 

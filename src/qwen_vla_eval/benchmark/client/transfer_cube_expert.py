@@ -6,7 +6,8 @@ go on after a disturbance, anywhere.
 
 import numpy as np
 
-from .vx300s import LEFT, RIGHT, Arm, rotation_vector, turn
+from .rotations import rotation_vector, turn
+from .vx300s import LEFT, RIGHT, Arm
 
 OPEN, CLOSED = 1.0, 0.0
 _LONGEST_M, _LONGEST_RAD, _GRIPPER_STEP = 0.006, 0.03, 0.06

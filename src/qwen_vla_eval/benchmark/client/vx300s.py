@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .rotations import rotation_vector, turn
+
 # gym_aloha/assets/vx300s_{left,right}.xml: each joint's axis, and where it sits in the one before.
 _AXES = ("z", "y", "y", "x", "y", "x")
 _ORIGINS_M = (
@@ -17,16 +19,6 @@ UPPER = np.array([3.14158, 1.25664, 1.6057, 3.14158, 2.23402, 3.14158])
 _TOOL_M = 0.14
 """From gripper_link to the middle between the fingers' pads, ahead along x."""
 _DAMPING, _ITERATIONS, _LONGEST_STEP_RAD = 1e-2, 20, 0.2
-
-
-def turn(axis: str, angle_rad: float) -> np.ndarray:
-    """Rotation matrix [3, 3] about x, y or z."""
-    c, s = np.cos(angle_rad), np.sin(angle_rad)
-    return {
-        "x": np.array([[1, 0, 0], [0, c, -s], [0, s, c]]),
-        "y": np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]),
-        "z": np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]),
-    }[axis]
 
 
 class Arm:
@@ -68,19 +60,6 @@ class Arm:
         lever = position - np.array(places)
         jacobian = np.concatenate([np.cross(axes, lever).T, np.array(axes).T])
         return position, rotation, jacobian
-
-
-def rotation_vector(rotation: np.ndarray) -> np.ndarray:
-    """Axis times angle, rad, of a rotation matrix; short of half a turn."""
-    skew = np.array(
-        [
-            rotation[2, 1] - rotation[1, 2],
-            rotation[0, 2] - rotation[2, 0],
-            rotation[1, 0] - rotation[0, 1],
-        ]
-    )
-    angle = np.arctan2(np.linalg.norm(skew), np.trace(rotation) - 1.0)
-    return skew * (0.5 if angle < 1e-6 else angle / np.linalg.norm(skew))
 
 
 LEFT = Arm((-0.469, 0.5, 0.0), 0.0)
