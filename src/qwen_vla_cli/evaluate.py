@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--spelling",
-        choices=("upper", "capital", "dot", "spaces"),
+        choices=("upper", "capital", "dot", "polite", "spaces"),
         help="type the instructions in another way (as the scenes have them)",
     )
     policy = parser.add_mutually_exclusive_group()
