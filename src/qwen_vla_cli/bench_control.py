@@ -9,8 +9,8 @@ Starts the simulated robot and control_node as processes, three times: beside no
 images of three cameras, and beside a policy that infers. Each trial lays out a scene, engages,
 waits until the robot moves, and then presses the stop, asks for hold, or takes over as a person;
 what is measured is the time until the first command that answers. With --soak-minutes the trials
-go on for that long with policy, teleoperation, visualizer and page; it fails if the memory of a
-node grows by more than 2 % after the first fifth.
+go on for that long with policy, teleoperation, visualizer, page and a recorder that records each
+of them; it fails if the memory of a node grows by more than 2 % after the first fifth.
 """
 
 import argparse

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -93,8 +94,10 @@ def soak(path: Path, checkpoint: str, seconds: float, on_trial: Callable[[], Non
         use_sim=True,
         teleop=teleop.types[0] if teleop else "",
         view=True,
+        rviz=True,
+        record=True,
     )
-    with _Bench(path, nodes) as bench:
+    with TemporaryDirectory() as folder, _Bench(path, _recording_into(folder, nodes)) as bench:
         began_s, settled_mib, trial = time.monotonic(), {}, 0
         while (elapsed_s := time.monotonic() - began_s) < seconds:
             if not settled_mib and elapsed_s > SETTLED * seconds:
@@ -111,6 +114,17 @@ def soak(path: Path, checkpoint: str, seconds: float, on_trial: Callable[[], Non
             "memory_mib": memory_mib,
             "memory_growth": growth,
         }
+
+
+def _recording_into(folder: str, nodes: Sequence[NodeDescription]) -> list[NodeDescription]:
+    """The nodes; the recorder makes an episode there each time that the robot is moved."""
+    recording = {"folder": folder, "follow_mode": True}
+    return [
+        replace(node, parameters={**node.parameters, **recording})
+        if node.name == "recorder_node"
+        else node
+        for node in nodes
+    ]
 
 
 class _Bench:
