@@ -1,12 +1,15 @@
 """Messages whose parts are used again: what stays is not set anew, and is right all the same."""
 
+import resource
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pinocchio as pin
 import pytest
 
 from qwen_vla_core.scene import OldPath, Scene, Status
-from qwen_vla_ros.scene_messages import PathMessages, SceneMarkers
+from qwen_vla_ros.scene_messages import PathMessages, SceneMarkers, Transforms
 
 NOTHING = Scene(
     stamp_s=0.0,
@@ -62,3 +65,23 @@ def test_when_old_plans_fade_and_move_up_expect_each_line_to_be_its_plan():
             assert np.array([[p.x, p.y, p.z] for p in line.points]) == pytest.approx(plan)
             assert line.header.stamp.sec == k
             assert line.color.a == pytest.approx(0.7 * (1.0 - 0.1 * k), abs=1e-6)
+
+
+def resident_mib():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def test_when_links_are_drawn_for_minutes_expect_each_where_it_is_and_no_memory_lost():
+    links, poses = Transforms(), {f"link_{k}": pin.SE3.Random().homogeneous for k in range(10)}
+    for k in range(4500):
+        if k == 500:
+            before_mib = resident_mib()
+        message = links.message(scene(float(k)), poses)
+    assert resident_mib() - before_mib < 1.0
+    for stamped in message.transforms:
+        turn, place = stamped.transform.rotation, stamped.transform.translation
+        found = pin.XYZQUATToSE3(
+            np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w])
+        )
+        assert found.homogeneous == pytest.approx(poses[stamped.child_frame_id])
