@@ -43,8 +43,7 @@ def test_when_a_policy_drives_expect_episodes_that_their_seed_decides(command):
     world.close()
     folder = command("mobile_base", SEED + 1, "--task", task.name)  # in a process of its own
     alone = Episode.load(folder / f"{SEED + 1}.npz")
-    seen = second.images["front"]
-    assert len(seen) > 3 and len(set(seen)) == len(seen)  # it moves
+    assert len(set(second.images["front"])) > 3  # it moves
     np.testing.assert_array_equal(second.commanded_TD, alone.commanded_TD)
     np.testing.assert_array_equal(second.actions_NTHC, alone.actions_NTHC)
     assert second.images == alone.images
