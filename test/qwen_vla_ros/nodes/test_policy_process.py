@@ -1,6 +1,5 @@
 """policy_node ends on SIGTERM, whatever its inference thread is doing."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,14 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import rclpy
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.exit_status import ENDED_ON_REQUEST
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_ros.bringup import describe_bringup
 from qwen_vla_ros.operator import Operator
-from ros_domains import reserved_domain
 
 WIDOWX = embodiments_directory() / "widowx.yaml"
 HANGING = Path(__file__).parents[2] / "faults" / "hanging_policy_node.py"
@@ -26,60 +23,30 @@ BUSY = "while True: pass"
 pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]  # it loads all cores on purpose
 
 
-class Robot:
-    """A simulated WidowX and control_node, and a person; policy_nodes come and go beside them."""
+@pytest.fixture
+def start(ros):
+    """Starts a simulated WidowX, control_node and policy_node, or a program in its place."""
+    processes, operator = [], Operator(load_embodiment(WIDOWX))
 
-    def __init__(self, domain):
+    def start(program=None):
         nodes = describe_bringup(
             embodiment=str(WIDOWX),
             checkpoint=str(SHIPPED_CHECKPOINT),
             instruction="pick up the red block",
             use_sim=True,
         )
-        self._commands = {node.name: node.command() for node in nodes}
-        self._environment = os.environ | {"ROS_DOMAIN_ID": str(domain)}
-        self.operator = Operator(load_embodiment(WIDOWX))
-        self.processes = [self.start(name) for name in ("sim_node", "control_node")]
-
-    def start(self, name, program=None):
-        command = list(self._commands[name])
+        commands = {node.name: node.command() for node in nodes}
         if program:
-            command[1:3] = [str(program)]  # instead of -m module
-        errors = subprocess.PIPE if name == "policy_node" else None
-        return subprocess.Popen(command, env=self._environment, stderr=errors, text=True)
-
-    def has_policy(self):
-        return ("policy_node", "/") in self.operator.get_node_names_and_namespaces()
-
-
-@pytest.fixture(scope="module")
-def robot():
-    with reserved_domain() as domain:
-        rclpy.init(domain_id=domain)
-        robot = Robot(domain)
-        yield robot
-        for process in robot.processes:
-            process.kill()
-            process.wait()
-        robot.operator.destroy_node()
-        rclpy.try_shutdown()
-
-
-@pytest.fixture
-def start(robot):
-    """Starts policy_node, or a program in its place."""
-    assert robot.operator.wait(lambda: not robot.has_policy(), START_S)
-    robot.operator.diagnostics.clear()
-    processes = []
-
-    def start(program=None):
-        processes.append(robot.start("policy_node", program))
-        return processes[-1], robot.operator
+            commands["policy_node"][1:3] = [str(program)]  # instead of -m module
+        for name in ("sim_node", "control_node", "policy_node"):
+            processes.append(subprocess.Popen(commands[name], stderr=subprocess.PIPE, text=True))
+        return processes[-1], operator
 
     yield start
     for process in processes:
         process.kill()
         process.communicate()
+    operator.destroy_node()
 
 
 @contextmanager
@@ -127,7 +94,8 @@ def test_when_interrupted_while_an_inference_hangs_expect_an_end_within_three_se
     expect_end(process)
 
 
-def test_when_interrupted_while_it_loads_the_model_expect_an_end_at_once(start, robot):
+def test_when_interrupted_while_it_loads_the_model_expect_an_end_at_once(start):
     process, operator = start()
-    assert operator.wait(robot.has_policy, START_S)
+    node = ("policy_node", "/")
+    assert operator.wait(lambda: node in operator.get_node_names_and_namespaces(), START_S)
     expect_end(process)
