@@ -11,8 +11,8 @@ NODES="test/qwen_vla_eval/test_episodes.py test/test_own_robot.py test/qwen_vla_
 NONE=5  # pytest's exit status where it found no test, which is right for all rounds but one
 status=$NONE
 
-# What a worker gets at a time: test/spread.py. A worker that crashes ends the round with its test's
-# name: pytest-xdist 3.8 waits for ever for one that takes over for another.
+# A file stays whole, so that what its fixtures load is loaded once. A worker that crashes ends the
+# round with its test's name: pytest-xdist 3.8 waits for ever for one that takes over for another.
 beside() {
     round -m "not alone" --dist loadfile --no-loadscope-reorder --max-worker-restart 0 "$@"
 }

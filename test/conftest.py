@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, settings
 from quick_selection import pytest_ignore_collect  # noqa: F401  pytest finds its hook here
 from qwen_vla_core.errors import QwenVlaError
 from ros_domains import reserved_domain
-from spread import pytest_xdist_make_scheduler  # noqa: F401  likewise
 
 # Threads of one small product wait for each other: with two of them, as soon as anything else runs
 # on a core, the tests of the model take up to ten times as long.

@@ -34,7 +34,6 @@ KEYS = {
     "packaging": "python3-packaging",
     "pinocchio": "pinocchio",
     "pytest": "python3-pytest",
-    "xdist": "python3-pytest-xdist",
     "yaml": "python3-yaml",
 }
 # Modules of a ROS distribution that no wheel brings (set-up builds the messages among them); the
@@ -54,11 +53,13 @@ KEYS_NOT_IMPORTED = {
     "ros2launch": "the command `ros2 launch`",
     "rviz2": "launch files start it",
     "python3-pytest-timeout": "pytest loads it by itself",
+    "python3-pytest-xdist": "make test: pytest -n",
 }
 # Requirements of what is used and not imported.
 REQUIREMENTS_NOT_IMPORTED = {
     "imageio-ffmpeg": "imageio writes films with it",
     "pytest-timeout": "pytest loads it by itself",
+    "pytest-xdist": "make test: pytest -n",
     "ruff": "make lint",
     "mkdocs": "make docs",
     "mkdocs-material": "mkdocs.yml names it as the theme",
@@ -142,7 +143,10 @@ def test_when_the_product_imports_a_ros_package_expect_its_key_in_package_xml_an
 
 def test_when_a_test_imports_a_package_expect_its_key_in_package_xml_and_no_other():
     imported = {key_of(module) for module in imported_by_tests()} - {None}
-    assert keys_in_package_xml("test_depend") == imported | {"python3-pytest-timeout"}
+    assert keys_in_package_xml("test_depend") == imported | {
+        "python3-pytest-timeout",
+        "python3-pytest-xdist",
+    }
 
 
 def test_when_the_product_imports_a_module_expect_its_requirement_and_no_other():
