@@ -12,7 +12,7 @@ import numpy as np
 from ..embodiment import Camera
 from .compressed import rgb_from_compressed
 from .depth import depth_from_compressed, depth_from_image
-from .raw import ENCODINGS, rgb_from_image
+from .raw import ENCODINGS, pixel_rows, rgb_from_image
 from .render_depth import render_depth
 from .size import MAX_BYTES, MAX_PIXELS
 
@@ -41,6 +41,7 @@ __all__ = [
     "depth_from_compressed",
     "depth_from_image",
     "image_from_message",
+    "pixel_rows",
     "render_depth",
     "rgb_from_compressed",
     "rgb_from_image",

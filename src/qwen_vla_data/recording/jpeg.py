@@ -1,12 +1,13 @@
 """Raw images of colour cameras, stored as JPEG: 0.1 instead of 0.9 MB at 640 x 480."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import simplejpeg
 
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_core.images import rgb_from_image
+from qwen_vla_core.images import pixel_rows, rgb_from_image
 
 from .schemas import decode, typestore
 from .topics import COMPRESSED_IMAGE, IMAGE, RecordedTopic
@@ -16,6 +17,9 @@ QUALITY = 90
 
 FORMAT = "rgb8; jpeg compressed bgr8"
 """As image_transport's compressed_publisher names it."""
+
+COLOURS = {"rgb8": "RGB", "bgr8": "BGR", "rgba8": "RGBA", "bgra8": "BGRA"}
+"""Encodings that the JPEG encoder reads as they are: a copy of 0.9 MB is a tenth of its time."""
 
 SUFFIX = "/compressed"
 """What image_transport puts behind the topic's name."""
@@ -27,12 +31,27 @@ def as_jpeg(topic: RecordedTopic, data: bytes) -> tuple[RecordedTopic, bytes]:
         return topic, data
     try:
         message = decode(data, IMAGE)
-        rgb_HWC = rgb_from_image(message, topic.name)
+        pixels_HWC, colours = _pixels(message, topic.name)
     except QwenVlaError:
         return topic, data
-    jpeg = simplejpeg.encode_jpeg(rgb_HWC, quality=QUALITY, colorsubsampling="420")
+    jpeg = simplejpeg.encode_jpeg(
+        pixels_HWC, quality=QUALITY, colorspace=colours, colorsubsampling="420"
+    )
     compressed = typestore().types[COMPRESSED_IMAGE](
         header=message.header, format=FORMAT, data=np.frombuffer(jpeg, np.uint8)
     )
     encoded = typestore().serialize_cdr(compressed, COMPRESSED_IMAGE)
     return replace(topic, type=COMPRESSED_IMAGE), bytes(encoded)
+
+
+def _pixels(message: Any, topic: str) -> tuple[np.ndarray, str]:
+    """Pixels, uint8 [H, W, colours], and the order of their colours; not copied where it can be.
+
+    Raises:
+        QwenVlaError: as ``rgb_from_image``.
+    """
+    if colours := COLOURS.get(message.encoding):
+        rows = pixel_rows(message, topic, len(colours))
+        if rows.flags.c_contiguous:  # not padded
+            return rows.reshape(message.height, message.width, len(colours)), colours
+    return rgb_from_image(message, topic), "RGB"
