@@ -1,7 +1,7 @@
 """Whether a running robot is the one that its embodiment describes; pure, from what was seen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +111,7 @@ def check_live(
     findings += _state(robot, seen, file)
     findings += _latency(robot, seen.statuses)
     findings += _shared_memory(seen.ports_left)
-    return findings + _nodes(seen.statuses)
+    return findings + _nodes(seen.statuses, file)
 
 
 def checkpoint_in(seen: Seen) -> Path | None:
@@ -137,6 +137,7 @@ def _camera(robot: Embodiment, camera: Camera, seen: Seen, file: str) -> list[Fi
     findings = [first]
     if images:
         height, width = images[-1].shape[:2]
+        findings = [replace(first, text=f"{first.text}, {width} x {height}")]
         means, spreads = ([f(image) for image in images] for f in (np.mean, np.std))
         if max(means) < BLACK and max(spreads) < BLACK:
             findings.append(_error(about, "its images are black: lens cap, light, exposure"))
@@ -153,6 +154,15 @@ def _camera(robot: Embodiment, camera: Camera, seen: Seen, file: str) -> list[Fi
                     about=about,
                     text=f"its images are {width} x {height}, upright where {camera.width} x "
                     f"{camera.height} of {file} lies: is the camera turned by 90 degrees?",
+                )
+            )
+        elif width < camera.width or height < camera.height:
+            findings.append(
+                Finding(
+                    level="warning",
+                    about=about,
+                    text=f"its images are {width} x {height}, smaller than the {camera.width} x "
+                    f"{camera.height} that the policy is shown ({file}): set its driver to more",
                 )
             )
     return findings
@@ -319,13 +329,19 @@ def _shared_memory(ports_left: int) -> list[Finding]:
     return [Finding(level="warning", about="shared memory", text=text)]
 
 
-def _nodes(statuses: Sequence[NodeStatus]) -> list[Finding]:
+def _nodes(statuses: Sequence[NodeStatus], file: str) -> list[Finding]:
     levels: tuple[Level, ...] = ("ok", "warning", "error", "error")
     findings = [
         Finding(level=levels[status.level], about=status.name, text=status.message)
         for status in statuses
         if NODE_OK <= status.level <= NODE_ERROR + 1
     ]
+    for status in statuses:
+        if tighter := status.values.get("limits_of_robot"):
+            text = (
+                f"the robot's own limits are narrower and hold: {tighter}; write them into {file}"
+            )
+            findings.append(Finding(level="warning", about=status.name, text=text))
     if not any(status.name.endswith("/control_node") for status in statuses):
         findings.append(
             Finding(

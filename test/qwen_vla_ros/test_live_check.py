@@ -104,6 +104,10 @@ def test_when_a_stream_is_wrong_expect_what_to_change_in_which_file(seen, expect
     [
         ([np.zeros((96, 96, 3), np.uint8)] * 2, "camera wrist: its images are black"),
         ([np.full((96, 96, 3), 90, np.uint8)] * 2, "of a single colour"),
+        (
+            [image(1, 60, 80), image(2, 60, 80)],
+            "its images are 80 x 60, smaller than the 96 x 96 that the policy is shown (my.yaml)",
+        ),
     ],
 )
 def test_when_a_camera_shows_nothing_expect_it_named(images, expected):
@@ -162,6 +166,14 @@ def test_when_a_node_reports_an_error_or_control_does_not_run_expect_it_said():
     assert faults(replace(seen, statuses=(bad,))) == ["/control_node: no joint states"]
     (fault,) = faults(replace(seen, statuses=()))
     assert fault.startswith("control_node: it does not run")
+
+
+def test_when_the_robots_own_limits_are_narrower_expect_them_and_where_to_write_them():
+    seen = well()
+    values = {"limits_of_robot": "waist: -1..1 rad instead of -3..3 rad"}
+    status = replace(seen.statuses[0], values=values)
+    (fault,) = faults(replace(seen, statuses=(status,)))
+    assert "waist: -1..1 rad instead of -3..3 rad; write them into my.yaml" in fault
 
 
 def test_when_a_driver_stamps_nothing_expect_no_fault_and_that_the_receipt_counts():
