@@ -53,7 +53,8 @@ SIM_NODE = f"{SIM}/node/"
 # What the simulator's node shares with the others. Conversions of messages stay its own, so that a
 # wrong sign cannot cancel itself.
 SIM_FROM_ROS = {f"{ROS}.nodes.{module}" for module in ("lifecycle", "parameters", "process")}
-SIM_FROM_ROS |= {f"{ROS}.qos", f"{ROS}.every_publisher"}
+SIM_FROM_ROS |= {f"{ROS}.{module}" for module in ("diagnostics", "every_publisher", "qos")}
+SIM_FROM_ROS |= {f"{ROS}.stream_meter"}
 
 # What the command line imports only where it is used: help, completion and a mistyped command have
 # to answer at once, also on machines where some of these are not

@@ -1,9 +1,10 @@
 """One diagnostic status per node, on /diagnostics once a second."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -19,17 +20,24 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 class DiagnosticsPublisher:
     """Publishes the state of a node; the node decides level and text."""
 
-    def __init__(self, node: Node, hardware: str) -> None:
+    def __init__(self, node: Node, hardware: str, embodiment_sha256: str = "") -> None:
         self._node, self._hardware = node, hardware
+        self._embodiment_sha256 = embodiment_sha256
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self._version = package_version()
 
     def publish(self, level: bytes, message: str, values: Mapping[str, object]) -> None:
         """Send one status; values become text, floats with four significant digits.
 
-        Every node's values end with its memory and the package's version.
+        Every node's values end with its memory, which file it read as embodiment, and the
+        package's version.
         """
-        values = {**values, "memory_mib": _memory_mib(), "version": self._version}
+        values = {
+            **values,
+            "memory_mib": _memory_mib(),
+            "embodiment_sha256": self._embodiment_sha256,
+            "version": self._version,
+        }
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
         array.status = [
@@ -46,6 +54,18 @@ class DiagnosticsPublisher:
     def flush(self) -> None:
         """Wait until everyone has the last status, 0.1 s at most: before a node ends."""
         self._publisher.wait_for_all_acked(Duration(seconds=0.1))
+
+
+def lateness(period_s: float, lateness_s: Sequence[float]) -> dict[str, float]:
+    """How late the periods of a loop began, in percentiles; 0 where there was none yet."""
+    late_ms = np.array(lateness_s or [0.0]) * 1e3
+    p50_ms, p90_ms, p99_ms = (float(q) for q in np.percentile(late_ms, (50, 90, 99)))
+    return {
+        "period_ms": period_s * 1e3,
+        "lateness_p50_ms": p50_ms,
+        "lateness_p90_ms": p90_ms,
+        "lateness_p99_ms": p99_ms,
+    }
 
 
 def _memory_mib() -> float:

@@ -1,6 +1,7 @@
 """What observations are made of, received: images, joint states, and what was commanded."""
 
 import time
+from collections import Counter
 from typing import Any
 
 from rclpy.node import Node
@@ -25,6 +26,7 @@ from .every_publisher import subscribe_to_stream
 from .graph import publishers_of, type_problem
 from .images import rgb_from_image
 from .qos import RELIABLE
+from .stream_meter import StreamMeter
 
 
 class ObservationInputs:
@@ -40,8 +42,8 @@ class ObservationInputs:
         self._observer = MessageObserver(embodiment, simulated=simulated, rgb=rgb_from_image)
         self._topics: dict[str, tuple[str, type]] = {}
         self._refused: dict[str, tuple[int, str]] = {}
-        self._received: dict[str, int] = {}
-        self._counted_s = time.monotonic()
+        self._refusals: Counter[str] = Counter()
+        self._meter = StreamMeter(time.monotonic())
         for camera in embodiment.cameras:
             kind = CompressedImage if camera.is_compressed else Image
             self._subscribe(camera.name, camera.topic, kind, MAX_BYTES, depth=1)
@@ -58,16 +60,18 @@ class ObservationInputs:
         """The observation now, or every reason why there is none."""
         return self._observer.assemble(instruction, self.now())
 
-    def ages_s(self) -> dict[str, float]:
-        """Age of every stream by name, s; inf where nothing was received."""
-        return self._observer.ages_s(self.now())
+    def values(self) -> dict[str, float]:
+        """For /diagnostics: of every stream the rate, the age, and how many were refused so far.
 
-    def rates_hz(self) -> dict[str, float]:
-        """Messages of every stream by name that came since the last call, of any content, Hz."""
-        passed_s, self._counted_s = time.monotonic() - self._counted_s, time.monotonic()
-        rates = {name: self._received.get(name, 0) / passed_s for name in self._topics}
-        self._received.clear()
-        return rates
+        The rate is that of all messages, the age that of the last one that was used: by receipt
+        and by stamp, the larger.
+        """
+        ages_s = self._observer.ages_s(self.now())
+        return {
+            **self._meter.values(time.monotonic()),
+            **{f"age_{name}_s": age_s for name, age_s in ages_s.items()},
+            **{f"refused_{name}": self._refusals[name] for name in self._topics},
+        }
 
     def explain(self, refusal: Refusal) -> str:
         """Why there is no observation, with what became of the messages that did arrive."""
@@ -94,6 +98,7 @@ class ObservationInputs:
 
     def _subscribe(self, stream: str, topic: str, kind: type, largest: int, depth: int) -> None:
         self._topics[stream] = (topic, kind)
+        self._meter.add(stream)
         read = bounded(
             kind,
             largest,
@@ -102,7 +107,7 @@ class ObservationInputs:
         )
 
         def receive(data: bytes) -> None:
-            self._received[stream] = self._received.get(stream, 0) + 1
+            self._meter.count(stream, time.monotonic())
             read(data)
 
         if stream == COMMAND:
@@ -126,6 +131,7 @@ class ObservationInputs:
                 self._warn(report.reason)
 
     def _refuse(self, stream: str, reason: str) -> None:
+        self._refusals[stream] += 1
         count, _ = self._refused.get(stream, (0, ""))
         self._refused[stream] = (count + 1, reason)
         self._warn(reason)

@@ -159,6 +159,11 @@ class RobotInputs:
             for topic, age_s in ages.items()
         ]
 
+    def values(self, ros_s: float) -> dict[str, float]:
+        """For /diagnostics: the age of every stream, s; no rates, only the newest is fetched."""
+        ages_s = ((topic, self._streams.age_s(topic, ros_s)) for topic in self._streams.limits_s)
+        return {f"age_{topic}_s": age_s for topic, age_s in ages_s}
+
     @property
     def instruction(self) -> str:
         """What the policy follows; without a policy_node, what was said last."""

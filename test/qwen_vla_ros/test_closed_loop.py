@@ -41,6 +41,27 @@ def test_when_nobody_engages_expect_nothing_sent_and_refusals_to_say_why(system)
     assert system.sent == []
 
 
+def test_when_all_runs_expect_every_node_to_say_rate_and_age_of_its_streams_and_what_it_is(system):
+    def values(node, *keys):
+        said = system.operator.diagnostics[f"/{node}"][1]
+        return [float(said[key]) for key in keys]
+
+    system.operator.instruct("pick up the red block")
+    for node, stream in (
+        ("control_node", "wx250s/joint_states"),
+        ("control_node", "policy/chunk"),
+        ("policy_node", "wrist"),
+        ("sim_node", "wrist"),
+        ("sim_node", "joint_states"),
+    ):
+        rate, age = f"rate_{stream}_hz", f"age_{stream}_s"
+        system.expect(lambda n=node, r=rate: values(n, r)[0] > 1.0, 20.0, f"{rate} of {node}")
+        system.expect(lambda n=node, a=age: values(n, a)[0] < 1.0, 20.0, f"{age} of {node}")
+    said = [values for _, values in system.operator.diagnostics.values()]
+    assert len(said) == 3 and len({values["embodiment_sha256"] for values in said}) == 1
+    assert all(float(values["memory_mib"]) > 10.0 and values["version"] for values in said)
+
+
 def test_when_estop_is_pressed_mid_motion_expect_hold_and_no_reset_before_its_release(system):
     system.engage(seed=1)
     system.expect(system.moved, EPISODE_S, "the arm moves")

@@ -24,6 +24,7 @@ from ..estop_topic import EstopTopic
 from ..every_publisher import subscribe_to_stream
 from ..graph import publishers_of, rivals, type_problem
 from ..messages import check_odometry, estop_in, teleop_from_message
+from ..stream_meter import StreamMeter
 from .lifecycle import EmbodimentNode
 
 CHUNK = "policy/chunk"
@@ -35,6 +36,7 @@ class ControlInputs:
     Attributes:
         problems: what is wrong with the topics, in words; forbids engaging.
         policy_problems: the same of the policy's; ends autonomy as well.
+        meter: rate and age of every stream.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class ControlInputs:
         self.problems: list[str] = []
         self.policy_problems: list[str] = []
         self._types: dict[str, type] = {}
+        self.meter = StreamMeter(time.monotonic())
         for stream in joint_streams(embodiment):
             receive = self._on_joint_states(stream)
             self._subscribe(JointState, stream.topic, bounded.JOINTS_BYTES, receive)
@@ -87,11 +90,17 @@ class ControlInputs:
 
     def _subscribe(self, message_type: type, topic: str, largest: int, callback: Callable) -> None:
         counter = f"{topic.rpartition('/')[2]}_refused"
-        receive = bounded.bounded(
+        read = bounded.bounded(
             message_type, largest, callback, lambda why: self._refuse(counter, f"{topic}: {why}")
         )
+
+        def receive(data: bytes) -> None:
+            self.meter.count(topic, time.monotonic())
+            read(data)
+
         subscribe_to_stream(self._node, message_type, topic, receive, raw=True)
         self._types[topic] = message_type
+        self.meter.add(topic)
 
     def _on_joint_states(self, stream: JointStream) -> Callable[[JointState], None]:
         wanted = set(stream.driver_names)

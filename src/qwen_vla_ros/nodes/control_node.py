@@ -18,7 +18,7 @@ from qwen_vla_core.modes import Answer, Mode, ModeEvent
 from qwen_vla_core.safety import Intersection, Rule, Verdict
 
 from .. import diagnostics
-from ..diagnostics import DiagnosticsPublisher
+from ..diagnostics import DiagnosticsPublisher, lateness
 from ..drivers import make_drivers
 from ..drivers.robot import RobotDrivers
 from ..estop_topic import TELEOP_ESTOP
@@ -91,14 +91,16 @@ class ControlNode(EmbodimentNode):
         self._drivers = RobotDrivers(make_drivers(self, self._embodiment), self._embodiment)
         self._robot_limits, self._intersection = {}, Intersection(limits=self._loop.limiter.limits)
         self._commanding = False
-        self._counts, self._last_refusal = Counter(), ""
+        self._counts, self._last_refusal = Counter(autonomy_holds=0), ""
         self._limited: dict[str, str] = {}  # joint -> rule, since the last report
         self._lateness_s: list[float] = []
 
         self._command = self.create_publisher(JointState, "control/command", RELIABLE)
         self._feedback = self.create_publisher(JointState, "teleop/feedback", RELIABLE)
         self._mode_topics = ModeTopics(self)
-        self._diagnostics = DiagnosticsPublisher(self, self._embodiment.name)
+        self._diagnostics = DiagnosticsPublisher(
+            self, self._embodiment.name, self.embodiment_sha256
+        )
         self._inputs = ControlInputs(
             self,
             self._embodiment,
@@ -254,20 +256,15 @@ class ControlNode(EmbodimentNode):
             *self._inputs.policy_problems,
         ]
         silent = self._loop.inputs.silent(time.monotonic())
+        warnings = [*self._drivers.warnings, self._last_refusal]
         level, message = diagnostics.OK, f"{state.mode.value}: {state.reason}"
         if problems or silent or state.fault:
             level = diagnostics.ERROR
             message = "; ".join(filter(None, [*problems, *silent, state.fault]))
-        elif (
-            self._drivers.warnings
-            or self._last_refusal
-            or self._counts["autonomy_holds"]
-            or state.mode is Mode.ESTOP
-        ):
+        elif any(warnings) or self._counts["autonomy_holds"] or state.mode is Mode.ESTOP:
             level = diagnostics.WARN
-        message = "; ".join(filter(None, [message, *self._drivers.warnings, self._last_refusal]))
+        message = "; ".join(filter(None, [message, *warnings]))
         self._last_refusal = ""
-        lateness_ms = np.array(self._lateness_s or [0.0]) * 1e3
         self._diagnostics.publish(
             level,
             message,
@@ -277,11 +274,10 @@ class ControlNode(EmbodimentNode):
                 "dry_run": self._dry_run,
                 "real_time": runs_first(),
                 "max_speed_scale": self._loop.limiter.max_speed_scale,
-                "period_ms": self._period_s * 1e3,
-                "lateness_p50_ms": float(np.percentile(lateness_ms, 50)),
-                "lateness_p99_ms": float(np.percentile(lateness_ms, 99)),
+                **lateness(self._period_s, self._lateness_s),
                 "limits_of_robot": "; ".join(self._intersection.tightened),
                 "limited_joints": ", ".join(f"{j} {rule}" for j, rule in self._limited.items()),
+                **self._inputs.meter.values(time.monotonic()),
                 **self._counts,
             },
         )

@@ -1,6 +1,7 @@
 """What the lifecycle nodes share: the parameters they declare, and transitions that clean up."""
 
 import functools
+import hashlib
 import traceback
 from collections.abc import Callable
 
@@ -22,6 +23,9 @@ from ..diagnostics import ERROR, DiagnosticsPublisher
 from .parameters import read_only
 
 NAMESAKE_PERIOD_S = 1.0
+
+SHOWN_OF_SHA256 = 12
+"""Hexadecimal digits of a hash on /diagnostics: as many as git shows of a large project's."""
 
 TRANSITIONS = ("on_configure", "on_activate", "on_deactivate", "on_cleanup", "on_shutdown")
 
@@ -69,6 +73,8 @@ class EmbodimentNode(LifecycleNode):
         """
         path = find_embodiment(self.text("embodiment"), embodiments_directory())
         embodiment = load_embodiment(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.embodiment_sha256 = digest[:SHOWN_OF_SHA256]
         return in_simulation(embodiment) if self.get_parameter("simulated").value else embodiment
 
     def text(self, parameter: str) -> str:

@@ -71,7 +71,7 @@ class PageNode(EmbodimentNode):
         self._presence = Presence(silence_s=robot.watchdogs.teleop_s)
         self._said: dict[str, tuple[int, str]] = {}
         self._requests = Requests(self)
-        self._diagnostics = DiagnosticsPublisher(self, robot.name)
+        self._diagnostics = DiagnosticsPublisher(self, robot.name, self.embodiment_sha256)
         self._refused = ""
         self._inbox: SimpleQueue = SimpleQueue()
         self._arrived = self.create_guard_condition(self._read_inbox)
@@ -298,7 +298,11 @@ class PageNode(EmbodimentNode):
         self._diagnostics.publish(
             level,
             message,
-            {"pages": self._presence.count, "guarded": self._presence.guarded},
+            {
+                "pages": self._presence.count,
+                "guarded": self._presence.guarded,
+                **self._inputs.values(self.now_s()),
+            },
         )
 
 

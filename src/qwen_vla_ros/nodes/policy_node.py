@@ -22,7 +22,9 @@ from qwen_vla_core.execution.policy_loop import check_replan_steps
 from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import Refusal
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 from qwen_vla_core.types import ActionChunk, Observation
+from qwen_vla_data.recording.checkpoint_hash import checkpoint_sha256
 from qwen_vla_data.replay import ReplayPolicy
 
 from .. import diagnostics
@@ -34,7 +36,7 @@ from ..messages import chunk_message
 from ..observation_inputs import ObservationInputs
 from ..policy_report import loop_values, status
 from ..qos import LATCHED, RELIABLE
-from .lifecycle import EmbodimentNode
+from .lifecycle import SHOWN_OF_SHA256, EmbodimentNode
 from .policy_parameters import check_policy_parameters, declare_policy_parameters
 from .process import run
 
@@ -61,7 +63,9 @@ class PolicyNode(EmbodimentNode):
         check_replan_steps(embodiment, self.get_parameter("replan_steps").value)
         if instruction := self.text("instruction"):
             check_instruction(instruction)
-        self._named = name_policy(self.text("checkpoint"), self.text("policy_url"))
+        named = name_policy(self.text("checkpoint"), self.text("policy_url"))
+        self._named = named or str(SHIPPED_CHECKPOINT)
+        self._weights_sha256 = checkpoint_sha256(self._named)[:SHOWN_OF_SHA256]
         self._policy = load_policy(
             self._named,
             embodiment,
@@ -88,7 +92,7 @@ class PolicyNode(EmbodimentNode):
         self._refusal: Refusal | None = None
         self._autonomous, self._sure = False, 0
         self._chunk = self.create_publisher(JointTrajectory, "policy/chunk", RELIABLE)
-        self._diagnostics = DiagnosticsPublisher(self, embodiment.name)
+        self._diagnostics = DiagnosticsPublisher(self, embodiment.name, self.embodiment_sha256)
         self._inputs = ObservationInputs(
             self, embodiment, simulated=self.get_parameter("simulated").value
         )
@@ -223,8 +227,8 @@ class PolicyNode(EmbodimentNode):
                 **loop_values(self._loop),
                 **model,
                 "checkpoint": self._named,
-                **{f"age_{name}_s": age_s for name, age_s in self._inputs.ages_s().items()},
-                **{f"rate_{name}_hz": hz for name, hz in self._inputs.rates_hz().items()},
+                "checkpoint_sha256": self._weights_sha256,
+                **self._inputs.values(),
             },
         )
 

@@ -6,6 +6,7 @@ and reports.
 """
 
 import shutil
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from qwen_vla_data.recording.session import Phase, Request, Session
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
 from ..raw_topics import FETCH_S, RawTopic
+from ..stream_meter import StreamMeter
 from .lifecycle import EmbodimentNode
 from .parameters import declare_number, read_only
 from .process import run
@@ -85,10 +87,10 @@ class RecorderNode(EmbodimentNode):
         self._session = Session(
             self._writer, start, new_path=self._new_path, follow_mode=follow_mode
         )
-        self._diagnostics = DiagnosticsPublisher(self, robot.name)
-        self._topics = [
-            RawTopic(self, topic, self._session.lost) for topic in recorded_topics(robot)
-        ]
+        self._diagnostics = DiagnosticsPublisher(self, robot.name, self.embodiment_sha256)
+        topics = recorded_topics(robot)
+        self._meter = StreamMeter(time.monotonic(), [topic.name for topic in topics])
+        self._topics = [RawTopic(self, topic, self._session.lost) for topic in topics]
         cameras = [camera.topic for camera in robot.cameras if not camera.optional]
         self._needed = (*cameras, *measured_topics(robot))
         for request in Request:
@@ -135,6 +137,9 @@ class RecorderNode(EmbodimentNode):
     def _fetch(self) -> None:
         """Hand on what has come, in the order in which it came."""
         samples = [sample for topic in self._topics for sample in topic.fetch()]
+        now_s = time.monotonic()
+        for sample in samples:
+            self._meter.count(sample.topic.name, now_s)
         for sample in sorted(samples, key=lambda sample: sample.received_ns):
             self._session.take(sample)
 
@@ -194,6 +199,7 @@ class RecorderNode(EmbodimentNode):
                 "waiting_mb": self._writer.waiting_bytes / 1e6,
                 "free_gb": session.free_bytes / 1e9,
                 "instruction": session.instruction,
+                **self._meter.values(time.monotonic()),
                 **{f"dropped_{topic}": count for topic, count in session.dropped.items()},
             },
         )

@@ -25,6 +25,7 @@ from ..diagnostics import DiagnosticsPublisher
 from ..graph import publishers_of, rival_problem
 from ..messages import joint_state_message
 from ..qos import LATCHED, RELIABLE
+from ..stream_meter import StreamMeter
 from ..teleop import make_device
 from ..teleop.base import receive
 from .lifecycle import EmbodimentNode, read_only
@@ -62,18 +63,21 @@ class TeleopNode(EmbodimentNode):
             )
         self._section = sections[device]
         self._leader = self._section if device == "leader" else None
-        self._device = make_device(self, self._section, robot, self._refuse)
+        self._meter = StreamMeter(time.monotonic())
+        self._device = make_device(self, self._section, robot, self._refuse, self._meter)
         self._mover = Mover(robot, self._leader)
         self._session = Session(self._mover)
         self._leader_due_s: float | None = None  # while it is on its way to the robot
         self._problems: list[str] = []
+        self._refusals = 0
         self._message = self._refused = self._mode = self._drive_problem = ""
         self._command: Sample | None = None
         self._command_s = -np.inf
         self._publisher = self.create_publisher(JointState, COMMAND, RELIABLE)
-        self._diagnostics = DiagnosticsPublisher(self, robot.name)
+        self._diagnostics = DiagnosticsPublisher(self, robot.name, self.embodiment_sha256)
         self.create_subscription(String, "control/mode", self._on_mode, LATCHED)
-        receive(self, JointState, "control/command", JOINTS_BYTES, self._on_command, self._refuse)
+        command = (JointState, "control/command", JOINTS_BYTES, self._on_command)
+        receive(self, *command, self._refuse, self._meter)
         self._asks = {ask: self.create_client(Trigger, f"control/{ask.value}") for ask in Ask}
         for name, answer in (
             ("engage", self._engage),
@@ -243,7 +247,7 @@ class TeleopNode(EmbodimentNode):
         self.get_logger().info(message)
 
     def _refuse(self, why: str) -> None:
-        self._refused = why
+        self._refused, self._refusals = why, self._refusals + 1
         self.get_logger().warning(f"not used: {why}", throttle_duration_sec=1.0)
 
     def _report(self) -> None:
@@ -253,8 +257,16 @@ class TeleopNode(EmbodimentNode):
             problems.append(f"{self._section.type} is silent ({', '.join(self._section.topics)})")
         level = diagnostics.WARN if problems else diagnostics.OK
         message = "; ".join([*problems, self._message])
-        values = {"device": self._section.type, "phase": self._session.phase.name}
-        self._diagnostics.publish(level, message, values)
+        self._diagnostics.publish(
+            level,
+            message,
+            {
+                "device": self._section.type,
+                "phase": self._session.phase.name,
+                "refused": self._refusals,
+                **self._meter.values(time.monotonic()),
+            },
+        )
 
 
 def main() -> None:

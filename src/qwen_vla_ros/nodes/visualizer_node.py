@@ -48,8 +48,8 @@ class VisualizerNode(EmbodimentNode):
         """Subscribe and announce; nothing is drawn yet."""
         self._robot = robot = self.load_embodiment()
         self._simulated = self.get_parameter("simulated").value
-        self._inputs = RobotInputs(self, robot)
-        self._diagnostics = DiagnosticsPublisher(self, robot.name)
+        self._inputs, self._refused = RobotInputs(self, robot, refuse=self._refuse), ""
+        self._diagnostics = DiagnosticsPublisher(self, robot.name, self.embodiment_sha256)
         self._draw = SceneMarkers(shapes_of(robot_urdf(robot)), robot.base and robot.base.name)
         self._markers = self.create_publisher(MarkerArray, topics.MARKERS, RELIABLE)
         self._ghost = self.create_publisher(JointState, topics.GHOST, RELIABLE)
@@ -115,7 +115,15 @@ class VisualizerNode(EmbodimentNode):
 
     def _report(self) -> None:
         rate_hz, self._drawn = self._drawn / diagnostics.PERIOD_S, 0
-        self._diagnostics.publish(diagnostics.OK, "drawing", {"rate_hz": rate_hz})
+        level = diagnostics.WARN if self._refused else diagnostics.OK
+        message = f"not shown: {self._refused}" if self._refused else "drawing"
+        self._refused = ""
+        self._diagnostics.publish(
+            level, message, {"rate_hz": rate_hz, **self._inputs.values(self.now_s())}
+        )
+
+    def _refuse(self, why: str) -> None:
+        self._refused = why
 
 
 def _seen(publisher: object) -> bool:

@@ -12,6 +12,17 @@ from ..robot_inputs import RobotInputs
 
 DECIMALS = 4
 
+SHOWN = (
+    "inference_p50_ms",
+    "inference_p99_ms",
+    "delay_steps",
+    "lateness_p50_ms",
+    "lateness_p99_ms",
+    "max_speed_scale",
+    "device",
+)
+"""What a page shows of the diagnostics' values; all of them are several kB of each state."""
+
 
 def page_state(
     inputs: RobotInputs,
@@ -49,7 +60,7 @@ def page_state(
                 "name": report.name,
                 "level": report.level,
                 "message": report.message,
-                "values": report.values,
+                "values": {key: report.values[key] for key in SHOWN if key in report.values},
                 "age": round(steady_s - report.received_s, 1),
             }
             for report in sorted(inputs.nodes.values(), key=lambda report: report.name)

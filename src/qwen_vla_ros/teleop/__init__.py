@@ -12,6 +12,7 @@ from rclpy.node import Node
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.schema.teleop import AnyDevice
 
+from ..stream_meter import StreamMeter
 from .base import Device
 
 DEVICES = {
@@ -22,16 +23,26 @@ DEVICES = {
     "clutched_pose": "clutched_pose:ClutchedPoseDevice",
 }
 """The ``type`` of a device in an embodiment's ``teleop`` section -> module in this folder and
-class, made of (node, its section, embodiment, callback for what it refuses)."""
+class, made of (node, its section, embodiment, callback for what it refuses,
+meter of its streams)."""
 
 
 def make_device(
-    node: Node, section: AnyDevice, embodiment: Embodiment, refuse: Callable[[str], None]
+    node: Node,
+    section: AnyDevice,
+    embodiment: Embodiment,
+    refuse: Callable[[str], None],
+    meter: StreamMeter,
 ) -> Device:
-    """Connect one device; ``refuse`` gets the reason, in words, for each message not used."""
+    """Connect one device.
+
+    Args:
+        refuse: gets the reason, in words, for each message not used.
+        meter: counts what its topics bring.
+    """
     module, name = DEVICES[section.type].split(":")
     device = getattr(importlib.import_module(f".{module}", __name__), name)
-    return device(node, section, embodiment, refuse)
+    return device(node, section, embodiment, refuse, meter)
 
 
 __all__ = ["DEVICES", "Device", "make_device"]

@@ -4,6 +4,7 @@ teleop_node asks for ``hands`` in every period. It takes the reference when the 
 pressed, bounds all motion, and lets go when ``hands`` is None; a device does none of that.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from qwen_vla_core.teleop import Hands
 
 from ..bounded import bounded
 from ..every_publisher import subscribe_to_stream
+from ..stream_meter import StreamMeter
 
 
 class Device(Protocol):
@@ -64,6 +66,7 @@ def receive(
     largest_bytes: int,
     callback: Callable[[Any], None],
     refuse: Callable[[str], None],
+    meter: StreamMeter,
 ) -> None:
     """Subscribe to every publisher; what is too large, or refused by ``callback``, is named."""
 
@@ -73,10 +76,11 @@ def receive(
         except QwenVlaError as error:
             refuse(f"{topic}: {error}")
 
-    subscribe_to_stream(
-        node,
-        message_type,
-        topic,
-        bounded(message_type, largest_bytes, checked, lambda why: refuse(f"{topic}: {why}")),
-        raw=True,
-    )
+    read = bounded(message_type, largest_bytes, checked, lambda why: refuse(f"{topic}: {why}"))
+
+    def received(data: bytes) -> None:
+        meter.count(topic, time.monotonic())
+        read(data)
+
+    meter.add(topic)
+    subscribe_to_stream(node, message_type, topic, received, raw=True)

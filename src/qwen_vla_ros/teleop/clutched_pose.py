@@ -15,6 +15,7 @@ from qwen_vla_core.teleop import Hands, Wish
 from qwen_vla_core.teleop.hand import hand_pose
 
 from ..bounded import FLAG_BYTES, INPUT_BYTES
+from ..stream_meter import StreamMeter
 from .base import DeadManDevice, receive
 
 
@@ -27,6 +28,7 @@ class ClutchedPoseDevice(DeadManDevice):
         section: ClutchedPose,
         embodiment: Embodiment,
         refuse: Callable[[str], None],
+        meter: StreamMeter,
     ) -> None:
         self._group, self._axes = section.group, np.array(section.rotation, dtype=float)
         self._silence_s = embodiment.watchdogs.teleop_s
@@ -42,7 +44,7 @@ class ClutchedPoseDevice(DeadManDevice):
             strict=True,
         ):
             if topic is not None:
-                receive(node, kind, topic, largest, self._dated(topic, callback), refuse)
+                receive(node, kind, topic, largest, self._dated(topic, callback), refuse, meter)
         for group in embodiment.groups:
             if section.gripper_topic is not None and group.name == section.gripper:
                 self._finger = group.joints[0].name

@@ -23,6 +23,7 @@ from qwen_vla_core.yaml_file import find_named
 from ..bounded import INPUT_BYTES
 from ..estop_topic import TELEOP_ESTOP
 from ..qos import RELIABLE
+from ..stream_meter import StreamMeter
 from .base import DeadManDevice, receive
 
 
@@ -35,6 +36,7 @@ class JoyDevice(DeadManDevice):
         section: JoySection | Keyboard,
         embodiment: Embodiment,
         refuse: Callable[[str], None],
+        meter: StreamMeter,
     ) -> None:
         folder = share_directory() / "config" / "teleop"
         gamepad = read_gamepad(find_named("gamepad", section.gamepad, folder))
@@ -47,7 +49,7 @@ class JoyDevice(DeadManDevice):
         self._silence_s = embodiment.watchdogs.teleop_s
         self._hands: Hands | None = None
         self._at_s = 0.0
-        receive(node, Joy, section.topic, INPUT_BYTES, self._on_joy, refuse)
+        receive(node, Joy, section.topic, INPUT_BYTES, self._on_joy, refuse, meter)
 
     def hands(self, now_s: float) -> Hands | None:
         return self._hands if now_s - self._at_s <= self._silence_s else None

@@ -17,6 +17,7 @@ from qwen_vla_core.embodiment.schema import Leader
 from qwen_vla_core.teleop import Hands, LeaderReader, Wish
 
 from ..bounded import FLAG_BYTES, JOINTS_BYTES
+from ..stream_meter import StreamMeter
 from .base import receive
 
 
@@ -29,6 +30,7 @@ class LeaderDevice:
         section: Leader,
         embodiment: Embodiment,
         refuse: Callable[[str], None],
+        meter: StreamMeter,
     ) -> None:
         self._reader = LeaderReader(embodiment, section)
         self._silence_s = embodiment.watchdogs.teleop_s
@@ -37,9 +39,9 @@ class LeaderDevice:
         self._drives = _drives(node, section, embodiment)
         self.has_motors = bool(self._drives)
         for topic in self._reader.joint_topics:
-            receive(node, JointState, topic, JOINTS_BYTES, self._on_joints(topic), refuse)
+            receive(node, JointState, topic, JOINTS_BYTES, self._on_joints(topic), refuse, meter)
         for topic in self._reader.gripper_topics:
-            receive(node, Float32, topic, FLAG_BYTES, self._on_gripper(topic), refuse)
+            receive(node, Float32, topic, FLAG_BYTES, self._on_gripper(topic), refuse, meter)
 
     def hands(self, now_s: float) -> Hands | None:
         positions = self._reader.positions

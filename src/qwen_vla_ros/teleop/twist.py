@@ -17,6 +17,7 @@ from qwen_vla_core.errors import NonFiniteError
 from qwen_vla_core.teleop import Hands, Wish
 
 from ..bounded import INPUT_BYTES
+from ..stream_meter import StreamMeter
 from .base import DeadManDevice, receive
 
 
@@ -29,13 +30,14 @@ class TwistDevice(DeadManDevice):
         section: TwistInput,
         embodiment: Embodiment,
         refuse: Callable[[str], None],
+        meter: StreamMeter,
     ) -> None:
         self._group, self._stamped = section.group, section.stamped
         self._is_base = embodiment.base is not None and embodiment.base.name == section.group
         self._silence_s = embodiment.watchdogs.teleop_s
         self._wish, self._at_s, self._released = Wish(), -np.inf, False
         kind = TwistStamped if section.stamped else Twist
-        receive(node, kind, section.topic, INPUT_BYTES, self._on_twist, refuse)
+        receive(node, kind, section.topic, INPUT_BYTES, self._on_twist, refuse, meter)
 
     def hands(self, now_s: float) -> Hands | None:
         if self._at_s == -np.inf:

@@ -20,10 +20,12 @@ from std_srvs.srv import SetBool, Trigger
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import EmbodimentError, QwenVlaError
 from qwen_vla_core.instruction import check_instruction
+from qwen_vla_ros.diagnostics import OK, PERIOD_S, WARN, DiagnosticsPublisher
 from qwen_vla_ros.nodes.lifecycle import EmbodimentNode
 from qwen_vla_ros.nodes.parameters import declare_integer, declare_number, read_only
 from qwen_vla_ros.nodes.process import run
 from qwen_vla_ros.qos import LATCHED
+from qwen_vla_ros.stream_meter import StreamMeter
 
 from ..hardware.xs_driver import ROOM_WARM_C
 from ..registry import find_tasks, make_world
@@ -78,6 +80,10 @@ class SimNode(EmbodimentNode):
         """Build the world and lay out the first scene."""
         self._status = self.create_publisher(String, "~/task_status", LATCHED)
         self._embodiment = self.load_embodiment()
+        self._diagnostics = DiagnosticsPublisher(
+            self, self._embodiment.name, self.embodiment_sha256
+        )
+        self._meter, self._stalls = StreamMeter(time.monotonic()), 0
         self._world = make_world(self._embodiment)
         self._expert = self.get_parameter("expert").value and ExpertEndpoint(
             self, self._embodiment, self.text("expert_topic")
@@ -119,6 +125,7 @@ class SimNode(EmbodimentNode):
         self.every(1.0 / self.get_parameter("joint_state_rate_hz").value, self._step)
         self.every(1.0 / self.get_parameter("camera_rate_hz").value, self._publish_images)
         self.every(STATUS_PERIOD_S, self._publish_status)
+        self.every(PERIOD_S, self._report)
         if self._base:
             self.every(ODOMETRY_PERIOD_S, self._base.publish)
         if self._expert:
@@ -135,10 +142,25 @@ class SimNode(EmbodimentNode):
                 f"the simulation stood still for {behind_s:.2f} s", throttle_duration_sec=1.0
             )
             behind_s, self._simulated_until_s = timestep_s, now_s - timestep_s
+            self._stalls += 1
         steps = int(behind_s / timestep_s)
         self._world.step(steps * timestep_s)
         self._simulated_until_s += steps * timestep_s
         self._publish_joint_states()
+        self._meter.count("joint_states", now_s)
+
+    def _report(self) -> None:
+        stalls, self._stalls = self._stalls, 0
+        slow = f"the simulation stood still {stalls} times: the computer is busy" if stalls else ""
+        self._diagnostics.publish(
+            WARN if slow else OK,
+            slow or "simulating",
+            {
+                "task": self._task.name,
+                "seed": self._scene.seed,
+                **self._meter.values(time.monotonic()),
+            },
+        )
 
     def _publish_joint_states(self) -> None:
         for arm in self._arms:
@@ -158,6 +180,7 @@ class SimNode(EmbodimentNode):
             message.header.frame_id = name
             message.data = array.array("B", image.tobytes())  # bytes are checked one by one
             publisher.publish(message)
+            self._meter.count(name, time.monotonic())
 
     # --- the task and what a person would do: simulation only
 

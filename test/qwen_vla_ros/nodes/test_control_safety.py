@@ -66,6 +66,13 @@ def test_when_nobody_engages_expect_nothing_on_any_command_topic(start_control):
     assert arm.group == arm.single == system.base.received == []
     values = system.operator.diagnostics["/control_node"][1]
     assert values["commanding"] == "False"
+    assert float(values["rate_policy/chunk_hz"]) == 0.0
+    assert float(values["age_policy/chunk_s"]) == np.inf
+    said, joints = system.operator.diagnostics, "follower_left/joint_states"
+    for stream in (joints, "mobile_base/odom"):
+        key = f"rate_{stream}_hz"
+        system.expect(lambda k=key: float(said["/control_node"][1][k]) > 1.0, f"{key} is said")
+    assert float(said["/control_node"][1][f"age_{joints}_s"]) < 1.0
 
 
 def test_when_a_second_control_node_starts_expect_the_first_to_hold_and_to_name_it(start_control):

@@ -83,7 +83,8 @@ def test_when_all_is_well_expect_chunks_and_running_reported(at_work):
         work.until(lambda: len(work.robot.chunks) >= 2)
         work.until_reported("running", level=diagnostics.OK)
         values = work.robot.values
-        assert values["instruction"] == "go" and "checkpoint" in values
+        assert values["instruction"] == "go" and values["checkpoint"] == str(SHIPPED_CHECKPOINT)
+        assert len(values["checkpoint_sha256"]) == len(values["embodiment_sha256"]) == 12
         for stream in ("over_shoulder", "wrist", "wx250s/joint_states"):
             work.until(lambda key=f"rate_{stream}_hz": float(work.robot.values[key]) > 1.0)
     assert work.robot.chunks == sorted(set(work.robot.chunks))

@@ -56,13 +56,14 @@ class Rig:
         self.states = self.drivers.create_publisher(JointState, STATES, best_effort)
         self.images = self.drivers.create_publisher(Image, SHOULDER, 10)
         self.mode = self.drivers.create_publisher(String, "control/mode", LATCHED)
-        self.level, self.message = None, ""
+        self.level, self.message, self.values = None, "", {}
         self.drivers.create_subscription(DiagnosticArray, "/diagnostics", self._on_status, 10)
         self.wait(lambda: self.recorder.count_publishers(SHOULDER), "discovery")
         self.wait(self.states.get_subscription_count, "discovery")
 
     def _on_status(self, message):
         self.level, self.message = message.status[0].level, message.status[0].message
+        self.values = {pair.key: pair.value for pair in message.status[0].values}
 
     def wait(self, condition, what):
         end_s = time.monotonic() + WAIT_S
@@ -142,6 +143,8 @@ def test_when_a_person_records_expect_all_topics_raw_images_as_jpeg_and_the_outc
     assert recording.types[SHOULDER] == "sensor_msgs/msg/CompressedImage"
     received_s = streams.joints[STATES].received_s_T
     assert np.abs(received_s - streams.joints[STATES].stamps_s_T).max() < WAIT_S
+    rig.wait(lambda: np.isfinite(float(rig.values[f"age_{STATES}_s"])), "the age of a stream")
+    assert float(rig.values["age_wrist/image_raw_s"]) == np.inf  # nobody publishes it
 
 
 def test_when_raw_images_are_wanted_expect_their_pixels(start):

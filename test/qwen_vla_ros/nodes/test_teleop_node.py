@@ -57,6 +57,8 @@ def test_when_a_gamepad_drives_the_base_expect_it_to_move_and_to_stand_when_rele
     speed = one.teleop._embodiment.teleop.base_m_s
     base = one.system.base
     one.expect(lambda: base.last and np.isclose(base.last[0], speed), "the base drives")
+    said = one.operator.diagnostics
+    one.expect(lambda: float(said["/teleop_node"][1]["rate_joy_hz"]) > 1.0, "the device's rate")
     one.message = joy(drive=True, ahead=1.0)
     one.system.stands()
     one.expect_mode("HOLD", "control_node holds")

@@ -204,6 +204,27 @@ def test_when_the_robot_is_simulated_expect_its_description_and_transforms_else_
         assert (place.x, place.y, place.z) == pytest.approx((0.5, -0.25, 0.0))
 
 
+def test_when_messages_cannot_be_drawn_expect_the_diagnostics_to_say_why_and_the_streams_age(lab):
+    said = {}
+
+    def keep(message):
+        for status in message.status:
+            values = {pair.key: pair.value for pair in status.values}
+            said[status.name] = status.message, values
+
+    with lab("widowx") as at:
+        at.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
+        (stream,) = joint_streams(at.robot)
+        half = JointState(name=stream.driver_names[:2], position=[0.0, 0.0])
+        at.expect(
+            lambda: "not shown: wx250s/joint_states" in said.get("/visualizer_node", [""])[0],
+            lambda: at.say(stream.topic, half),
+        )
+        ages = {key: value for key, value in said["/visualizer_node"][1].items() if "age_" in key}
+        assert float(ages["age_wx250s/joint_states_s"]) < 5.0
+        assert float(ages["age_wrist/image_raw_s"]) == np.inf
+
+
 def test_when_a_base_drives_expect_its_way_and_footprint_in_the_frame_of_its_odometry(lab):
     with lab("mobile_base") as at:
         at.watch(MarkerArray, "view/markers")

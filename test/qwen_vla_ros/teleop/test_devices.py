@@ -13,6 +13,7 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.schema import TwistInput
 from qwen_vla_core.embodiment.schema.teleop import AnyDevice
 from qwen_vla_core.errors import QwenVlaError, YamlFileError
+from qwen_vla_ros.stream_meter import StreamMeter
 from qwen_vla_ros.teleop import DEVICES, make_device
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
@@ -29,7 +30,7 @@ def device(ros):
     def make(kind, robot="widowx", **changes):
         (section,) = [one for one in ROBOTS[robot].teleop.devices if one.type == kind]
         section = type(section)(**{**section.model_dump(), **changes})
-        return make_device(node, section, ROBOTS[robot], pytest.fail)
+        return make_device(node, section, ROBOTS[robot], pytest.fail, StreamMeter(0.0))
 
     yield make
     node.destroy_node()

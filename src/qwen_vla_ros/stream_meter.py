@@ -1,0 +1,37 @@
+"""How often the messages of each stream are received, and when the last one was."""
+
+import math
+from collections.abc import Iterable
+
+
+class StreamMeter:
+    """Counts; the time is the caller's steady clock, s."""
+
+    def __init__(self, now_s: float, streams: Iterable[str] = ()) -> None:
+        """``streams``: those to report even if nothing of them is ever received."""
+        self._since_s = now_s
+        self._counts = dict.fromkeys(streams, 0)
+        self._received_s = dict.fromkeys(streams, -math.inf)
+
+    def add(self, stream: str) -> None:
+        """Report this stream from now on, received or not."""
+        self._counts.setdefault(stream, 0)
+        self._received_s.setdefault(stream, -math.inf)
+
+    def count(self, stream: str, now_s: float) -> None:
+        """A message was received, of whatever content."""
+        self._counts[stream] = self._counts.get(stream, 0) + 1
+        self._received_s[stream] = now_s
+
+    def values(self, now_s: float) -> dict[str, float]:
+        """For /diagnostics: rates since the last call, Hz, and ages by receipt, s.
+
+        The age is inf where nothing was ever received.
+        """
+        passed_s, self._since_s = max(now_s - self._since_s, 1e-9), now_s
+        values = {}
+        for stream, count in self._counts.items():
+            values[f"rate_{stream}_hz"] = count / passed_s
+            values[f"age_{stream}_s"] = now_s - self._received_s[stream]
+            self._counts[stream] = 0
+        return values
