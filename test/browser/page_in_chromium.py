@@ -15,28 +15,37 @@ import pytest
 
 from browser.chromium import Chromium
 from qwen_vla_core.embodiment import find_embodiment, load_embodiment
-from qwen_vla_core.resources import embodiments_directory
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_eval.simulated_robot import SimulatedRobot, isolated_environment
 from qwen_vla_ros.bringup import describe_bringup
 
 OUT = Path(__file__).parents[2] / "out" / "page"
 MODE = "document.getElementById('mode').textContent"
+INSTRUCTION = "pick up the red block"
 FULL_S = 1.0
 """A button that may move the robot has to be kept pressed for 0.6 s."""
+DRAWN_HZ = 9.0
+"""Of ten states a second."""
 
 
 @pytest.fixture(scope="module")
 def robot(tmp_path_factory):
-    """A WidowX in simulation, moved by the scripted expert, and the address of its page."""
+    """A WidowX in simulation, its policy at work beside it, and the address of its page."""
     folder = tmp_path_factory.mktemp("robot")
-    os.environ.update(isolated_environment())
     path = find_embodiment("widowx", embodiments_directory())
+    widowx = load_embodiment(path)
+    os.environ.update(isolated_environment(widowx))
     nodes = describe_bringup(
-        embodiment=str(path), checkpoint=None, use_sim=True, teleop="keyboard", view=True
+        embodiment=str(path),
+        checkpoint=str(SHIPPED_CHECKPOINT),
+        use_sim=True,
+        teleop="keyboard",
+        view=True,
+        instruction=INSTRUCTION,
     )
     (page,) = (node for node in nodes if node.name == "page_node")
     page.parameters["port"] = 0
-    with SimulatedRobot(load_embodiment(path), nodes, folder) as simulated:
+    with SimulatedRobot(widowx, nodes, folder) as simulated:
         log, found = folder / "page_node.log", []
         simulated.operator.wait(
             lambda: found.extend(re.findall(r"http://\S+", log.read_text())) or found, 60.0
@@ -163,11 +172,20 @@ def test_when_it_is_opened_on_a_phone_expect_the_stop_in_reach_and_nothing_beyon
         assert page.value(over) == "estop"
 
 
-def test_when_a_robot_moves_expect_ten_drawings_a_second(page, robot):
-    """Beside two busy cores it may be fewer; `make test-page` says how many."""
+def test_when_a_policy_moves_the_robot_expect_ten_drawings_a_second(page, robot):
+    """Robot, policy and browser on the same cores, without a GPU."""
     engage(page, robot)
-    robot.operator.wait(lambda: False, 5.0)
-    drawn = page.value("[...document.querySelectorAll('.number')].pop().textContent")
-    rate_hz = float(re.search(r"([\d.]+) Hz", drawn)[1])
-    print(f"drawn at {rate_hz:g} Hz without a GPU")
-    assert rate_hz > 5.0
+    robot.operator.wait(lambda: False, 5.0)  # the first images compile shaders
+    rates_hz = []
+    for _ in range(5):
+        robot.operator.wait(lambda: False, 1.0)
+        drawn = page.value("[...document.querySelectorAll('.number')].pop().textContent")
+        rates_hz.append(float(re.search(r"([\d.]+) Hz", drawn)[1]))
+    assert robot.operator.mode.startswith("AUTONOMY")
+    page.screenshot(OUT / "desktop.jpg", format="jpeg", quality=80)  # for resource/page
+    page.size(390, 844, phone=True)
+    robot.operator.wait(lambda: False, 2.0)
+    page.screenshot(OUT / "phone.jpg", format="jpeg", quality=80)
+    load = os.getloadavg()[0]
+    print(f"drawn at {rates_hz} Hz without a GPU, {os.cpu_count()} cores, load {load:.1f}")
+    assert np.median(rates_hz) >= DRAWN_HZ

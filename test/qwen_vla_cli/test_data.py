@@ -1,8 +1,11 @@
 """`qwen-vla data`: what a person sees of episodes, and every refusal is one line."""
 
 import json
+import resource
 import shutil
+import signal
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import av
@@ -135,6 +138,35 @@ def test_when_an_export_was_interrupted_expect_it_to_go_on(data, recorded, tmp_p
     status, printed, _ = data("export", recorded, "--out", tmp_path / "set")
     assert status == 0 and len(made) == 4  # the third once more, the first two were there
     assert problems_of(tmp_path / "set") == []
+
+
+@contextmanager
+def full_disk(free_bytes):
+    """A limit on the size of files stands for it: the kernel refuses the same writes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, before[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_when_the_disk_is_full_expect_one_line_and_the_same_command_to_go_on(
+    data, refused, recorded, tmp_path, command
+):
+    source, out = recorded, tmp_path / "made"
+    if command == "import":
+        source = tmp_path / "set"
+        assert data("export", recorded, "--out", source)[0] == 0
+    with full_disk(1500):
+        line = refused(command, source, "--out", out)
+    assert str(out) in line and "cannot be written" in line
+    status, printed, _ = data(command, source, "--out", out)
+    assert status == 0 and "3 episodes" in printed
+    assert not list(out.rglob("*.part*"))
 
 
 def test_when_scenes_were_simulated_expect_what_is_left_out_said(data, tmp_path):
