@@ -63,7 +63,7 @@ def page(robot, tmp_path):
         browser.size(1440, 900)
         browser.open(robot.url)
         browser.expect(f"{MODE} == 'HOLD'")
-        browser.expect("document.querySelectorAll('figure img[src]').length == 2")
+        browser.expect("document.querySelectorAll('figure canvas[data-shown]').length == 2")
         OUT.mkdir(parents=True, exist_ok=True)
         yield browser
         name = os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].split(" ")[0]

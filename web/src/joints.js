@@ -41,11 +41,12 @@ export class Joints {
     const end = chunk ? chunk.stamp + chunk.step * (points - 1) - now : -1;
     const span = chunk ? chunk.step * points : 1;
     const limits = new Map(state.scene.limits.map((hit) => [hit.joint, hit.text]));
+    const past = this.samples.map((sample) => sample.time - now);
+    const ahead = end > 0 ? chunk.positions : [];
+    const due = ahead.map((_, k) => chunk.stamp + chunk.step * k - now);
     this.rows.forEach((row, d) => {
       if (!row.visible) return;
-      const past = this.samples.map((sample) => sample.time - now);
-      const planned = end > 0 ? chunk.positions.map((point) => point[d]) : [];
-      const due = planned.map((_, k) => chunk.stamp + chunk.step * k - now);
+      const planned = ahead.map((point) => point[d]);
       row.draw({
         past,
         measured: this.samples.map((sample) => sample.measured[d]),
@@ -76,6 +77,12 @@ class Row {
     this.range.append(...Object.values(this.parts));
     this.range.title = `${joint.lower} to ${joint.upper} ${joint.unit}`;
     this.plot = make("span", "plot");
+    // Asking for its size while drawing would lay out the whole page once for each joint.
+    this.width = this.height = 0;
+    new ResizeObserver(([{ contentRect }]) => {
+      this.width = Math.round(contentRect.width);
+      this.height = Math.round(contentRect.height);
+    }).observe(this.plot);
     this.element.append(name, this.range, this.plot);
   }
 
@@ -99,13 +106,11 @@ class Row {
   }
 
   chart({ past, measured, command, due, planned, before, after }) {
-    const width = this.plot.clientWidth;
-    if (!width) return;
-    if (!this.uplot || this.width !== width) {
+    if (!this.width) return;
+    if (this.uplot?.width !== this.width) {
       this.uplot?.destroy();
-      this.width = width;
       this.window = [-before, after];
-      this.uplot = new uPlot(options(this, width, this.plot.clientHeight), null, this.plot);
+      this.uplot = new uPlot(options(this, this.width, this.height), null, this.plot);
     }
     this.window = [-before, after];
     this.uplot.setData(uPlot.join([[past, measured, command], [due, planned]]));

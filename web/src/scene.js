@@ -13,6 +13,8 @@ const GRID_LINES = 12;
 const EVENT = [1, 0.85, 0.2];
 const PLAN_PX = 5;
 const THIN_PX = 2;
+// Pixels of the image for each of the screen's where no GPU draws it.
+const BY_CPU = 0.75;
 
 export class Scene {
   constructor() {
@@ -20,7 +22,7 @@ export class Scene {
     try {
       const antialias = !drawnByCpu();
       this.renderer = new THREE.WebGLRenderer({ antialias, powerPreference: "low-power" });
-      this.renderer.setPixelRatio(antialias ? Math.min(devicePixelRatio, 2) : 1);
+      this.renderer.setPixelRatio(antialias ? Math.min(devicePixelRatio, 2) : BY_CPU);
     } catch {
       this.place.append(make("p", "no-webgl", "This browser has no WebGL: the scene is not drawn."));
       return;
