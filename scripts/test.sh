@@ -6,8 +6,8 @@
 set -uo pipefail
 
 # The longest file first: as the last one it would keep one worker busy alone.
-NODES="test/qwen_vla_eval/test_episodes.py test/test_own_robot.py test/qwen_vla_ros
-    test/qwen_vla_sim/node test/qwen_vla_remote"
+NODES="test/qwen_vla_eval/test_episodes.py test/qwen_vla_ros test/qwen_vla_sim/node
+    test/qwen_vla_remote test/test_own_robot.py"
 NONE=5  # pytest's exit status where it found no test, which is right for all rounds but one
 status=$NONE
 
