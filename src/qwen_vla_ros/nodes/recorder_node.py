@@ -16,7 +16,6 @@ from std_srvs.srv import Trigger
 from qwen_vla_core.embodiment import find_embodiment
 from qwen_vla_core.embodiment.streams import measured_topics
 from qwen_vla_core.errors import QwenVlaError
-from qwen_vla_core.freed_memory import keep_freed_memory
 from qwen_vla_core.resources import embodiments_directory, package_version
 from qwen_vla_data.recording import Start, recorded_topics, recover, unfinished_in
 from qwen_vla_data.recording.background import BackgroundWriter
@@ -31,10 +30,6 @@ from ..stream_meter import StreamMeter
 from .lifecycle import EmbodimentNode
 from .parameters import declare_number, read_only
 from .process import run
-
-KEPT_BYTES = 8 * 2**20
-"""An image of 1920 x 1080 is 6 MB. Without it every image is copied to memory that the kernel has
-to give page by page, and takes back at once."""
 
 CLOSE_S = 2.0
 """A node ends within 2.5 s; a file that a slow disk has not finished by then is recovered."""
@@ -212,7 +207,6 @@ class RecorderNode(EmbodimentNode):
 
 def main() -> None:
     """Entry point of the recorder_node executable."""
-    keep_freed_memory(KEPT_BYTES)
     run(RecorderNode)
 
 
