@@ -13,6 +13,8 @@ from qwen_vla_eval.benchmark.run import Measurement, measure
 from qwen_vla_sim.gl import select_gl
 from scripted_policy import ScriptedPolicy, serving
 
+pytestmark = pytest.mark.timeout(1800)
+
 
 def measurement(name, task=None, **changed):
     """Of a benchmark's first task, with its expert, where nothing else is said."""

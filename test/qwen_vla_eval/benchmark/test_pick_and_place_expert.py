@@ -30,13 +30,11 @@ def carried_out(middle_m, size_m, place_m, drop, slips_at=None):
     tool_m, tool = np.array([-0.15, 0.0, 0.26]), pick_and_place_expert.DOWN
     thing_m = np.array(middle_m) + np.array([[-0.5], [0.5]]) * size_m
     place_m, fingers_m, action, hand = np.array(place_m), 0.08, np.array([0.0] * 6 + [-1.0]), False
-    fingers_before_m = fingers_m
     for step in range(280):
         action = pick_and_place_expert.act(
             tool_m=tool_m,
             tool=tool,
             fingers_m=fingers_m,
-            fingers_m_s=abs(fingers_m - fingers_before_m) / 0.05,
             closing=action[6] > 0,
             thing_m=thing_m,
             place_m=place_m,
@@ -52,10 +50,7 @@ def carried_out(middle_m, size_m, place_m, drop, slips_at=None):
         there &= thing_m[0, 2] < tool_m[2] < thing_m[1, 2]
         stop_m = (0.004 if wide else across) if there else 0.0
         closing = action[6] > 0
-        fingers_before_m, fingers_m = (
-            fingers_m,
-            (max(fingers_m - 0.02, stop_m) if closing else min(fingers_m + 0.02, 0.08)),
-        )
+        fingers_m = max(fingers_m - 0.02, stop_m) if closing else min(fingers_m + 0.02, 0.08)
         held = closing and there and fingers_m == stop_m and step != slips_at
         before_m = tool_m
         tool_m = tool_m + REACHED * 0.05 * action[:3]

@@ -143,7 +143,6 @@ class Libero:
             tool_m=data.get_site_xpos("gripper0_grip_site").copy(),
             tool=data.get_site_xmat("gripper0_grip_site").copy(),
             fingers_m=float(np.abs(self._observation["robot0_gripper_qpos"]).sum()),
-            fingers_m_s=float(np.abs(self._observation["robot0_gripper_qvel"]).sum()),
             closing=self._commanded[6] > 0.0,
             thing_m=self._corners(thing),
             place_m=self._corners(place.removesuffix("_contain_region")),

@@ -21,7 +21,6 @@ _HOVER_M, _CARRY_M = 0.08, 0.12
 _AT_M, _NEAR_M = 0.012, 0.03
 _DROP_M, _SET_DOWN_M = 0.03, 0.005
 """How far above the place it lets go."""
-_STOPPED_M_S = 0.02
 _GAIN = 1.5
 _STEP = np.array([0.05, 0.5])
 """What an action of 1 asks for, m and rad."""
@@ -32,7 +31,6 @@ def act(
     tool_m: np.ndarray,
     tool: np.ndarray,
     fingers_m: float,
-    fingers_m_s: float,
     closing: bool,
     thing_m: np.ndarray,
     place_m: np.ndarray,
@@ -42,7 +40,7 @@ def act(
 
     Args:
         tool_m, tool: between the fingertips, position [3] and rotation [3, 3].
-        fingers_m, fingers_m_s: how far apart they are, and how fast that changes.
+        fingers_m: how far apart they are.
         closing: whether the last action closed them.
         thing_m, place_m: lower and upper corner [2, 3] of what surrounds them.
         drop: into the place instead of onto it.
@@ -52,16 +50,16 @@ def act(
     yaw = 0.0 if wide or size[1] <= size[0] else np.pi / 2
     grasp_m = np.array([middle[0], middle[1], thing_m[1, 2] - _DEEP_M])
     grasp_m[2] = max(grasp_m[2], thing_m[0, 2] + 0.012)
-    if wide:  # by the rim, on the side that is farther from the place
-        side = -1.0 if place_m[:, 1].mean() > middle[1] else 1.0
+    if wide:  # by the rim, on the side that is farther from the place, or where it holds it
+        away = tool_m[1] - middle[1] if closing else middle[1] - place_m[:, 1].mean()
+        side = 1.0 if away > 0.0 else -1.0
         grasp_m = np.array(
             [middle[0], middle[1] + side * (size[1] / 2 - 0.006), thing_m[1, 2] - _RIM_M]
         )
     # A bowl that hangs on its rim is tilted.
     between = np.linalg.norm(tool_m - grasp_m) < (2 * _NEAR_M if wide else _NEAR_M)
-    width_m = 0.02 if wide else min(size[:2])
-    stopped = fingers_m_s < _STOPPED_M_S and 0.002 < fingers_m < width_m + 0.008
-    held = closing and between and stopped
+    width_m = 0.004 if wide else min(size[:2])
+    held = closing and between and 0.002 < fingers_m < width_m + 0.008
     gripper, goal_m = OPEN, grasp_m + [0.0, 0.0, _HOVER_M]
     beside_m = np.linalg.norm((place_m.mean(axis=0) - middle)[:2])
     if not closing and beside_m < _NEAR_M and thing_m[0, 2] < place_m[1, 2] + _CARRY_M:
@@ -83,19 +81,15 @@ def _carry(
     tool_m: np.ndarray, thing_m: np.ndarray, place_m: np.ndarray, drop: bool
 ) -> tuple[float, np.ndarray]:
     """Gripper and where the tool goes, with the thing in the hand."""
-    middle, below = thing_m.mean(axis=0), thing_m[0, 2]
-    top = place_m[1, 2]
+    middle, below, top = thing_m.mean(axis=0), thing_m[0, 2], place_m[1, 2]
     beside = place_m.mean(axis=0)[:2] - middle[:2]
-    goal_m = tool_m.copy()
-    if np.linalg.norm(beside) > _NEAR_M / 2:
-        goal_m[2] += top + _CARRY_M - below
-        if below > top + _CARRY_M / 2:
-            goal_m[:2] += beside
-        return CLOSED, goal_m
-    goal_m[:2] += beside
-    above = _DROP_M if drop else _SET_DOWN_M
-    goal_m[2] += top + above - below - 0.01
-    return (OPEN if below < top + above else CLOSED), goal_m
+    let_go_m = _DROP_M if drop else _SET_DOWN_M
+    # A funnel: the nearer it is to the place, the lower it may be.
+    far = np.clip((np.linalg.norm(beside) - _NEAR_M / 2) / (2 * _NEAR_M), 0.0, 1.0)
+    goal_m = tool_m + [0.0, 0.0, top + let_go_m - 0.01 + far * _CARRY_M - below]
+    if below > top + far * _CARRY_M / 2:
+        goal_m[:2] += beside
+    return (OPEN if far == 0.0 and below < top + let_go_m else CLOSED), goal_m
 
 
 def _turned(tool: np.ndarray, yaw: float) -> float:
