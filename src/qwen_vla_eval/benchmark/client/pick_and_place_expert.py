@@ -16,12 +16,14 @@ DOWN = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 """The tool looks down, its fingers open along the world's y."""
 _DEEP_M, _RIM_M = 0.035, 0.02
 """How far below the top of a thing, and of a rim, the fingertips close."""
-_HOVER_M, _CARRY_M = 0.08, 0.12
+_HOVER_M, _CARRY_M = 0.06, 0.12
 """Above where it grasps; between the place's top and the lowest point of what is carried."""
 _AT_M, _NEAR_M = 0.012, 0.03
 _DROP_M, _SET_DOWN_M = 0.03, 0.005
 """How far above the place it lets go."""
-_GAIN = 1.5
+_GAIN, _FASTEST = 1.0, 0.6
+"""Slow, because an arm that overshoots until it is stretched out does not come back: there no
+torque of its joints pulls it in."""
 _STEP = np.array([0.05, 0.5])
 """What an action of 1 asks for, m and rad."""
 
@@ -50,9 +52,8 @@ def act(
     yaw = 0.0 if wide or size[1] <= size[0] else np.pi / 2
     grasp_m = np.array([middle[0], middle[1], thing_m[1, 2] - _DEEP_M])
     grasp_m[2] = max(grasp_m[2], thing_m[0, 2] + 0.012)
-    if wide:  # by the rim, on the side that is farther from the place, or where it holds it
-        away = tool_m[1] - middle[1] if closing else middle[1] - place_m[:, 1].mean()
-        side = 1.0 if away > 0.0 else -1.0
+    if wide:  # by the rim, on the side of the table's middle, or where it holds it
+        side = 1.0 if (tool_m[1] - middle[1] if closing else -middle[1]) > 0.0 else -1.0
         grasp_m = np.array(
             [middle[0], middle[1] + side * (size[1] / 2 - 0.006), thing_m[1, 2] - _RIM_M]
         )
@@ -73,7 +74,11 @@ def act(
     way = _GAIN * (goal_m - tool_m) / _STEP[0]
     twist = _GAIN * rotation_vector(turn("z", yaw) @ DOWN @ tool.T) / _STEP[1]
     return np.concatenate(
-        [way / max(np.abs(way).max(), 1.0), np.clip(twist, -1.0, 1.0), [gripper]]
+        [
+            way * min(1.0, _FASTEST / max(np.abs(way).max(), 1e-9)),
+            np.clip(twist, -1.0, 1.0),
+            [gripper],
+        ]
     )
 
 
