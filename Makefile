@@ -165,7 +165,7 @@ bench-gpu: setup
 	@! nvidia-smi -L >/dev/null 2>&1 || bash scripts/set_up.sh gpu
 	$(BIN)/qwen-vla bench gpu $(ARGS)
 
-# In .venv-lerobot as well; all with random weights, a quarter of an hour.
+# In .venv-lerobot as well; LeRobot's own sizes take most of its half hour (ARGS="--sizes cut").
 bench-peers: setup
 	@bash scripts/bench_peers.sh $(ARGS)
 
