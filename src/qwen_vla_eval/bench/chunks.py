@@ -13,7 +13,7 @@ from qwen_vla_core.embodiment import (
 )
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution import Prefix, prefix_of
-from qwen_vla_core.policy import Policy
+from qwen_vla_core.policy import ChannelPolicy, Policy
 from qwen_vla_core.types import ActionChunk, Observation
 from qwen_vla_core.worker_pool import WorkerPool
 
@@ -145,7 +145,7 @@ def _episode(seed: int) -> dict[tuple[int, str], list[tuple[float, float]]]:
     return dict(measuring.jumps)
 
 
-class Measuring:
+class Measuring(ChannelPolicy):
     """A policy that also asks all methods, at each observation but the first.
 
     Attributes:
@@ -153,8 +153,9 @@ class Measuring:
     """
 
     def __init__(self, trained: Policy, guided: Policy, codec: EmbodimentCodec) -> None:
+        super().__init__(codec)
         self.jumps: dict[tuple[int, str], list[tuple[float, float]]] = defaultdict(list)
-        self._trained, self._guided, self._codec = trained, guided, codec
+        self._trained, self._guided = trained, guided
         self._joints_D = _arm_joints(codec.embodiment)
         self._used: list[ActionChunk] = []
 
@@ -162,11 +163,11 @@ class Measuring:
         """What the trained policy answers."""
 
         def plan(actions_HC: np.ndarray) -> ActionChunk:
-            return self._codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
+            return self.codec.decode(actions_HC, observation.commanded_D, observation.stamp_s)
 
         if self._used:
             fresh = plan(self._trained.infer(observation))
-            for delay in range(_longest_delay(self._codec.embodiment) + 1):
+            for delay in range(_longest_delay(self.codec.embodiment) + 1):
                 self._compare(observation, delay, plan, fresh)
         actions_HC = self._trained.infer(observation, prefix)
         self._used.append(plan(actions_HC))
@@ -175,10 +176,10 @@ class Measuring:
     def _compare(self, observation: Observation, delay: int, plan, fresh: ActionChunk) -> None:
         """All methods at the boundary ``delay`` steps after an observation."""
         old = self._used[-1:]
-        prefix = prefix_of(old[0], observation, self._codec, delay)
+        prefix = prefix_of(old[0], observation, self.codec, delay)
         if prefix is None:
             return  # the command has left the plan, and so would nobody continue it
-        step_s = self._codec.embodiment.action_step_s
+        step_s = self.codec.embodiment.action_step_s
         for method, before, after in (
             ("no switch", old, old),
             ("naive", old, [fresh]),

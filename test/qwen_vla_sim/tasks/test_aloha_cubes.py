@@ -48,8 +48,8 @@ class FixedInstruction:
     def __init__(self, policy, instruction):
         self._policy, self._instruction = policy, instruction
 
-    def infer(self, observation, prefix=None):
-        return self._policy.infer(replace(observation, instruction=self._instruction))
+    def plan(self, observation, prefix=None):
+        return self._policy.plan(replace(observation, instruction=self._instruction))
 
 
 def with_instruction(scene, instruction):

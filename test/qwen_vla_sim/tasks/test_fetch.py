@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
+from qwen_vla_core.policy import ChannelPolicy
 from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_sim.registry import find_tasks, make_world
 from qwen_vla_sim.rollout import ExpertPolicy, roll_out
@@ -46,16 +47,17 @@ def work(codec, world, task, monkeypatch):
     return work
 
 
-class Without:
+class Without(ChannelPolicy):
     """A policy whose channels of one kind are missing."""
 
     def __init__(self, policy, codec, group):
-        self._policy, self._codec = policy, codec
+        super().__init__(codec)
+        self._policy = policy
         self._channels = [name.startswith(group) for name in codec.embodiment.action_channels]
 
     def infer(self, observation, prefix=None):
         actions_HC = self._policy.infer(observation, prefix)
-        still_C = self._codec.normalize_actions(self._codec.still(observation.commanded_D))
+        still_C = self.codec.normalize_actions(self.codec.still(observation.commanded_D))
         return np.where(self._channels, still_C, actions_HC)
 
 

@@ -41,10 +41,10 @@ class Blind:
     def __init__(self, policy, instruction=None):
         self._policy, self._instruction = policy, instruction
 
-    def infer(self, observation, prefix=None):
+    def plan(self, observation, prefix=None):
         if self._instruction is not None:
             observation = replace(observation, instruction=self._instruction)
-        return self._policy.infer(observation)
+        return self._policy.plan(observation)
 
 
 @pytest.fixture

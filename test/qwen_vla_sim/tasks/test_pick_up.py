@@ -1,5 +1,6 @@
 """Picking up a block, in the same chain as the robot's."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
 from qwen_vla_core.errors import InstructionError
+from qwen_vla_core.policy import ChannelPolicy
 from qwen_vla_sim.registry import make_world
 from qwen_vla_sim.rollout import ExpertPolicy, roll_out
 from qwen_vla_sim.tasks.pick_up import BLOCK_SEPARATION_M, PickUp
@@ -52,13 +54,11 @@ class OtherInstruction:
     def __init__(self, policy, instruction):
         self._policy, self._instruction = policy, instruction
 
-    def infer(self, observation, prefix=None):
-        from dataclasses import replace
-
-        return self._policy.infer(replace(observation, instruction=self._instruction))
+    def plan(self, observation, prefix=None):
+        return self._policy.plan(replace(observation, instruction=self._instruction))
 
 
-class Still:
+class Still(ChannelPolicy):
     """Does nothing."""
 
     def infer(self, observation, prefix=None):
@@ -83,7 +83,7 @@ def test_when_another_block_is_lifted_expect_failure_and_what_was_done(task, wor
 
 
 def test_when_nothing_happens_expect_failure_at_the_time_limit(codec, world, task):
-    rollout = roll_out(Still(), codec, world, task, task.sample(3))
+    rollout = roll_out(Still(codec), codec, world, task, task.sample(3))
     assert (rollout.outcome.success, rollout.outcome.done, rollout.steps) == (False, None, 60)
 
 
