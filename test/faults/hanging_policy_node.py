@@ -9,7 +9,7 @@ from qwen_vla_ros.nodes.process import run
 class HangingPolicyNode(PolicyNode):
     """As policy_node, except for the inference."""
 
-    def _infer(self, observation):
+    def _infer(self, request, watched):
         threading.Event().wait()
 
 

@@ -9,9 +9,9 @@ from qwen_vla_ros.nodes.process import run
 class SlowPolicyNode(PolicyNode):
     """As policy_node, except for the time that an inference takes."""
 
-    def _infer(self, request):
+    def _infer(self, request, watched):
         threading.Event().wait(1.25 * self._embodiment.action_step_s)
-        return super()._infer(request)
+        return super()._infer(request, watched)
 
 
 if __name__ == "__main__":
