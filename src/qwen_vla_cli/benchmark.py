@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_eval.tables import show
 
     benchmark = BENCHMARKS[arguments.benchmark]
-    tasks = benchmark.choose(arguments.task or ())
+    tasks = benchmark.choose(arguments.task or (), arguments.expert)
     if arguments.record and not arguments.expert:
         raise QwenVlaError("--record writes what the expert did: it needs --expert")
     if arguments.latency_ms and arguments.real_latency:

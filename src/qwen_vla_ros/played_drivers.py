@@ -57,8 +57,7 @@ def played_drivers(robot: Embodiment, kind: str, domain: int) -> Iterator["Perso
             raise QwenVlaError("the drivers did not start")
         yield person
     finally:
-        for driver in drivers:
-            driver.kill()
+        _kill(drivers)
         rclpy.try_shutdown()
 
 
@@ -77,7 +76,13 @@ def image_load(cameras: int, domain: int) -> Iterator[None]:
             process.start()
         yield
     finally:
-        for process in processes:
+        _kill(processes)
+
+
+def _kill(processes: Sequence[multiprocessing.Process]) -> None:
+    """Those that were started: when one cannot be, its error is what has to be seen."""
+    for process in processes:
+        if process.pid is not None:
             process.kill()
 
 

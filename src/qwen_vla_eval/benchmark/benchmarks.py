@@ -31,6 +31,7 @@ class Benchmark:
         robot: its embodiment, a file in embodiments/benchmarks/.
         tasks: names of single tasks; a suite's are ``<suite>/<number>``.
         usual: tasks or suites that are measured where none is named.
+        expert: tasks or suites that our scripted expert is for.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Benchmark:
     robot: str
     tasks: tuple[str, ...]
     usual: tuple[str, ...]
+    expert: tuple[str, ...]
 
     @property
     def embodiment(self) -> Path:
@@ -59,14 +61,17 @@ class Benchmark:
             )
         return python.absolute()
 
-    def choose(self, names: Sequence[str]) -> tuple[str, ...]:
+    def choose(self, names: Sequence[str], by_expert: bool = False) -> tuple[str, ...]:
         """The tasks that were named, singly or by their suite; the usual ones where none was.
 
+        Args:
+            by_expert: whether our scripted expert does them.
         Raises:
-            QwenVlaError: one is not known; the message names the nearest.
+            QwenVlaError: one is not known, and the message names the nearest; or the expert is not
+                for it.
         """
         chosen = []
-        for name in names or self.usual:
+        for name in names or (self.expert if by_expert else self.usual):
             found = [t for t in self.tasks if t == name or t.startswith(f"{name}/")]
             if not found:
                 known = dict.fromkeys(
@@ -74,6 +79,10 @@ class Benchmark:
                 )
                 raise QwenVlaError(
                     f"{self.name} has no task '{name}'{did_you_mean(name, list(known))}"
+                )
+            if by_expert and not name.startswith(self.expert):
+                raise QwenVlaError(
+                    f"no expert of ours does {name} of {self.name}, only {', '.join(self.expert)}"
                 )
             chosen += found
         return tuple(dict.fromkeys(chosen))
@@ -86,6 +95,7 @@ BENCHMARKS = {
         robot="gym_aloha",
         tasks=("transfer_cube", "insertion"),
         usual=("transfer_cube", "insertion"),
+        expert=("transfer_cube",),
     ),
     "libero": Benchmark(
         name="libero",
@@ -98,5 +108,6 @@ BENCHMARKS = {
             for number in range(10)
         ),
         usual=LIBERO_SUITES,
+        expert=("libero_object", "libero_spatial"),
     ),
 }

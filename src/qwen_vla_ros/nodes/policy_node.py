@@ -91,6 +91,7 @@ class PolicyNode(EmbodimentNode):
         self._inference: Future | None = None
         self._refusal: Refusal | None = None
         self._autonomous, self._sure = False, 0
+        self._answering: Future | None = None
         self._chunk = self.create_publisher(JointTrajectory, "policy/chunk", RELIABLE)
         self._diagnostics = DiagnosticsPublisher(self, embodiment.name, self.embodiment_sha256)
         self._inputs = ObservationInputs(
@@ -144,13 +145,24 @@ class PolicyNode(EmbodimentNode):
         return response
 
     def _on_question(self, message: String) -> None:
-        """Asked about what the robot sees now, in the thread of the chunks, one of which waits."""
-        observation = self._inputs.assemble(message.data)
+        """Asked about what the robot sees now, in the thread of the chunks, one of which waits.
+
+        One question at a time: with more of them the chunks would come too late.
+        """
+        try:
+            question = check_instruction(message.data)
+        except QwenVlaError as error:
+            self.get_logger().error(f"policy/question refused: {error}")
+            return
+        observation = self._inputs.assemble(question)
         if isinstance(observation, Refusal):
-            said = f"not answered: {self._inputs.explain(observation)}"
-            self._answers.publish(String(data=f"{message.data}: {said}"))
+            why = self._inputs.explain(observation)
+        elif self._answering is not None and not self._answering.done():
+            why = "the question before it is being answered"
         else:
-            self._worker.submit(self._answer, observation)
+            self._answering = self._worker.submit(self._answer, observation)
+            return
+        self._answers.publish(String(data=f"{question}: not answered: {why}"))
 
     def _answer(self, observation: Observation) -> None:
         try:

@@ -47,6 +47,16 @@ def test_when_tasks_are_named_expect_each_once_and_a_slip_of_the_pen_refused():
         aloha.choose(("transfer_cub",))
 
 
+def test_when_an_expert_is_asked_for_expect_its_tasks_and_others_refused_before_anything_runs():
+    aloha, libero = BENCHMARKS["aloha"], BENCHMARKS["libero"]
+    assert aloha.choose((), by_expert=True) == ("transfer_cube",)
+    assert len(libero.choose((), by_expert=True)) == 20
+    assert libero.choose(("libero_object_swap/3",), by_expert=True) == ("libero_object_swap/3",)
+    for benchmark, name in ((aloha, "insertion"), (libero, "libero_goal/2")):
+        with pytest.raises(QwenVlaError, match=f"no expert of ours does {name}"):
+            benchmark.choose((name,), by_expert=True)
+
+
 def test_when_a_benchmark_is_not_installed_expect_what_installs_it(tmp_path, monkeypatch):
     monkeypatch.setenv("QWEN_VLA_BENCHMARKS", str(tmp_path))
     with pytest.raises(QwenVlaError, match="make benchmark-setup"):

@@ -178,8 +178,9 @@ def test_when_two_processes_share_a_network_expect_the_losses_of_one(recipe, tmp
 
 
 def start_two(path, steps):
-    """The losses of two processes, of as many steps before a save as after it."""
-    command = [sys.executable, str(ROOT / "test" / "shared_training.py"), str(path), str(steps)]
+    """The losses of two processes under torchrun, of as many steps before a save as after it."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--standalone", str(ROOT / "test" / "shared_training.py"), str(path), str(steps)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.strip().splitlines()[-1])

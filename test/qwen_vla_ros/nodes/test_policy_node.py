@@ -309,6 +309,31 @@ def test_when_a_question_comes_expect_it_answered_about_what_is_seen_now(at_work
         assert policy.asked[-1].instruction == "go"
 
 
+def test_when_questions_come_in_a_flood_expect_one_at_a_time_and_what_is_no_question_refused(
+    at_work,
+):
+    policy, answers, released = ScriptedPolicy(), [], threading.Event()
+    policy.answer = lambda observation: released.wait(30.0) and "here"
+    with at_work(policy, **GO) as work:
+        work.robot.create_subscription(
+            String, "policy/answer", lambda message: answers.append(message.data), RELIABLE
+        )
+        publisher = work.robot.create_publisher(String, "policy/question", RELIABLE)
+        work.until(publisher.get_subscription_count)
+        work.until(lambda: work.robot.chunks)
+        for question in ("first", "", "x" * 1_000_000, "second"):
+            publisher.publish(String(data=question))
+        work.until(lambda: answers)
+        released.set()
+        work.until(lambda: "first: here" in answers)
+        chunks = len(work.robot.chunks)
+        work.until(lambda: len(work.robot.chunks) > chunks)
+    assert sorted(answers) == [
+        "first: here",
+        "second: not answered: the question before it is being answered",
+    ]
+
+
 def test_when_the_task_is_surely_done_expect_hold_asked_in_autonomy_alone_and_only_if_wanted(
     at_work,
 ):
