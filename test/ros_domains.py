@@ -25,13 +25,13 @@ SHORT_S = 0.5
 may have the same domain. Many short tests would soon use up all of them."""
 
 
-def _are_on_the_network():
-    """Whether this process has nodes: each of their contexts has a thread of Fast DDS."""
+def _on_the_network():
+    """How many contexts of this process are: each has a thread of Fast DDS."""
+    found = 0
     for name in Path("/proc/self/task").glob("*/comm"):
         with suppress(OSError):  # a thread that has just ended
-            if name.read_text().startswith("dds.ev"):
-                return True
-    return False
+            found += name.read_text().startswith("dds.ev")
+    return found
 
 
 @contextmanager
@@ -43,12 +43,13 @@ def reserved_domain(shared_memory=False):
     """
     # A node stays on the network until Python finds that nobody has it any more, destroyed or not:
     # nodes of earlier tests were found in the domain of later ones.
-    if _are_on_the_network():
+    if _on_the_network():
         gc.collect()
         # What is left is looked through no more: after torch and transformers that took 0.2 s of
         # computing before each test.
-        if not _are_on_the_network():
+        if not _on_the_network():
             gc.freeze()
+    before = _on_the_network()
     with (
         domain_id(lambda: _AGAIN.pop() if _AGAIN else next(_NEXT)) as domain,
         pytest.MonkeyPatch.context() as environment,
@@ -61,5 +62,6 @@ def reserved_domain(shared_memory=False):
                 environment.setenv(name, value)
         began_s = time.monotonic()
         yield domain
-        if time.monotonic() - began_s < SHORT_S:
+        # Nor has it left anything there: a node that is still held by its thread would be found.
+        if time.monotonic() - began_s < SHORT_S and _on_the_network() <= before:
             _AGAIN.append(domain)

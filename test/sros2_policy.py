@@ -99,9 +99,10 @@ def _access(nodes, observer):
     while time.monotonic() < deadline_s:
         rclpy.spin_once(observer, timeout_sec=0.1)
         access = {node.get_name(): _seen_by(observer, node.get_name()) for node in nodes}
-        if all(_own(node, access[node.get_name()]) for node in nodes):
+        missing = set().union(*(_missing(node, access[node.get_name()]) for node in nodes))
+        if not missing:
             return access
-    raise AssertionError("discovery takes too long")
+    raise AssertionError(f"not discovered: {missing}; nodes: {sorted(observer.get_node_names())}")
 
 
 def _seen_by(observer, name):
@@ -114,20 +115,22 @@ def _seen_by(observer, name):
         return None
 
 
-def _own(node, access) -> bool:
-    """Whether discovery has found all that the node itself knows of."""
+def _missing(node, access) -> set[str]:
+    """What the node has, and discovery has not found of it."""
     if access is None:
-        return False
+        return {node.get_name()}
     own = {
         ("topics", "publish"): [publisher.topic_name for publisher in node.publishers],
         ("topics", "subscribe"): [one.topic_name for one in node.subscriptions],
         ("services", "reply"): [service.srv_name for service in node.services],
         ("services", "request"): [client.srv_name for client in node.clients],
     }
-    return all(
-        {node.resolve_topic_name(name).lstrip("/") for name in names} <= access[rule]
-        for rule, names in own.items()
-    )
+    return {
+        f"{node.get_name()} {kind} {name}"
+        for (what, kind), names in own.items()
+        for name in {node.resolve_topic_name(one).lstrip("/") for one in names}
+        - access[what, kind]
+    }
 
 
 def allowed_in(path: Path) -> dict:

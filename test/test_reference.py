@@ -51,6 +51,7 @@ def start(ros, monkeypatch, tmp_path):
 
     yield start
     for node in nodes:
+        node.trigger_shutdown()  # or page_node's server would keep it on the network
         node.destroy_node()
 
 
