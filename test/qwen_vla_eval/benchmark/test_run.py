@@ -34,6 +34,7 @@ def fake(tmp_path, monkeypatch):
         robot="gym_aloha",
         tasks=("move", "refused"),
         usual=("move",),
+        expert=("move",),
     )
 
 
