@@ -50,6 +50,9 @@ class Robot:
     def _on_image(self, message):
         self.images += 1
 
+    def is_there(self):
+        return self.mode.startswith("HOLD") and self.images > 1 and self.ahead_m is not None
+
     def drive(self):
         self.teleop.publish(
             JointState(
@@ -86,8 +89,8 @@ def wait(ros, robots):
 
 def test_when_one_of_two_robots_is_driven_expect_the_other_to_stand_and_images_apart(robots, wait):
     first, second = robots
-    assert wait(lambda: all(r.mode.startswith("HOLD") and r.images > 1 for r in robots)), [
-        (robot.mode, robot.images, robot.processes.stopped()) for robot in robots
+    assert wait(lambda: all(robot.is_there() for robot in robots)), [
+        (robot.mode, robot.images, robot.ahead_m, robot.processes.stopped()) for robot in robots
     ]
     start_m = [robot.ahead_m for robot in robots]
     assert wait(lambda: first.ahead_m > start_m[0] + 0.2, meanwhile=first.drive), first.mode
