@@ -1,4 +1,4 @@
-# Works on a machine without ROS. Inside a ROS distribution use colcon build, see README.md.
+# Works on a machine without ROS. Inside a ROS distribution use colcon build, see docs/real_robot.md.
 # ARGS is handed on: make test ARGS="-k layering", make demo ARGS="--embodiment aloha".
 
 # Another interpreter in an environment of its own: make test PYTHON=python3.10 VENV=.venv-3.10.
@@ -101,7 +101,7 @@ benchmark-setup: setup
 test-benchmarks: benchmark-setup
 	$(BIN)/python -m pytest -rP test/qwen_vla_eval/benchmark/benchmarks_for_real.py $(ARGS)
 
-# Then build with colcon, see README.md.
+# Then build with colcon, see docs/real_robot.md.
 distribution:
 	@bash scripts/set_up.sh distribution
 
