@@ -30,7 +30,7 @@ def decode(data: bytes, message_type: str) -> Any:
     Raises:
         RecordingError: the bytes are no such message.
     """
-    try:
-        return typestore().deserialize_cdr(data, message_type)
+    try:  # a view: of bytes the decoder makes a copy
+        return typestore().deserialize_cdr(memoryview(data), message_type)
     except Exception as error:  # whatever a broken message makes the decoder raise
         raise RecordingError(f"{len(data)} bytes are no {message_type} ({error})") from error
