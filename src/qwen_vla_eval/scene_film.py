@@ -8,7 +8,7 @@ import numpy as np
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.scene import Scene
-from qwen_vla_core.scene.drawing import draw_map, draw_plan
+from qwen_vla_core.scene.drawing import draw_map, draw_plan, draw_words
 
 from .video import VIEW_PX
 
@@ -33,4 +33,5 @@ class SceneFilm:
             for camera, image in shown.items():
                 draw_plan(image, scene, partial(self._view.project, camera, size=size))
             draw_map(shown[min(shown)], scene)
+            draw_words(shown[min(shown)], scene)
         return shown

@@ -1,5 +1,6 @@
 """A scene as ROS messages: markers, paths, transforms, the ghost's joints."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from qwen_vla_core.scene import (
     MODE_COLOURS,
     OLD,
     Scene,
+    plan_words,
     time_colours,
 )
 from qwen_vla_core.scene.shapes import Shape
@@ -34,6 +36,8 @@ BASE_SCALE = 4.0
 GHOST_ALPHA = 0.28
 ABOVE_M = 0.75
 """The banner is this high above the robot."""
+BANNER_LETTERS = 60
+"""In a line of the banner: 1.3 m."""
 
 _KINDS = {"box": Marker.CUBE, "cylinder": Marker.CYLINDER, "sphere": Marker.SPHERE}
 
@@ -152,7 +156,11 @@ class SceneMarkers:
                 )
                 line.points = dots.points = _points(points)
                 line.colors = dots.colors = [_colour(colour) for colour in colours]
-                drawn += [line, dots]
+                below = points[-1] + [0.0, 0.0, -0.04]
+                end = self._text(
+                    f"plan/{path.group}", 2, below, f"in {path.due_in_T[-1]:.1f} s", colours[-1]
+                )
+                drawn += [line, dots, end]
             if path.committed:
                 drawn += self._line(
                     f"committed/{path.group}",
@@ -163,7 +171,7 @@ class SceneMarkers:
                     0.6,
                 )
         for number, event in enumerate(scene.events):
-            text = f"{event.text} in {event.due_in_s:.1f} s"
+            text = f"{_plain(event.group)} {event.text} in {event.due_in_s:.1f} s"
             above = event.point_3 + [0.0, 0.0, 0.04]
             drawn.append(self._text("gripper", number, above, text, EXECUTED))
         return drawn
@@ -220,7 +228,10 @@ class SceneMarkers:
         at = np.mean(where, axis=0) if where else np.zeros(3)
         at = np.array([at[0], at[1], ABOVE_M])
         lines = [f"{status.mode}: {status.reason}" if status.mode else "control_node is silent"]
-        lines += [status.instruction] if status.instruction else []
+        lines += [f"Task: {status.instruction}"] if status.instruction else []
+        if words := plan_words(scene):
+            label = "Next" if status.mode == "AUTONOMY" else "If started"
+            lines += textwrap.wrap(f"{label}: {words}", BANNER_LETTERS)
         lines += [f"{hit.joint} {hit.text}" for hit in scene.limits]
         colour = MODE_COLOURS.get(status.mode, MODE_COLOURS["HOLD"])
         return self._text("mode", 0, at, "\n".join(lines), colour, 1.3)
@@ -293,6 +304,10 @@ def image_message(image: np.ndarray, scene: Scene, frame: str) -> Image:
     message.header = Header(frame_id=frame, stamp=stamp_message(scene.stamp_s))
     message.data.frombytes(image.tobytes())  # rclpy checks a list byte by byte
     return message
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _place(vector: Point | Vector3, place_3: Sequence[float]) -> None:

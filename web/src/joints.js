@@ -77,13 +77,14 @@ class Row {
     this.range.append(...Object.values(this.parts));
     this.range.title = `${joint.lower} to ${joint.upper} ${joint.unit}`;
     this.plot = make("span", "plot");
+    this.why = make("span", "why");
     // Asking for its size while drawing would lay out the whole page once for each joint.
     this.width = this.height = 0;
     new ResizeObserver(([{ contentRect }]) => {
       this.width = Math.round(contentRect.width);
       this.height = Math.round(contentRect.height);
     }).observe(this.plot);
-    this.element.append(name, this.range, this.plot);
+    this.element.append(name, this.range, this.plot, this.why);
   }
 
   draw(data) {
@@ -101,7 +102,7 @@ class Row {
     this.parts.span.style.left = `${from * 100}%`;
     this.parts.span.style.width = `${(to - from) * 100}%`;
     setClass(this.element, "limit", Boolean(data.limit));
-    this.element.title = data.limit ?? "";
+    setText(this.why, data.limit ?? "");
     this.chart(data);
   }
 

@@ -2,17 +2,24 @@
 import * as THREE from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import URDFLoader from "urdf-loader";
-import { $, make } from "./dom.js";
+import { $, css, make } from "./dom.js";
 import { Strokes, floor } from "./strokes.js";
 
 // A link of the ghost that is this near to the robot's only hides it, m.
 const SAME = 0.01;
+// The least that is seen of the room: of an arm, and of a base, which drives as far in its plan; m.
+const ARM_ROOM = 0.5;
+const BASE_ROOM = 1.6;
 const GHOST = new THREE.Color(0.48, 0.36, 0.88);
 const GRID_M = 0.25;
 const GRID_LINES = 12;
 const EVENT = [1, 0.85, 0.2];
 const PLAN_PX = 5;
 const THIN_PX = 2;
+// Height and width of a label, and how far it is from its point, px.
+const LABEL_PX = 22;
+const WIDE_PX = 170;
+const BESIDE_PX = 10;
 // Pixels of the image for each of the screen's where no GPU draws it.
 const BY_CPU = 0.75;
 
@@ -49,7 +56,7 @@ export class Scene {
   hello(message) {
     if (!this.renderer) return;
     this.colours = message.colours;
-    this.arms = message.arms;
+    this.hasBase = message.has_base;
     for (const old of [this.robot, this.ghost]) if (old) this.world.remove(old);
     this.robot = read(message.urdf);
     this.ghost = read(message.urdf);
@@ -92,14 +99,21 @@ export class Scene {
     this.said = [
       ...scene.events.map((event) => ({
         point: event.point,
-        text: `${event.text} in ${event.due_in_s.toFixed(1)} s`,
+        text: `${event.group.replaceAll("_", " ")} ${event.text} in ${event.due_in_s.toFixed(1)} s`,
+      })),
+      ...scene.plan.filter((path) => last(path.due_in) >= 0).map((path) => ({
+        point: last(path.points),
+        text: `in ${last(path.due_in).toFixed(1)} s`,
+        colour: last(path.colours),
       })),
       ...scene.limits.filter((hit) => hit.point).map((hit) => ({
         point: hit.point,
-        text: `${hit.joint}: ${hit.text}`,
+        text: hit.joint.replaceAll("_", " "),
         bad: true,
       })),
     ];
+    $("committed").hidden = !scene.plan.some((path) => path.committed);
+    $("at-limit").hidden = !scene.limits.length;
     this.render();
   }
 
@@ -140,6 +154,7 @@ export class Scene {
     path.points.forEach((point, k) => {
       if (path.due_in[k] >= 0) this.strokes.ball(point, colours[k], 0.006);
     });
+    this.strokes.ball(last(path.points), last(colours), 0.014);
   }
 
   footprint(outline, number) {
@@ -152,7 +167,8 @@ export class Scene {
     if (!this.robot?.visible) return;
     this.robot.updateMatrixWorld(true);
     const box = new THREE.Box3().setFromObject(this.robot);
-    const size = Math.max(box.getSize(new THREE.Vector3()).length(), 0.5);
+    const room = this.hasBase ? BASE_ROOM : ARM_ROOM;
+    const size = Math.max(box.getSize(new THREE.Vector3()).length(), room);
     const centre = box.getCenter(new THREE.Vector3());
     this.controls.target.copy(centre);
     this.camera.position.copy(centre).add(new THREE.Vector3(-0.8, -0.75, 0.6).multiplyScalar(size));
@@ -178,16 +194,38 @@ export class Scene {
   render() {
     if (!this.width || !this.robot) return;
     this.renderer.render(this.world, this.camera);
-    this.labels.replaceChildren(
-      ...(this.said ?? []).map(({ point, text, bad }) => {
-        const at = new THREE.Vector3(...point).project(this.camera);
-        const label = make("span", bad ? "bad" : "", text);
-        label.style.left = `${((at.x + 1) / 2) * this.width}px`;
-        label.style.top = `${((1 - at.y) / 2) * this.height}px`;
-        return label;
-      }),
-    );
+    const placed = (this.said ?? []).map((said) => {
+      const at = new THREE.Vector3(...said.point).project(this.camera);
+      return { ...said, x: ((at.x + 1) / 2) * this.width, y: ((1 - at.y) / 2) * this.height };
+    });
+    this.labels.replaceChildren(...apart(placed).map((one) => this.label(one)));
   }
+
+  // Right of its point, or left of it near the right edge.
+  label({ text, bad, colour, x, y }) {
+    const label = make("span", bad ? "bad" : "", text);
+    if (colour) label.style.borderLeft = `5px solid ${css(colour)}`;
+    if (x > 0.75 * this.width) label.style.right = `${this.width - x + BESIDE_PX}px`;
+    else label.style.left = `${x + BESIDE_PX}px`;
+    label.style.top = `${y}px`;
+    return label;
+  }
+}
+
+// Each above its point, or below the labels of points that are near: they would hide one another.
+function apart(labels) {
+  const placed = [];
+  for (const label of labels.sort((a, b) => a.y - b.y)) {
+    label.y -= LABEL_PX;
+    for (const other of placed)
+      if (Math.abs(other.x - label.x) < WIDE_PX) label.y = Math.max(label.y, other.y + LABEL_PX);
+    placed.push(label);
+  }
+  return placed;
+}
+
+function last(values) {
+  return values[values.length - 1];
 }
 
 // Without a GPU smooth edges would take twice the time of all the rest.

@@ -10,6 +10,7 @@ films draw it over a camera's image. None of them decides what is shown, nor in 
     maker.on_chunk(chunk, now_s, prefix_steps)          # the policy's plan
     scene = maker.scene(now_s, Status(mode="AUTONOMY", ...))
     json.dumps(as_json(scene))
+    plan_words(scene)                                   # "within 1.9 s: arm 8 cm down, ..."
 
 Everything is in the frame ``scene.frame`` (``scene_frame``), metres, radians, z up, and times are
 ROS time in seconds. ``robot_urdf`` is the same robot in primitive shapes: its root link is that
@@ -33,6 +34,7 @@ from .description import (
 from .maker import SceneMaker
 from .robot_model import RobotModel
 from .urdf import arm_urdf, robot_urdf, scene_frame
+from .words import plan_words
 
 __all__ = [
     "COMMITTED",
@@ -51,6 +53,7 @@ __all__ = [
     "Status",
     "arm_urdf",
     "as_json",
+    "plan_words",
     "robot_urdf",
     "scene_frame",
     "time_colours",

@@ -77,12 +77,13 @@ class Event:
     """Something that the chunk does at one place, such as ``closes`` of a gripper.
 
     Attributes:
-        group: the gripper. text: what it does.
+        group: the gripper. arm: whose it is. text: what it does.
         point_3: where its tool is then, [3], m.
         due_in_s: seconds until then.
     """
 
     group: str
+    arm: str
     text: str
     point_3: np.ndarray
     due_in_s: float

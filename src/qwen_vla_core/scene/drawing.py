@@ -1,5 +1,6 @@
 """A camera's image with what matters written on it, and the plan drawn over it."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,12 +10,13 @@ import numpy as np
 from ..embodiment.schema import BASE_JOINTS
 from .colours import COMMITTED, EXECUTED, MODE_COLOURS, OLD
 from .description import Scene
+from .words import plan_words
 
 WIDEST_PX = 320
 """Images are shown this wide at most: enough to see a gripper, a quarter of VGA's bytes."""
 MAP_SHARE, MAP_M = 0.34, 1.5
 """The map's share of an image's width, and how many metres it shows."""
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT, _TEXT = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 _LINE_PX, _MARGIN_PX = 18, 6
 _LONGEST = 120
 """More letters than fit into a line: measuring a long text is slow."""
@@ -79,15 +81,27 @@ def draw_plan(
         ahead = path.due_in_T >= 0.0
         _line(image, pixels_T2[ahead], path.colours_T3[ahead], 2 * width)
         if ahead.any():
-            _dot(image, pixels_T2[-1], path.colours_T3[-1], 2 * width)
+            _dot(image, pixels_T2[-1], path.colours_T3[-1], 3 * width)
+            _label(image, pixels_T2[-1], f"in {path.due_in_T[-1]:.1f} s", 5 * width)
     for event in scene.events:
         (pixel,) = project(event.point_3[None])
         _dot(image, pixel, EXECUTED, 2 * width)
-        if (place := _place(pixel)) is not None:
-            scale = image.shape[1] / 700
-            at = (place[0] + 3 * width, place[1] - 3 * width)
-            for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-                cv2.putText(image, event.text, at, _FONT, scale, colour, thickness, cv2.LINE_AA)
+        _label(image, pixel, f"{event.text} in {event.due_in_s:.1f} s", -3 * width)
+
+
+def draw_words(image: np.ndarray, scene: Scene) -> None:
+    """Write what comes next onto the upper edge of an image; nothing without a plan."""
+    if not (words := plan_words(scene)):
+        return
+    scale = image.shape[1] / 900
+    letters = int((image.shape[1] - 2 * _MARGIN_PX) / (_width("e" * 50, scale) / 50))
+    lines = textwrap.wrap(f"Next {words}", letters)
+    step = round(30 * scale)
+    bar = image[: step * len(lines) + 4]
+    bar[:] = bar // 4 + 8
+    for number, line in enumerate(lines, 1):
+        at = (_MARGIN_PX, number * step - 2)
+        cv2.putText(image, line, at, _FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
 
 
 def draw_map(image: np.ndarray, scene: Scene) -> None:
@@ -125,6 +139,18 @@ def _dot(image: np.ndarray, pixel: np.ndarray, colour: np.ndarray, radius: int) 
         cv2.circle(image, place, radius, _bytes(colour), -1, cv2.LINE_AA)
 
 
+def _label(image: np.ndarray, pixel: np.ndarray, text: str, below_px: int) -> None:
+    """Words beside a pixel, where they fit: left of it at the right edge."""
+    if (place := _place(pixel)) is None:
+        return
+    scale = max(image.shape[1] / 800, 0.3)
+    (width, height), _ = cv2.getTextSize(text, _FONT, scale, 1)
+    left, bottom = min(place[0] + abs(below_px), image.shape[1] - width - 2), place[1] + below_px
+    box = (left - 2, bottom - height - 2), (left + width + 1, bottom + 3)
+    cv2.rectangle(image, *box, (24, 24, 24), -1)
+    cv2.putText(image, text, (left, bottom), _FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+
+
 def _place(pixel: np.ndarray) -> tuple[int, int] | None:
     """A pixel as OpenCV takes it; None for what has no place near any image."""
     if not (np.abs(pixel) < 1e5).all():
@@ -139,11 +165,11 @@ def _bytes(colour: np.ndarray | tuple[float, ...]) -> tuple[int, ...]:
 def _write(bar: np.ndarray, text: str, line: int, colour: tuple[int, int, int]) -> None:
     """A line of text, cut where the bar ends: it is read beside other images of one scale."""
     text = text[:_LONGEST].encode("ascii", "replace").decode()  # the font has no other letters
-    while len(text) > 4 and _width(text) > bar.shape[1] - 2 * _MARGIN_PX:
+    while len(text) > 4 and _width(text, _TEXT) > bar.shape[1] - 2 * _MARGIN_PX:
         text = text[:-4] + "..."
     place = (_MARGIN_PX, (line + 1) * _LINE_PX - 3)
-    cv2.putText(bar, text, place, _FONT, 0.42, colour, 1, cv2.LINE_AA)
+    cv2.putText(bar, text, place, _FONT, _TEXT, colour, 1, cv2.LINE_AA)
 
 
-def _width(text: str) -> int:
-    return cv2.getTextSize(text, _FONT, 0.42, 1)[0][0]
+def _width(text: str, scale: float) -> int:
+    return cv2.getTextSize(text, _FONT, scale, 1)[0][0]

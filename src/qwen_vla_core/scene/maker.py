@@ -249,6 +249,7 @@ class SceneMaker:
                     events.append(
                         Event(
                             group=gripper.name,
+                            arm=arm.name,
                             text="opens" if opens_T[k] else "closes",
                             point_3=plan.paths[arm.name][k],
                             due_in_s=due_s,

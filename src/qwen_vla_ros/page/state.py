@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qwen_vla_core.scene import as_json
+from qwen_vla_core.scene import as_json, plan_words
 
 from ..robot_inputs import RobotInputs
 
@@ -41,7 +41,8 @@ def page_state(
     """
     mode, _, reason = inputs.mode.partition(":")
     control, instruction = inputs.nodes.get("control_node"), inputs.instruction
-    drawn = as_json(inputs.scene(ros_s))
+    scene = inputs.scene(ros_s)
+    drawn = as_json(scene)
     for key in ("status", "commanded", "stamp_s"):  # they are here already, in more detail
         drawn.pop(key)
     steady_s = time.monotonic()
@@ -71,6 +72,7 @@ def page_state(
         "measured": _list(inputs.measured_D),
         "command": _list(inputs.command_D),
         "chunk": _chunk(inputs),
+        "next": plan_words(scene),
         "scene": drawn,
     }
 

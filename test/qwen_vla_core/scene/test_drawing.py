@@ -8,7 +8,13 @@ import pytest
 
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.scene import SceneMaker, Status
-from qwen_vla_core.scene.drawing import WIDEST_PX, annotated, draw_map, draw_plan
+from qwen_vla_core.scene.drawing import (
+    WIDEST_PX,
+    annotated,
+    draw_map,
+    draw_plan,
+    draw_words,
+)
 from qwen_vla_core.types import ActionChunk
 
 ROBOTS = Path(__file__).parents[3] / "embodiments"
@@ -90,6 +96,16 @@ def test_when_a_plan_is_drawn_expect_its_colours_where_it_leads():
         around = image[row - 3 : row + 4, column - 3 : column + 4].reshape(-1, 3)
         wanted = 255 * path.colours_T3[k]
         assert np.abs(around - wanted).max(axis=1).min() < 40, k
+
+
+def test_when_a_film_shows_a_plan_expect_it_in_words_above_and_nothing_without_one():
+    image, scene = plain(), scene_of("widowx")
+    draw_words(image, scene)
+    rows = np.flatnonzero(changed(image).any(axis=1))
+    assert rows[0] == 0 and 10 < rows[-1] < 60 and (image[: rows[-1]] == 255).any()
+    nothing = plain()
+    draw_words(nothing, replace(scene, plan=()))
+    assert not changed(nothing).any()
 
 
 def test_when_everything_is_behind_the_camera_expect_an_untouched_image():
