@@ -1,6 +1,7 @@
 """Messages whose parts are used again: what stays is not set anew, and is right all the same."""
 
 import resource
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,13 @@ import numpy as np
 import pinocchio as pin
 import pytest
 
-from qwen_vla_core.scene import OldPath, Scene, Status
-from qwen_vla_ros.scene_messages import PathMessages, SceneMarkers, Transforms
+from qwen_vla_core.scene import Event, OldPath, PlannedPath, Scene, Status
+from qwen_vla_ros.scene_messages import (
+    BANNER_LETTERS,
+    PathMessages,
+    SceneMarkers,
+    Transforms,
+)
 
 NOTHING = Scene(
     stamp_s=0.0,
@@ -65,6 +71,45 @@ def test_when_old_plans_fade_and_move_up_expect_each_line_to_be_its_plan():
             assert np.array([[p.x, p.y, p.z] for p in line.points]) == pytest.approx(plan)
             assert line.header.stamp.sec == k
             assert line.color.a == pytest.approx(0.7 * (1.0 - 0.1 * k), abs=1e-6)
+
+
+@pytest.mark.parametrize(("mode", "label"), [("AUTONOMY", "Next"), ("HOLD", "If started")])
+def test_when_there_is_a_plan_expect_its_meaning_in_the_banner_and_its_end_in_seconds(mode, label):
+    path = PlannedPath(
+        group="left_arm",
+        points_T3=np.array([[0.3, 0.0, 0.2], [0.3, 0.0, 0.1], [0.3, 0.0, 0.15]]),
+        due_in_T=np.array([0.0, 0.5, 1.0]),
+        colours_T3=np.ones((3, 3)),
+        committed=0,
+    )
+    event = Event(
+        group="left_gripper",
+        arm="left_arm",
+        text="closes",
+        point_3=path.points_T3[1],
+        due_in_s=0.5,
+    )
+    drawn = SceneMarkers((), None).markers(
+        scene(
+            0.0,
+            status=Status(mode=mode, reason="x", instruction="pick up the red cube"),
+            plan=(path,),
+            events=(event,),
+        ),
+        {},
+    )
+    texts = {marker.ns: marker.text for marker in drawn.markers if marker.text}
+    assert texts["plan/left_arm"] == "in 1.0 s"
+    assert texts["gripper"] == "left gripper closes in 0.5 s"
+    assert texts["mode"].splitlines() == [
+        f"{mode}: x",
+        "Task: pick up the red cube",
+        *textwrap.wrap(
+            f"{label}: within 1.0 s: left arm 10 cm down, left gripper closes (in 0.5 s), "
+            "then 5 cm up",
+            BANNER_LETTERS,
+        ),
+    ]
 
 
 def resident_mib():

@@ -98,6 +98,27 @@ def test_when_a_chunk_is_nan_expect_the_base_to_go_on_with_the_old_one(start_con
     assert system.base.last == pytest.approx((0.3, 0.2))
 
 
+def test_when_plans_are_bad_too_fast_and_then_end_expect_each_counted_in_the_diagnostics(
+    start_control,
+):
+    system = start_control(two_arms_text(), TWO_ARMS).engage()
+
+    def said():
+        return system.operator.diagnostics.get("/control_node", ("", {}))
+
+    system.plan(np.zeros(6), bad=np.nan)
+    refused = "chunks_non-finite: a value is NaN or infinite"
+    system.expect(lambda: refused in said()[0], "the last refusal's own words")
+    assert said()[1]["chunks_non-finite"] == "1"
+    system.plan([2.5, 0.0, 0.0, 0.0, 0.0, 0.0])  # in 0.32 s, at 2.6 times the limit
+    system.expect(lambda: "left_waist velocity" in said()[1]["limited_joints"], "joint and rule")
+    assert int(said()[1]["velocity_limited"]) > 0
+    system.expect(lambda: system.operator.mode.startswith("HOLD"), "the plan has ended")
+    system.expect(lambda: int(said()[1]["autonomy_holds"]) > 0, "periods without a plan")
+    late_ms = [float(said()[1][f"lateness_p{share}_ms"]) for share in (50, 90, 99)]
+    assert 0.0 <= late_ms[0] <= late_ms[1] <= late_ms[2]
+
+
 def test_when_odometry_dies_expect_the_base_to_stand_and_its_name(start_control):
     system = start_control(base_text(), base=True).drive()
     system.base.alive = False
