@@ -47,7 +47,7 @@ class TracedPass:
         tensors: tuple[torch.Tensor, ...],
         guide: bool,
     ):
-        """Trace, which takes about half a second.
+        """Trace, which takes about a quarter of a second.
 
         Args:
             schedule: ``model.schedule()``.
@@ -59,17 +59,14 @@ class TracedPass:
         given = inputs.tensors()
         if not guide:
             self._program = _frozen(
-                model,
-                lambda *arguments: self._eager(*self._inputs_of(arguments)),
-                (*given, *tensors),
+                lambda *arguments: self._eager(*self._inputs_of(arguments)), (*given, *tensors)
             )
             return
         self._read = _frozen(
-            model, lambda *arguments: self._context(*self._inputs_of(arguments)).tensors(), given
+            lambda *arguments: self._context(*self._inputs_of(arguments)).tensors(), given
         )
         first = next(iter(schedule.values()))
         self._step = _frozen(
-            model,
             partial(self._velocity, first.width),
             (
                 tensors[0][:, None],
@@ -123,23 +120,27 @@ class TracedPass:
 
 
 class _Program(nn.Module):
-    """What is traced: tensors in, tensors out."""
+    """What is traced: tensors in, tensors out.
 
-    def __init__(self, model: nn.Module, run: Callable):
+    The network is only in ``run``: as a part of this module, each of its hundred modules would be
+    described to the tracer, half of the time of a trace. So its weights are the trace's constants,
+    for which they must not require a gradient.
+    """
+
+    def __init__(self, run: Callable):
         super().__init__()
-        self.model = model  # so that the trace knows the weights as such
         self._run = run
 
     def forward(self, *arguments: torch.Tensor):
         return self._run(*arguments)
 
 
-def _frozen(model: nn.Module, run: Callable, arguments: tuple[torch.Tensor, ...]) -> Callable:
-    """``run`` of tensors like ``arguments``, with the weights of ``model`` put in."""
+def _frozen(run: Callable, arguments: tuple[torch.Tensor, ...]) -> Callable:
+    """``run`` of tensors like ``arguments`` as a program that holds its weights."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        program = _Program(model, run).eval()
+        program = _Program(run).eval()
         frozen = torch.jit.freeze(torch.jit.trace(program, arguments, check_trace=False))
 
     def call(*tensors: torch.Tensor):
