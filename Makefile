@@ -12,11 +12,12 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters benchmark-setup test-benchmarks distribution lock reference docs generalist seven fleet soak bench-gpu bench-peers lint clean
+.PHONY: help setup demo test test-long mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters benchmark-setup test-benchmarks distribution lock reference docs generalist seven fleet soak bench-gpu bench-peers lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
 	@echo "make test       run all tests"
+	@echo "make test-long  the tests that compute for long, which make test leaves out: three minutes"
 	@echo "make mutants    put small faults into a copy of the source and see that a test finds each"
 	@echo "make handover   a few hand-overs between policy and person by each device, in simulation"
 	@echo "make firstday   teleoperate, record, train, intervene, measure, in simulation: ten minutes"
@@ -49,6 +50,10 @@ demo: setup
 
 test: setup
 	@bash scripts/test.sh $(ARGS)
+
+# One after the other: some need both cores.
+test-long: setup
+	$(BIN)/python -m pytest -m long --durations=0 --durations-min=1 $(ARGS)
 
 # ARGS: words that must be in a mutant's entry, e.g. a file's name.
 mutants: setup

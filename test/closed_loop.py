@@ -35,13 +35,12 @@ class ClosedLoop:
         self,
         folder,
         names=("sim_node", "control_node", "policy_node"),
+        checkpoint=str(SHIPPED_CHECKPOINT),
         policy="",
         relay=False,
         sim="",
     ):
-        nodes = describe_bringup(
-            embodiment=str(PATH), checkpoint=str(SHIPPED_CHECKPOINT), use_sim=True
-        )
+        nodes = describe_bringup(embodiment=str(PATH), checkpoint=checkpoint, use_sim=True)
         nodes = [n for n in nodes if n.name in names]
         if policy:  # a file of test/faults in its place
             nodes = [replace(n, module=policy) if n.name == "policy_node" else n for n in nodes]

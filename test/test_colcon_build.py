@@ -52,6 +52,7 @@ def results(bases):
     return suites if suites.tag == "testsuite" else suites.find("testsuite")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_when_colcon_tests_expect_a_quick_selection_to_run(workspace):
     # Of the selection only this part: all of it runs in the same tests as this one anyway.

@@ -179,6 +179,9 @@ def load_policy(
     options = {"device": device, "weights": weights, "threads": threads}
     if (found := somebodys(policy)) is not None:
         return found.load()(Path(str(policy)), embodiment, **options)
+    from qwen_vla_model.hub import find_checkpoint
+
+    find_checkpoint(policy)  # a wrong folder is said at once, not after torch's five seconds
     from qwen_vla_model.policy import QwenVlaPolicy
 
     return QwenVlaPolicy.load(policy, embodiment, **options, compiled=compiled)

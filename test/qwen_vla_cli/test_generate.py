@@ -33,6 +33,7 @@ def command(tmp_path):
     return run
 
 
+@pytest.mark.long
 def test_when_a_policy_drives_expect_episodes_that_their_seed_decides(command):
     path = embodiments_directory() / "mobile_base.yaml"
     codec = EmbodimentCodec(load_embodiment(path))

@@ -66,7 +66,12 @@ def has_begun(command):
         (("evaluate", "--expert", "--episodes", 500), has_begun, "no result was written"),
         (("bench", "chunks", "--episodes", 300), has_workers, "no result was written"),
         (("bench", "sim", "--seconds", 100), has_workers, "no result was written"),
-        (("bench", "model", "--passes", 100_000), lambda c: c.wait_until("plain"), "no result"),
+        pytest.param(
+            ("bench", "model", "--passes", 100_000),
+            lambda command: command.wait_until("plain"),
+            "no result",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_when_a_measurement_is_interrupted_expect_its_end_and_that_nothing_was_kept(
@@ -78,6 +83,7 @@ def test_when_a_measurement_is_interrupted_expect_its_end_and_that_nothing_was_k
     assert f"interrupted; {words}" in command.said and "Traceback" not in command.said
 
 
+@pytest.mark.long
 def test_when_a_report_is_interrupted_expect_finished_episodes_kept(start, tmp_path):
     plan = yaml.safe_load((REPORTS / "report.yaml").read_text())
     plan["episodes"] = 2  # so that the first cell is soon there, and that of the quickest robot
@@ -93,6 +99,7 @@ def test_when_a_report_is_interrupted_expect_finished_episodes_kept(start, tmp_p
     assert {path.suffix for path in cells.iterdir()} == {".json"}
 
 
+@pytest.mark.long
 def test_when_a_remote_demo_is_interrupted_expect_nodes_and_server_gone_and_unwrapped_status_lines(
     start, tmp_path
 ):

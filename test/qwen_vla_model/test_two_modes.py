@@ -38,7 +38,9 @@ def modes_of(chunks_PHK):
     return sign_P, (chunks_PHK - sign_P[:, None, None] * MODE_HK).abs().amax((1, 2))
 
 
-@pytest.fixture(scope="module", params=["velocity", "action"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("velocity", marks=pytest.mark.long), "action"]
+)
 def model(request):
     """A network that has seen both modes, with prefixes of up to two steps."""
     torch.manual_seed(0)

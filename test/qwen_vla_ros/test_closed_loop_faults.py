@@ -8,34 +8,13 @@ import pytest
 
 from closed_loop import PATH, START_S, ClosedLoop
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT
+from qwen_vla_ros.load_policy import HOLD
 
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_when_an_instruction_is_unusable_expect_the_old_one_to_stay(ros, tmp_path):
-    told = "pick up the red block"
-    with ClosedLoop(tmp_path, names=("policy_node",)) as system:
-        operator, log = system.operator, system.processes.log_path("policy_node")
-
-        def policy_says():
-            return operator.diagnostics.get("/policy_node", ("", {}))[1].get("instruction")
-
-        def refusals():
-            return log.read_text(errors="replace").count("policy/instruction refused")
-
-        operator.instruct(told)
-        system.expect(lambda: policy_says() == told, START_S, "the instruction is taken")
-        unusable = ["", "   ", "x" * 100_000, "pick up\x07 the red block"]
-        for before, words in enumerate(unusable):
-            operator.instruct(words)
-            system.expect(lambda n=before: refusals() > n, 10.0, f"'{words[:20]}' is refused")
-            operator.diagnostics.clear()
-            system.expect(lambda: policy_says() is not None, 10.0, "policy_node goes on")
-            assert policy_says() == told
-
-
 def test_when_cameras_never_come_expect_no_engagement_and_their_names(ros, tmp_path):
-    with ClosedLoop(tmp_path, names=("control_node", "policy_node")) as system:
+    with ClosedLoop(tmp_path, ("control_node", "policy_node"), checkpoint=HOLD) as system:
         operator = system.operator
         operator.instruct("pick up the red block")
         system.expect(

@@ -45,6 +45,7 @@ def test_when_chunks_are_ensembled_expect_acts_weights_over_those_that_cover_the
     assert chunks._mean_plan([over, first, second], 1.1) == pytest.approx(0.0)
 
 
+@pytest.mark.long
 def test_when_the_shipped_policy_is_measured_expect_no_jump_of_position_with_a_prefix(
     capsys, monkeypatch
 ):

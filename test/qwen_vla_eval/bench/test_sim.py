@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from qwen_vla_eval.bench.sim import measure_sim, rate, tables
 from qwen_vla_eval.tables import show
 
 WIDOWX = Path(__file__).parents[3] / "embodiments" / "widowx.yaml"
 
 
+@pytest.mark.long
 def test_when_a_robot_is_measured_expect_every_figure_above_zero(capsys):
     robot = measure_sim(WIDOWX, seconds=1, workers=1)
     assert robot["steps_per_s"] * robot["timestep_s"] > 1.0

@@ -42,7 +42,9 @@ def embodiment(name):
     return load_embodiment(embodiments_directory() / f"{name}.yaml")
 
 
-@pytest.fixture(scope="module", params=ROBOTS)
+@pytest.fixture(
+    scope="module", params=[pytest.param("aloha", marks=pytest.mark.long), *ROBOTS[1:]]
+)
 def runner(request, untrained):
     path = embodiments_directory() / f"{request.param}.yaml"
     (task, *_) = find_tasks(embodiment(request.param), None)

@@ -110,6 +110,7 @@ def test_when_denoising_is_drawn_expect_noise_to_lead_nowhere_and_chunks_to_the_
     assert np.median(chunk_m) < 0.02 < 0.05 < min(noise_m)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)  # two processes that load torch, on a busy machine
 def test_when_a_report_is_made_expect_tables_figures_and_nothing_to_run_twice(
     tmp_path, capsys, monkeypatch

@@ -2,11 +2,14 @@
 
 from dataclasses import asdict
 
+import pytest
+
 from noise_episodes import WIDOWX
 from qwen_vla_eval.bench.gpu import path_table
 from qwen_vla_model.speed.gpu_path import look
 
 
+@pytest.mark.long
 def test_when_there_is_no_gpu_expect_every_item_looked_at_all_the_same():
     items = list(look(WIDOWX, "cpu", compile_too=False))
     found = {item.what: item.found for item in items}

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from action_spaces import action_space
 from micro_processor import micro_processor
 from noise_episodes import WIDOWX
@@ -10,6 +12,7 @@ from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.speed.profile import profile
 
 
+@pytest.mark.long
 def test_when_a_policy_is_profiled_expect_each_kind_eager_and_traced_with_its_operations(
     monkeypatch,
 ):

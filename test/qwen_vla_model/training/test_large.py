@@ -160,6 +160,7 @@ def test_when_a_backbone_that_learns_is_to_be_narrow_expect_refusal(recipe):
         load_recipe(recipe("wrong", backbone_weights="bfloat16"))
 
 
+@pytest.mark.long
 def test_when_two_processes_share_a_network_expect_the_losses_of_one(recipe, tmp_path):
     choices = {"optimizer": "adamw", "precision": "float32", "grounding": {"steps": 1}}
     choices |= {"batches": 2, "max_steps": 9, "ema": 0.9}

@@ -144,6 +144,7 @@ def test_when_a_run_is_resumed_on_several_cores_expect_every_pass_to_have_its_we
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.long
 def test_when_passes_are_compiled_expect_a_few_whole_programs_and_the_weights_that_come_without(
     recipe, two_robots, tmp_path, monkeypatch
 ):

@@ -27,6 +27,7 @@ from robots import widowx_text
 from waved_episodes import codec_of, teleoperated
 
 SLOW = "install flash-linear-attention"
+REFUSED = "policy/instruction refused"
 GO = {"instruction": "'go'"}
 
 
@@ -137,12 +138,14 @@ def test_when_an_instruction_was_latched_before_the_start_expect_it_answered(at_
         work.until(lambda: policy.asked)
 
 
-def test_when_a_new_instruction_cannot_be_read_expect_the_old_one_to_stay(at_work):
+@pytest.mark.parametrize("words", ["", "   ", "x" * 100_000, "pick up\x07 the red block"])
+def test_when_a_new_instruction_cannot_be_read_expect_the_old_one_to_stay(at_work, capfd, words):
     policy = ScriptedPolicy()
     with at_work(policy, **GO) as work:
         publisher = work.robot.create_publisher(String, "policy/instruction", LATCHED)
-        publisher.publish(String(data="x" * 10_000))
-        work.until(publisher.get_subscription_count)
+        publisher.publish(String(data=words))
+        said = []
+        work.until(lambda: said.append(capfd.readouterr().err) or REFUSED in "".join(said))
         count = len(policy.asked)
         work.until(lambda: len(policy.asked) > count + 1)
     assert policy.asked[-1].instruction == "go"

@@ -13,6 +13,7 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.exit_status import ENDED_ON_REQUEST
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_ros.bringup import describe_bringup
+from qwen_vla_ros.load_policy import HOLD
 from qwen_vla_ros.operator import Operator
 
 WIDOWX = embodiments_directory() / "widowx.yaml"
@@ -28,10 +29,10 @@ def start(ros):
     """Starts a simulated WidowX, control_node and policy_node, or a program in its place."""
     processes, operator = [], Operator(load_embodiment(WIDOWX))
 
-    def start(program=None):
+    def start(program=None, checkpoint=str(SHIPPED_CHECKPOINT)):
         nodes = describe_bringup(
             embodiment=str(WIDOWX),
-            checkpoint=str(SHIPPED_CHECKPOINT),
+            checkpoint=checkpoint,
             instruction="pick up the red block",
             use_sim=True,
         )
@@ -87,7 +88,7 @@ def test_when_interrupted_while_it_infers_under_load_expect_an_end_within_three_
 
 
 def test_when_interrupted_while_an_inference_hangs_expect_an_end_within_three_seconds(start):
-    process, operator = start(HANGING)
+    process, operator = start(HANGING, checkpoint=HOLD)
     assert operator.wait(
         lambda: "hangs" in operator.diagnostics.get("/policy_node", ("",))[0], START_S
     ), operator.diagnostics
