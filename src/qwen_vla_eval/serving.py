@@ -136,13 +136,7 @@ def serve_checkpoint(serving: Serving) -> None:
 
 async def _serve_fleet(serving: Serving) -> None:
     """Replicas behind one port; SIGUSR1 replaces them by what the checkpoint is then."""
-    family = socket.AF_INET6 if ":" in serving.host else socket.AF_INET
-    try:
-        listener = socket.create_server((serving.host, serving.port), family=family, backlog=1024)
-    except OSError as error:
-        raise RemoteError(
-            f"cannot serve {serving.host} port {serving.port}: {error.strerror}"
-        ) from error
+    listener = listen(serving.host, serving.port)
     port = listener.getsockname()[1]
     fleet = Fleet(functools.partial(_serve_replica, serving, port), len(serving.devices), listener)
     updates: set[asyncio.Future] = set()
@@ -157,6 +151,19 @@ async def _serve_fleet(serving: Serving) -> None:
         await _until_told(
             fleet.run(lambda: print(f"serving {serving.address}:{port}", flush=True))
         )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on which robots can connect.
+
+    Raises:
+        RemoteError: the address cannot be served.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise RemoteError(f"cannot serve {host} port {port}: {error.strerror}") from error
 
 
 async def _update(fleet: Fleet) -> None:
@@ -181,19 +188,20 @@ def _serve_replica(serving: Serving, port: int, number: int, link: socket.socket
             print(f"replica {number} on {device}: /metrics on port {own}", flush=True)
             ours.send(READY)
 
-        _allow_connections()
+        allow_connections()
         with suppress(asyncio.CancelledError):
             asyncio.run(server.run(on_port))
 
 
-def _allow_connections() -> None:
+def allow_connections() -> None:
+    """Let this process hold as many files as a server needs."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, MOST_FILES), hard))
 
 
 async def _until_told(work: Coroutine) -> None:
     """Serve until SIGINT or SIGTERM."""
-    _allow_connections()
+    allow_connections()
     serving = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -129,6 +129,12 @@ class Engine:
         """Requests in the queue."""
         return len(self._waiting)
 
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest of them has waited; 0 where there is none."""
+        now_s = time.monotonic()
+        return now_s - min((job.arrived_s for job in self._waiting), default=now_s)
+
     def close(self) -> None:
         """End the thread after the pass in progress."""
         if self._timer is not None:

@@ -1,8 +1,8 @@
 """Replicas of a policy server behind one port of this machine, one a GPU.
 
-The process of the fleet accepts, and hands each connection to the replica that has the fewest; it
-reads and writes none of them, so that nothing passes through a second process. A replica that
-ends is started again, and an update replaces one after the other.
+The process of the fleet accepts, and hands each connection to the replica that has the fewest
+(``handover.py``). A replica that ends is started again, and an update replaces one after the
+other.
 """
 
 import asyncio
@@ -10,31 +10,26 @@ import multiprocessing
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 
 from qwen_vla_core.errors import RemoteError
 
-from .link import ENDED, READY
+from .handover import Taker, hand_over, share_out
 from .server import DRAIN_S
 
 PAUSE_S = 1.0
 """Before a replica that ended while it loaded is started once more."""
-WAIT_S = 0.05
-"""How often to look for a replica while there is none."""
 END_S = DRAIN_S + 5.0
 """A replica that was told to end is killed after that."""
 
 
 @dataclass(eq=False)
-class _Replica:
-    """A process: ``ready`` when it can serve, ``ended`` with its exit status."""
+class _Replica(Taker):
+    """A process: ``ended`` with its exit status."""
 
-    process: BaseProcess
-    link: socket.socket
-    ready: asyncio.Future
-    ended: asyncio.Future
-    connections: int = 0
+    process: BaseProcess = field(kw_only=True)
+    ended: asyncio.Future = field(kw_only=True)
 
 
 class Fleet:
@@ -76,7 +71,8 @@ class Fleet:
                 for number in range(self._count):  # in turn: weights that load fill memory twice
                     await self._start(number)
             on_ready()
-            work = [asyncio.ensure_future(self._hand_over())]
+            serving = self._serving.values()  # also those of later
+            work = [asyncio.ensure_future(hand_over(self._listener, serving))]
             work += [asyncio.ensure_future(self._keep(number)) for number in range(self._count)]
             await asyncio.gather(*work)
         finally:
@@ -98,24 +94,6 @@ class Fleet:
                     _retire(before)
             print(f"replica {number}: replaced", flush=True)
 
-    async def _hand_over(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(self._listener)
-            except OSError:  # a client that was gone by then
-                await asyncio.sleep(WAIT_S)
-                continue
-            with connection:
-                while not self._serving:
-                    await asyncio.sleep(WAIT_S)
-                replica = min(self._serving.values(), key=lambda one: one.connections)
-                try:
-                    socket.send_fds(replica.link, [b"."], [connection.fileno()])
-                    replica.connections += 1
-                except OSError:  # it has just died: its client connects again
-                    pass
-
     async def _keep(self, number: int) -> None:
         """Start a replica again whenever it has ended."""
         while True:
@@ -136,6 +114,7 @@ class Fleet:
                 except RemoteError as error:
                     print(error, flush=True)
                     await asyncio.sleep(PAUSE_S)
+            share_out(self._serving.values())
             print(f"replica {number} serves again", flush=True)
 
     async def _start(self, number: int) -> None:
@@ -151,7 +130,7 @@ class Fleet:
             process.start()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         ours.setblocking(False)
-        replica = _Replica(process, ours, loop.create_future(), loop.create_future())
+        replica = _Replica(ours, process=process, ended=loop.create_future())
         self._all.add(replica)
         loop.add_reader(ours, _read, replica)
         loop.add_reader(process.sentinel, self._on_end, replica)
@@ -189,16 +168,8 @@ class Fleet:
 
 
 def _read(replica: _Replica) -> None:
-    """What a replica says."""
-    try:
-        said = replica.link.recv(4096)
-    except OSError:
-        said = b""
-    if not said:
+    if not replica.read():
         asyncio.get_running_loop().remove_reader(replica.link)
-    if READY in said and not replica.ready.done():
-        replica.ready.set_result(None)
-    replica.connections -= said.count(ENDED)
 
 
 def _retire(replica: _Replica) -> None:

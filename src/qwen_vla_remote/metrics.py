@@ -8,16 +8,21 @@ SIZES = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class Histogram:
-    """How often a value fell below each bound."""
+    """How often a value fell below each bound.
+
+    Attributes:
+        sum, count: of all values.
+    """
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds, self._counts = bounds, [0] * (len(bounds) + 1)
-        self._sum = 0.0
+        self.sum, self.count = 0.0, 0
 
     def add(self, value: float) -> None:
         """Count one value."""
         self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
+        self.sum += value
+        self.count += 1
 
     def lines(self, name: str) -> list[str]:
         """In the text format, where each bucket holds all below it."""
@@ -25,7 +30,7 @@ class Histogram:
         for bound, count in zip((*self._bounds, "+Inf"), self._counts, strict=True):
             below += count
             lines.append(f'{name}_bucket{{le="{bound}"}} {below}')
-        return [*lines, f"{name}_sum {self._sum}", f"{name}_count {below}"]
+        return [*lines, f"{name}_sum {self.sum}", f"{name}_count {below}"]
 
 
 @dataclass

@@ -9,6 +9,7 @@ import hmac
 import http
 import ipaddress
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -96,6 +97,7 @@ class PolicyServer:
         api_key: str | None = None,
         tls: ssl.SSLContext | None = None,
         share_port: bool = False,
+        listener: socket.socket | None = None,
         link: Link | None = None,
     ) -> None:
         """Nothing is opened yet.
@@ -108,6 +110,7 @@ class PolicyServer:
             api_key: what clients have to show as ``Authorization: Api-Key ...``.
             tls: certificate and key of this machine.
             share_port: a replica that is about to end may serve the same port.
+            listener: bound already, in the place of ``host`` and ``port``.
             link: brings further connections, and ends the server when it ends.
         Raises:
             RemoteError: a network would be served without a key.
@@ -117,13 +120,15 @@ class PolicyServer:
         self._instruction = instruction
         self._metadata = pack(describe_server(policy, self._robots))
         self._address, self._tls = (host, port), tls
-        self._share_port, self._link = share_port, link
+        self._share_port, self._listener, self._link = share_port, listener, link
         self._api_key = f"Api-Key {api_key}".encode() if api_key else None
         self.metrics = Metrics()
         self._engine = Engine(served, self.metrics)
         self._open = 0
         self._idle: set[ServerConnection] = set()
         self._ending = False
+        self._surplus = 0
+        self._servers: list[Server] = []
 
     async def run(self, on_port: Callable[[int], None]) -> None:
         """Serve until cancelled; then answer what was asked before, and let everybody go.
@@ -134,24 +139,50 @@ class PolicyServer:
             RemoteError: the address cannot be served.
         """
         host, port = self._address
+        where = {"host": host, "port": port, "reuse_port": self._share_port}
+        if self._listener is not None:
+            where = {"sock": self._listener}
         try:
-            servers = [await self._listen(host=host, port=port, reuse_port=self._share_port)]
+            await self._listen(**where)
         except OSError as error:
             raise RemoteError(f"cannot serve {host} port {port}: {error.strerror}") from error
         ended = asyncio.get_running_loop().create_future()
         try:
             if self._link is not None:
-                self._link.on_end = ended.cancel
-                servers.append(await self._listen(sock=self._link))
-            on_port(servers[0].sockets[0].getsockname()[1])
+                await self.take_from(self._link, ended.cancel)
+            on_port(self._servers[0].sockets[0].getsockname()[1])
             await ended
         finally:
-            await self._end(servers)
+            await self._end()
+
+    async def take_from(self, link: Link, on_end: Callable[[], None]) -> Server:
+        """Serve what a link brings as well.
+
+        Args:
+            on_end: called when nothing more will come.
+        """
+        link.on_end, link.on_elsewhere = on_end, self._let_one_go
+        return await self._listen(sock=link)
+
+    def _let_one_go(self) -> None:
+        """After its next answer, when it is in nobody's way."""
+        self._surplus += 1
+
+    @property
+    def hangs_s(self) -> float:
+        """For how long the present pass of the policy has been going on."""
+        since_s = self._engine.busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest request has waited for a pass."""
+        return self._engine.oldest_s
 
     async def _listen(self, **where: object) -> Server:
         if self._tls is not None:
             where |= {"ssl": self._tls, "ssl_handshake_timeout": HANDSHAKE_S}
-        return await serve(
+        server = await serve(
             self._serve,
             **where,
             create_connection=_Connection,
@@ -168,33 +199,34 @@ class PolicyServer:
             backlog=1024,
             logger=_QUIET,
         )
+        self._servers.append(server)
+        return server
 
-    async def _end(self, servers: Sequence[Server]) -> None:
+    async def _end(self) -> None:
         """Nobody is let in any more, and everybody goes after the answer that they wait for.
 
         A client of ours then finds the next server, and asks again what this one had not read.
         """
         self._ending = True
-        for server in servers:
+        for server in self._servers:
             server.close(close_connections=False)
         leaving = [asyncio.ensure_future(c.close(RESTART, "restart")) for c in self._idle]
         try:
-            await asyncio.wait_for(_closed(servers), DRAIN_S)
+            await asyncio.wait_for(_closed(self._servers), DRAIN_S)
         except asyncio.TimeoutError:
-            for server in servers:
+            for server in self._servers:
                 for connection in server.connections:
                     connection.transport.abort()
-            await _closed(servers)
+            await _closed(self._servers)
         await asyncio.gather(*leaving, return_exceptions=True)
         self._engine.close()
 
     def _on_http(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
         """Answer what is no websocket, and let nobody in without the key."""
         if request.path == "/healthz":
-            since_s = self._engine.busy_since_s
-            if since_s is None or time.monotonic() - since_s < HANGING_S:
+            if self.hangs_s < HANGING_S:
                 return connection.respond(http.HTTPStatus.OK, "OK\n")
-            text = f"inference hangs for {time.monotonic() - since_s:.0f} s\n"
+            text = f"inference hangs for {self.hangs_s:.0f} s\n"
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text)
         shown = ",".join(request.headers.get_all("Authorization"))
         shown = shown.encode("ascii", "surrogateescape")
@@ -229,7 +261,8 @@ class PolicyServer:
                     return
                 await _send(connection, answer)
                 if close:
-                    await connection.close(close, "see the frame before")
+                    reason = "restart" if close == RESTART else "see the frame before"
+                    await connection.close(close, reason)
                     return
                 previous_s = time.monotonic() - begin_s
             await connection.close(RESTART, "restart")
@@ -271,7 +304,14 @@ class PolicyServer:
         self.metrics.answers += 1
         infer_s = time.monotonic() - begin_s
         self.metrics.latency_s.add(infer_s)
-        return _success(request, actions, infer_s, previous_s), 0
+        return _success(request, actions, infer_s, previous_s), self._leaves(request)
+
+    def _leaves(self, request: Request) -> int:
+        """RESTART for a client of ours that had better be served elsewhere: it comes back."""
+        if self._surplus == 0 or request.request_id is None:
+            return 0
+        self._surplus -= 1
+        return RESTART
 
 
 async def _closed(servers: Sequence[Server]) -> None:

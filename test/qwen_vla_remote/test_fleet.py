@@ -137,7 +137,7 @@ def test_when_robots_connect_expect_as_many_for_each_replica_also_after_others_h
             assert sorted(robot.replica for robot in robots) == [0, 0, 1, 1]
 
 
-def test_when_a_replica_is_killed_while_robots_ask_expect_every_answer_and_another_in_its_place(
+def test_when_a_replica_is_killed_while_robots_ask_expect_every_answer_and_half_for_the_next_one(
     running,
 ):
     with asking(running.url) as robots:
@@ -146,10 +146,10 @@ def test_when_a_replica_is_killed_while_robots_ask_expect_every_answer_and_anoth
         go_on(robots)
         assert {robot.replica for robot in robots} == {1}
         wait_for(lambda: running.fleet.pids.get(0, killed) != killed, 30.0, "another replica")
-        with asking(running.url) as others:
-            assert {robot.replica for robot in others} == {0}
-        go_on(robots)
-    assert [robot.failures for robot in robots + others] == [[]] * (2 * ROBOTS)
+        wait_for(
+            lambda: sorted(robot.replica for robot in robots) == [0, 0, 1, 1], 20.0, "half of them"
+        )
+    assert [robot.failures for robot in robots] == [[]] * ROBOTS
 
 
 def test_when_it_is_updated_while_robots_ask_expect_the_new_answers_and_none_lost(running):
