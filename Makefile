@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests and simulated robots never meet a real robot on the network.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: help setup demo test test-long mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters benchmark-setup test-benchmarks distribution lock reference docs generalist seven fleet soak bench-gpu bench-peers lint clean
+.PHONY: help setup demo test test-long mutants handover firstday faults fuzz test-page web test-pythons test-lerobot test-openpi-client test-adapters test-fleet benchmark-setup test-benchmarks distribution lock reference docs generalist seven fleet soak bench-gpu bench-peers lint clean
 
 help:
 	@echo "make demo       run simulated robots with the policy; the results land in a folder"
@@ -29,6 +29,7 @@ help:
 	@echo "make test-lerobot  LeRobot loads exported datasets and trains ACT on one, which drives a robot (Python 3.12)"
 	@echo "make test-openpi-client  openpi's own client against our server, and our client against their server"
 	@echo "make test-adapters  a training with low-rank adapters, with peft"
+	@echo "make test-fleet \`qwen-vla fleet\` with Ray: replicas die, are updated, come and go under eight robots"
 	@echo "make benchmark-setup  LIBERO and gym-aloha, each in an environment of its own: .venv-benchmarks"
 	@echo "make test-benchmarks  the benchmarks themselves with our scripted experts: some minutes"
 	@echo "make distribution  beside a sourced ROS distribution: install what that lacks into $(VENV)"
@@ -98,6 +99,14 @@ test-adapters: setup
 		accelerate==1.12.0 psutil==7.1.3
 	PYTHONPATH=$(VENV)-adapters $(BIN)/python -m pytest -rs -k adapters $(ARGS) \
 		test/qwen_vla_model/training/test_trainer.py
+
+# Ray beside the packages of $(VENV), in the versions that it has.
+test-fleet: setup
+	@sed -n 's/ .*//; /==/p' locks/$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt \
+		>$(VENV)/fleet-constraints.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(VENV)-fleet \
+		-r requirements-fleet.txt -c $(VENV)/fleet-constraints.txt
+	PYTHONPATH=$(VENV)-fleet $(BIN)/python -m pytest -rP $(ARGS) test/qwen_vla_remote/ray_for_real.py
 
 # In .venv-benchmarks, with Python 3.11: 1 GB.
 benchmark-setup: setup

@@ -13,9 +13,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
-# Module -> installed distributions; pinocchio's wheel hides it below cmeel.prefix, and peft is
-# only there for who trains adapters.
-BROUGHT_BY = {**packages_distributions(), "pinocchio": ["pin"], "peft": ["peft"]}
+# Module -> installed distributions; pinocchio's wheel hides it below cmeel.prefix, and peft and
+# ray are only there for who trains adapters or serves a fleet.
+BROUGHT_BY = {**packages_distributions(), "pinocchio": ["pin"], "peft": ["peft"], "ray": ["ray"]}
 OURS = {path.name for path in REPOSITORY.glob("src/*/")} | {
     path.stem for path in REPOSITORY.glob("test/**/*.py")
 }

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12")
-NOT_LOCKED = {"requirements-docs.txt", "requirements-adapters.txt"}
+NOT_LOCKED = {"requirements-docs.txt", "requirements-adapters.txt", "requirements-fleet.txt"}
 """Installed into an environment of its own, or by who wants it, with what its pins ask for."""
 REQUIREMENTS = sorted({path.name for path in REPOSITORY.glob("requirements*.txt")} - NOT_LOCKED)
 THIS_PYTHON = "{}.{}".format(*sys.version_info)

@@ -3,6 +3,7 @@
 Example:
   qwen-vla bench serve
   qwen-vla bench serve --robots 1,4,8 --gpu-ms 20 --json serve.json --figure serve.png
+  qwen-vla bench serve --ray                             # a fleet that Ray runs, too
   qwen-vla bench serve --url ws://gpu-machine:8000 --embodiment widowx
   qwen-vla bench serve --soak-minutes 30 --robots 4      # what is lost, how memory grows
 
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--url", help="a server that runs, in the place of a pretended one")
+    how.add_argument("--ray", action="store_true", help="measure a fleet that Ray runs as well")
     how.add_argument("--soak-minutes", type=positive, help="ask for this many minutes instead")
     parser.add_argument("--json", type=Path, help="write everything here too")
     parser.add_argument("--figure", type=Path, help="draw latency and batches here, PNG")
@@ -55,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.serve import measure_serve, measure_url, table
     from qwen_vla_eval.bench.serve_figure import draw_serve
+    from qwen_vla_eval.fleet_file import require_ray
     from qwen_vla_eval.tables import show
 
     if arguments.figure is not None and arguments.soak_minutes:
@@ -66,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.url:
         measured = measure_url(arguments.url, robot, *wanted)
     else:
-        measured = measure_serve(robot, *wanted, arguments.gpu_ms / 1e3)
+        if arguments.ray:
+            require_ray()
+        measured = measure_serve(robot, *wanted, arguments.gpu_ms / 1e3, arguments.ray)
     if "results" in measured:
         show([table(measured), *measured["goals"]])
         if arguments.figure is not None:

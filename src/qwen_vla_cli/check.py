@@ -77,6 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
             from qwen_vla_remote.backend import describe_backend, load_backend
 
             lines = describe_backend(load_backend(path), str(path))
+        case kinds.FLEET:
+            from qwen_vla_eval.fleet_file import describe_fleet, load_fleet
+
+            lines = describe_fleet(load_fleet(path), str(path))
         case _:
             lines = describe_embodiment(load_embodiment(path), str(path))
     print("\n".join(lines))

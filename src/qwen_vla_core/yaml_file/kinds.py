@@ -7,6 +7,7 @@ RECIPE = "a training recipe"
 PLAN = "a report plan"
 GAMEPAD = "a map of a gamepad"
 BACKEND = "a backend"
+FLEET = "a fleet"
 NAMES = "a map of tensor names"
 
 KINDS = {
@@ -15,6 +16,7 @@ KINDS = {
     PLAN: ("checkpoints", "robots", "sections", "bars"),
     GAMEPAD: ("deadman", "sticks", "pairs"),
     BACKEND: ("images", "states", "actions", "prompt", "constants"),
+    FLEET: ("replicas", "embodiments", "device", "tls_cert", "api_key_file"),
     NAMES: ("tensors", "robots", "expert", "euler_steps"),
     "a file of node parameters": ("/**",),
     "a file of Interbotix motor modes": ("port", "groups", "singles"),

@@ -5,10 +5,13 @@ has an answer: no robot asks for more.
 """
 
 import asyncio
+import functools
 import http.client
 import multiprocessing
 import os
 import re
+import socket
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -34,6 +37,7 @@ from .stock_loop import serve_stock
 VIEW = 224
 """Width and height of the views that are sent: openpi's."""
 IN_PROCESS, OURS, STOCK = "in the process", "qwen-vla serve", "openpi's loop"
+RAY = "qwen-vla fleet up"
 
 OVERHEAD_GOAL_MS, MANY_GOAL, STOCK_GOAL = 3.0, 1.6, 0.5
 
@@ -61,19 +65,23 @@ class PretendedPolicy:
         return [np.zeros(self._shape, np.float32)] * len(observations)
 
 
-def measure_serve(robot: Embodiment, counts: Sequence[int], requests: int, gpu_s: float) -> dict:
+def measure_serve(
+    robot: Embodiment, counts: Sequence[int], requests: int, gpu_s: float, with_ray: bool = False
+) -> dict:
     """Direct calls, then several robots at once at servers in another process, over loopback.
 
     Args:
         counts: of robots.
         requests: of each robot, in each measurement.
         gpu_s: pretended time of one pass.
+        with_ray: also a fleet of one replica, which Ray runs.
     """
     robot = _with_openpis_views(robot)
     policy = PretendedPolicy(robot, gpu_s)
     results = [_summary(IN_PROCESS, [_times(policy, robot, requests)], 1.0)]
     with RobotProcesses(robot, max(counts), VIEW) as robots:
-        for way, serve in ((OURS, _serve_ours), (STOCK, _serve_stock)):
+        ways = [(OURS, _serve_ours), (STOCK, _serve_stock)]
+        for way, serve in [*ways, (RAY, _serve_with_ray)] if with_ray else ways:
             with served(serve, robot, gpu_s) as (url, _):
                 results += [_ask(way, url, robots, n, requests) for n in counts]
     measured = {"gpu_ms": gpu_s * 1e3, "views": len(robot.cameras), "results": results}
@@ -225,6 +233,23 @@ def _serve_ours(robot: Embodiment, gpu_s: float, pipe) -> None:
     prepare_process()
     policy = Served(policy=PretendedPolicy(robot, gpu_s), codec=EmbodimentCodec(robot))
     asyncio.run(PolicyServer("pretended", {robot.name: policy}, port=0).run(pipe.send))
+
+
+def _serve_with_ray(robot: Embodiment, gpu_s: float, pipe) -> None:
+    from ..fleet_file import FleetFile
+    from ..ray_fleet import deploy, start_ray
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    start_ray()
+    deploy(FleetFile(port=port), load=functools.partial(_load_for_ray, robot, gpu_s))
+    pipe.send(port)
+    threading.Event().wait()  # Ray's processes end with this one
+
+
+def _load_for_ray(robot: Embodiment, gpu_s: float, fleet, **options: object) -> PolicyServer:
+    policy = Served(policy=PretendedPolicy(robot, gpu_s), codec=EmbodimentCodec(robot))
+    return PolicyServer("pretended", {robot.name: policy}, **options)
 
 
 def _serve_stock(robot: Embodiment, gpu_s: float, pipe) -> None:

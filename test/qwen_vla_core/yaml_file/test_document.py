@@ -9,6 +9,7 @@ from qwen_vla_core.yaml_file import Strict, parse_yaml, read_yaml
 from qwen_vla_core.yaml_file.kinds import (
     BACKEND,
     EMBODIMENT,
+    FLEET,
     GAMEPAD,
     KINDS,
     NAMES,
@@ -25,6 +26,7 @@ KINDS_OF_FOLDERS = {
     "config/reports": PLAN,
     "config/teleop": GAMEPAD,
     "config/backends": BACKEND,
+    "config/fleets": FLEET,
     "config/imports": NAMES,
     "config/nodes": "a file of node parameters",
     "config/interbotix_modes": "a file of Interbotix motor modes",
