@@ -1,10 +1,11 @@
-"""policy_node ends on SIGTERM, whatever its inference thread is doing."""
+"""policy_node ends when it is interrupted, also while it loads the model or an inference hangs.
+
+While it infers: test_closed_loop.py.
+"""
 
 import signal
 import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,8 @@ from qwen_vla_ros.operator import Operator
 WIDOWX = embodiments_directory() / "widowx.yaml"
 HANGING = Path(__file__).parents[2] / "faults" / "hanging_policy_node.py"
 START_S, END_S = 60.0, 3.0
-BUSY = "while True: pass"
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]  # it loads all cores on purpose
+pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]  # time is measured
 
 
 @pytest.fixture
@@ -50,18 +50,6 @@ def start(ros):
     operator.destroy_node()
 
 
-@contextmanager
-def load():
-    """More busy processes than cores, as when a machine does everything at once."""
-    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(4)]
-    try:
-        yield
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()
-
-
 def expect_end(process):
     told_s = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -69,22 +57,6 @@ def expect_end(process):
     assert time.monotonic() - told_s < END_S
     assert process.returncode == ENDED_ON_REQUEST
     assert "Traceback" not in errors, errors
-
-
-def policy_says(operator, key):
-    return operator.diagnostics.get("/policy_node", ("", {}))[1].get(key, "0")
-
-
-def test_when_interrupted_while_it_infers_under_load_expect_an_end_within_three_seconds(start):
-    process, operator = start()
-
-    def infers(chunks):
-        return operator.wait(lambda: int(policy_says(operator, "chunks")) > chunks, START_S)
-
-    assert infers(0), operator.diagnostics
-    with load():
-        assert infers(int(policy_says(operator, "chunks"))), operator.diagnostics
-        expect_end(process)
 
 
 def test_when_interrupted_while_an_inference_hangs_expect_an_end_within_three_seconds(start):
