@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from rclpy.qos import (
+    DurabilityPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 NO_NAME = "_NODE_NAME_UNKNOWN_"
@@ -72,6 +78,26 @@ def rival_problem(node: Node, topic: str, advice: str) -> str | None:
     return (
         f"{node.resolve_topic_name(topic)}: {' and '.join(names)} {verb} commands, too; {advice}"
     )
+
+
+def unheard(node: Node, topic: str) -> list[str]:
+    """Who subscribes to ``topic`` and receives nothing from a publisher, and why, in words.
+
+    DDS delivers only where a publisher offers the quality of service that is asked for. A node
+    that subscribes more than once hears what one of its subscriptions receives.
+    """
+    topic = node.resolve_topic_name(topic)
+    asked: dict[str, list[QoSProfile]] = {}
+    for subscription in node.get_subscriptions_info_by_topic(topic):
+        asked.setdefault(node_of(subscription), []).append(subscription.qos_profile)
+    said = []
+    for publisher in node.get_publishers_info_by_topic(topic):
+        for listener, profiles in asked.items():
+            checks = [qos_check_compatible(publisher.qos_profile, one) for one in profiles]
+            if all(compatible == QoSCompatibility.ERROR for compatible, _ in checks):
+                why = checks[0][1].replace("ERROR: ", "").strip("; ").lower()
+                said.append(f"{topic}: {listener} hears nothing of {node_of(publisher)}: {why}")
+    return said
 
 
 def type_name(message_type: type) -> str:

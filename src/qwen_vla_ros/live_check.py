@@ -73,6 +73,7 @@ class Seen:
         positions: by topic, the last joint states by the driver's names, rad or m.
         statuses: what the robot's nodes say of themselves.
         ports_left: what killed processes left in this computer's shared memory.
+        unheard: who does not receive what for another quality of service, in words.
     """
 
     streams: Mapping[str, SeenStream]
@@ -80,6 +81,7 @@ class Seen:
     positions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     statuses: Sequence[NodeStatus] = ()
     ports_left: int = 0
+    unheard: Sequence[str] = ()
 
 
 def check_live(
@@ -110,6 +112,10 @@ def check_live(
     findings += _skew(robot, seen, file)
     findings += _state(robot, seen, file)
     findings += _latency(robot, seen.statuses)
+    findings += [
+        _error("quality of service", f"{one}; set both to the same where the two are started")
+        for one in seen.unheard
+    ]
     findings += _shared_memory(seen.ports_left)
     return findings + _nodes(seen.statuses, file)
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
@@ -21,7 +22,7 @@ from qwen_vla_core.interrupts import interrupts_held_back
 
 from .bounded import JOINTS_BYTES, ODOMETRY_BYTES, bounded
 from .every_publisher import subscribe_to_stream
-from .graph import publishers_of, type_name, type_problem
+from .graph import publishers_of, type_name, type_problem, unheard
 from .images import rgb_from_image
 from .left_behind import ports_left_behind
 from .live_check import Seen, SeenStream
@@ -87,11 +88,23 @@ class _Eyes:
         """What came until now."""
         return Seen(
             ports_left=ports_left_behind(),
+            unheard=[words for topic in self._commanded() for words in unheard(self._node, topic)],
             streams={name: self._stream(name) for name in self._wanted},
             images=self._images,
             positions=self._positions,
             statuses=self._board.statuses(time.monotonic()),
         )
+
+    def _commanded(self) -> list[str]:
+        """What control_node and policy_node publish; we ourselves hear every publisher."""
+        topics: set[str] = set()
+        for name in ("control_node", "policy_node"):
+            with suppress(NodeNameNonExistentError):
+                published = self._node.get_publisher_names_and_types_by_node(
+                    name, self._node.get_namespace()
+                )
+                topics.update(topic for topic, _ in published)
+        return sorted(topics)
 
     def _watch(
         self, name: str, topic: str, kind: type, largest: int, use: Callable[[Any], None]

@@ -9,8 +9,8 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
-from qwen_vla_ros.graph import Publisher, publishers_of, rivals, type_problem
-from qwen_vla_ros.qos import IMAGES, LATCHED
+from qwen_vla_ros.graph import Publisher, publishers_of, rivals, type_problem, unheard
+from qwen_vla_ros.qos import IMAGES, LATCHED, RELIABLE
 
 TOPIC = "/blue/image_raw"
 
@@ -90,3 +90,18 @@ def test_when_others_publish_too_expect_their_names_even_if_it_is_the_same(node_
     assert found(robot, lambda: rivals(robot, "chunk"), ("another /control_node",)) == (
         "another /control_node",
     )
+
+
+def test_when_a_node_asks_for_what_a_publisher_does_not_offer_expect_both_and_why(node_of):
+    robot = node_of("robot")
+    node_of("camera").create_publisher(Image, TOPIC, IMAGES)
+    viewer, recorder = node_of("viewer"), node_of("recorder")
+    viewer.create_subscription(Image, TOPIC, print, RELIABLE)
+    for quality in (RELIABLE, IMAGES):  # one of them hears it
+        recorder.create_subscription(Image, TOPIC, print, quality)
+    said = [
+        f"{TOPIC}: /viewer hears nothing of /camera: best effort publisher and reliable "
+        "subscription"
+    ]
+    found(robot, lambda: len(robot.get_subscriptions_info_by_topic(TOPIC)), 3)
+    assert found(robot, lambda: unheard(robot, TOPIC), said) == said

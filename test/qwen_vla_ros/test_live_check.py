@@ -160,6 +160,12 @@ def test_when_killed_processes_left_ports_in_shared_memory_expect_their_number_a
     assert fault.startswith("shared memory: 4 ports") and "fastdds shm clean" in fault
 
 
+def test_when_a_driver_asks_for_another_quality_of_service_expect_who_hears_nothing():
+    said = "/cmd: /driver hears nothing of /control_node: x"
+    (fault,) = faults(replace(well(), unheard=(said,)))
+    assert fault.startswith(f"quality of service: {said}; set both to the same")
+
+
 def test_when_a_node_reports_an_error_or_control_does_not_run_expect_it_said():
     seen = well()
     bad = replace(seen.statuses[0], level=ERROR, message="no joint states")
