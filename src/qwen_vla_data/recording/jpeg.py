@@ -1,5 +1,6 @@
 """Raw images of colour cameras, stored as JPEG: 0.1 instead of 0.9 MB at 640 x 480."""
 
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import simplejpeg
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.images import pixel_rows, rgb_from_image
 
-from .schemas import decode, typestore
+from .schemas import decode
 from .topics import COMPRESSED_IMAGE, IMAGE, RecordedTopic
 
 QUALITY = 90
@@ -20,6 +21,10 @@ FORMAT = "rgb8; jpeg compressed bgr8"
 
 COLOURS = {"rgb8": "RGB", "bgr8": "BGR", "rgba8": "RGBA", "bgra8": "BGRA"}
 """Encodings that the JPEG encoder reads as they are: a copy of 0.9 MB is a tenth of its time."""
+
+CDR_BYTES, STAMP_BYTES = 4, 8
+"""Byte order and stamp, which stand before the frame's name. A text has its length before it and a
+zero behind it, and what follows begins at a multiple of 4 (CDR)."""
 
 SUFFIX = "/compressed"
 """What image_transport puts behind the topic's name."""
@@ -37,11 +42,24 @@ def as_jpeg(topic: RecordedTopic, data: bytes) -> tuple[RecordedTopic, bytes]:
     jpeg = simplejpeg.encode_jpeg(
         pixels_HWC, quality=QUALITY, colorspace=colours, colorsubsampling="420"
     )
-    compressed = typestore().types[COMPRESSED_IMAGE](
-        header=message.header, format=FORMAT, data=np.frombuffer(jpeg, np.uint8)
+    return replace(topic, type=COMPRESSED_IMAGE), _compressed(data, message.header, jpeg)
+
+
+def _compressed(image: bytes, header: Any, jpeg: bytes) -> bytes:
+    """A CompressedImage in CDR with the header of a raw image, whose bytes are the same.
+
+    By the message library it took a twelfth of the time of an image.
+    """
+    order = "<I" if image[1] else ">I"
+    after_header = CDR_BYTES + STAMP_BYTES + 4 + len(header.frame_id.encode()) + 1
+    words = FORMAT.encode() + b"\0"
+    parts = (
+        image[:after_header] + bytes(-after_header % 4),
+        struct.pack(order, len(words)) + words + bytes(-len(words) % 4),
+        struct.pack(order, len(jpeg)),
+        jpeg,
     )
-    encoded = typestore().serialize_cdr(compressed, COMPRESSED_IMAGE)
-    return replace(topic, type=COMPRESSED_IMAGE), bytes(encoded)
+    return b"".join(parts)
 
 
 def _pixels(message: Any, topic: str) -> tuple[np.ndarray, str]:

@@ -18,11 +18,11 @@ LOST = 6.0
 """Mean difference by JPEG with halved colours, of 255; swapped colours differ by 100."""
 
 
-def raw_image(encoding, rows, step):
+def raw_image(encoding, rows, step, frame_id="wrist"):
     types = typestore().types
     stamp = types["builtin_interfaces/msg/Time"](sec=5, nanosec=7)
     message = types[IMAGE](
-        header=types["std_msgs/msg/Header"](stamp=stamp, frame_id="wrist"),
+        header=types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id),
         height=48,
         width=64,
         encoding=encoding,
@@ -54,6 +54,15 @@ def test_when_a_raw_image_is_recorded_expect_a_jpeg_of_the_same_colours_and_stam
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (5, 7)
     seen = rgb_from_compressed(message, TOPIC.name).astype(float)
     assert np.abs(seen - shown).mean() < LOST
+
+
+@pytest.mark.parametrize("frame_id", ["", "w", "wr", "wri", "wris", "camera, Würfel"])
+def test_when_an_image_is_compressed_expect_the_bytes_that_the_message_library_writes(frame_id):
+    _, data = as_jpeg(TOPIC, raw_image("rgb8", RGB, 192, frame_id))
+    message = decode(data, COMPRESSED_IMAGE)
+    assert message.header.frame_id == frame_id
+    assert message.format == "rgb8; jpeg compressed bgr8"
+    assert data == bytes(typestore().serialize_cdr(message, COMPRESSED_IMAGE))
 
 
 @pytest.mark.parametrize(
