@@ -81,6 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
             from qwen_vla_eval.fleet_file import describe_fleet, load_fleet
 
             lines = describe_fleet(load_fleet(path), str(path))
+        case kinds.REINFORCEMENT:
+            from qwen_vla_eval.reinforce import describe_reinforcement, load_reinforcement
+
+            lines = describe_reinforcement(load_reinforcement(path), str(path))
         case _:
             lines = describe_embodiment(load_embodiment(path), str(path))
     print("\n".join(lines))

@@ -33,6 +33,16 @@ def difference_interval(rate: float, n: int, other: float, m: int) -> Interval:
     return max(-1.0, rate - other - down), min(1.0, rate - other + up)
 
 
+def lost_by_chance(won: int, lost: int) -> float:
+    """Probability that chance loses at least as many of these scenes (one-sided sign test).
+
+    Args:
+        won, lost: scenes that changed, of pairs of the same scene.
+    """
+    changed = won + lost
+    return sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
+
+
 def steps_text(summary: Mapping[str, Any]) -> str:
     """Median length of the successful episodes in action steps, or "none" without any."""
     steps = summary["median_steps"]

@@ -8,6 +8,7 @@ PLAN = "a report plan"
 GAMEPAD = "a map of a gamepad"
 BACKEND = "a backend"
 FLEET = "a fleet"
+REINFORCEMENT = "a reinforcement"
 NAMES = "a map of tensor names"
 
 KINDS = {
@@ -17,6 +18,7 @@ KINDS = {
     GAMEPAD: ("deadman", "sticks", "pairs"),
     BACKEND: ("images", "states", "actions", "prompt", "constants"),
     FLEET: ("replicas", "embodiments", "device", "tls_cert", "api_key_file"),
+    REINFORCEMENT: ("recipe", "tasks", "scenes", "tries"),
     NAMES: ("tensors", "robots", "expert", "euler_steps"),
     "a file of node parameters": ("/**",),
     "a file of Interbotix motor modes": ("port", "groups", "singles"),
