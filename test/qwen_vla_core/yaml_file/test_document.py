@@ -15,6 +15,7 @@ from qwen_vla_core.yaml_file.kinds import (
     NAMES,
     PLAN,
     RECIPE,
+    REINFORCEMENT,
     kind_of,
 )
 
@@ -28,6 +29,7 @@ KINDS_OF_FOLDERS = {
     "config/backends": BACKEND,
     "config/fleets": FLEET,
     "config/imports": NAMES,
+    "config/reinforcements": REINFORCEMENT,
     "config/nodes": "a file of node parameters",
     "config/interbotix_modes": "a file of Interbotix motor modes",
 }
