@@ -36,8 +36,8 @@ BASE_SCALE = 4.0
 GHOST_ALPHA = 0.28
 ABOVE_M = 0.75
 """The banner is this high above the robot."""
-BANNER_LETTERS = 60
-"""In a line of the banner: 1.3 m."""
+BANNER_LETTERS = 42
+"""In a line of the banner: 0.9 m, which the layouts show."""
 
 _KINDS = {"box": Marker.CUBE, "cylinder": Marker.CYLINDER, "sphere": Marker.SPHERE}
 
@@ -234,7 +234,8 @@ class SceneMarkers:
             lines += textwrap.wrap(f"{label}: {words}", BANNER_LETTERS)
         lines += [f"{hit.joint} {hit.text}" for hit in scene.limits]
         colour = MODE_COLOURS.get(status.mode, MODE_COLOURS["HOLD"])
-        return self._text("mode", 0, at, "\n".join(lines), colour, 1.3)
+        scale = 2.6 if self._base else 1.3  # a layout looks at a base from twice as far
+        return self._text("mode", 0, at, "\n".join(lines), colour, scale)
 
 
 class PathMessages:
