@@ -156,9 +156,9 @@ class SceneMarkers:
                 )
                 line.points = dots.points = _points(points)
                 line.colors = dots.colors = [_colour(colour) for colour in colours]
-                below = points[-1] + [0.0, 0.0, -0.04]
+                above = points[-1] + [0.0, 0.0, 0.04]
                 end = self._text(
-                    f"plan/{path.group}", 2, below, f"in {path.due_in_T[-1]:.1f} s", colours[-1]
+                    f"plan/{path.group}", 2, above, f"in {path.due_in_T[-1]:.1f} s", colours[-1]
                 )
                 drawn += [line, dots, end]
             if path.committed:
@@ -172,8 +172,8 @@ class SceneMarkers:
                 )
         for number, event in enumerate(scene.events):
             text = f"{_plain(event.group)} {event.text} in {event.due_in_s:.1f} s"
-            above = event.point_3 + [0.0, 0.0, 0.04]
-            drawn.append(self._text("gripper", number, above, text, EXECUTED))
+            below = event.point_3 - [0.0, 0.0, 0.05]  # a gripper closes below where it lifts to
+            drawn.append(self._text("gripper", number, below, text, EXECUTED))
         return drawn
 
     def _ghost(self, scene: Scene, poses: Mapping[str, np.ndarray]) -> list[Marker]:
