@@ -7,6 +7,7 @@ import torch
 
 from micro_qwen_vla import micro_inputs, micro_model
 from qwen_vla_model.flow_matching import Beta, SigmoidNormal, integrate, interpolate, masked_loss
+from qwen_vla_model.model import MIN_TAU
 
 
 def generator(seed=0):
@@ -55,6 +56,34 @@ def test_when_tau_is_drawn_expect_its_distribution_and_repeatability(tau, mean):
     assert ((0 <= drawn) & (drawn <= 1)).all()
     assert drawn.mean().item() == pytest.approx(mean, abs=0.01)
     assert torch.equal(drawn, tau.sample((20_000,), generator()))
+
+
+class Clean:
+    """A distribution of timesteps that draws no noise at all."""
+
+    def sample(self, shape, generator):
+        return torch.zeros(shape)
+
+
+@pytest.mark.parametrize(("prediction", "least"), [("velocity", 0.0), ("action", MIN_TAU)])
+def test_when_tau_is_drawn_at_the_clean_end_expect_it_raised_only_where_it_divides(
+    prediction, least, monkeypatch
+):
+    model, seen = micro_model(prediction=prediction), []
+    time = model.expert.time
+    monkeypatch.setattr(
+        model.expert, "time", lambda tau_PD, *clean: seen.append(tau_PD) or time(tau_PD, *clean)
+    )
+    actions = torch.zeros(2, 4, 5)
+    loss = model.loss(
+        micro_inputs(),
+        actions,
+        torch.ones_like(actions, dtype=torch.bool),
+        draws=1,
+        tau=Clean(),
+        generator=generator(),
+    )
+    assert loss.isfinite() and torch.equal(seen[0], torch.full((2, 1), least))
 
 
 def test_when_the_velocity_is_exact_expect_the_action_in_any_number_of_steps():

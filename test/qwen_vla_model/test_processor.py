@@ -18,7 +18,7 @@ from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 from qwen_vla_model.checkpoint import load_tokenizer
 from qwen_vla_model.config import QwenVlaConfig, qwen_vla_tiny
 from qwen_vla_model.images import patchify
-from qwen_vla_model.processor import Processor
+from qwen_vla_model.processor import TILE, Processor
 from qwen_vla_model.tokenizer import (
     CLAUSES,
     IMAGE,
@@ -276,3 +276,20 @@ def test_when_words_hold_no_control_token_expect_the_tokens_of_the_whole_sentenc
     make = processor()
     if make._controls.search(text) is None:
         assert make._tokenize_words(text) == make._tokenize(text)
+
+
+def test_when_a_sentence_is_asked_again_expect_its_tokens_without_the_tokenizer(monkeypatch):
+    ours, state_S = processor(), np.zeros(7)
+    tokens = ours.tokens("pick up the red block", state_S)
+    monkeypatch.setattr(ours, "tokenizer", None)  # whoever asks it now fails
+    assert ours.tokens("pick up the red block", state_S) == tokens
+    with pytest.raises(TypeError):
+        ours.tokens("pick up the blue block", state_S)
+
+
+@pytest.mark.parametrize("proprioception", ["expert", "none"])
+def test_when_prompts_are_padded_to_a_length_expect_whole_tiles_with_the_actions(proprioception):
+    ours = processor(proprioception)
+    for words in range(40):
+        spare = ours.room_for(words) - ours.tokens_around - words
+        assert 0 <= spare < TILE and (ours.room_for(words) + ours.action_tokens) % TILE == 0

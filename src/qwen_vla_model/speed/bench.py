@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from ..config import QwenVlaConfig, qwen_vla_5b, qwen_vla_tiny
+from ..checkpoint import load_config
+from ..config import QwenVlaConfig, qwen_vla_5b
+from ..hub import find_checkpoint
 from ..model import QwenVla
 from ..precision import compute_dtype, is_quantised, quantise, require_memory
 from ..runtime import compiled, peak_mib
@@ -25,8 +27,7 @@ from .passes import (
 from .timing import measure, warm_up
 
 CONFIGS: dict[str, Callable[[], QwenVlaConfig]] = {
-    # The tokenizer of the shipped checkpoint has 1012 words, its image token is number 1.
-    "tiny": lambda: qwen_vla_tiny(vocab_size=1012, image_token_id=1),
+    "tiny": lambda: load_config(find_checkpoint()),  # the shipped network
     "5b": qwen_vla_5b,
 }
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from micro_qwen_vla import micro_config
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 from qwen_vla_model.config import qwen_vla_5b
-from qwen_vla_model.speed.bench import PATHS, Bench, build, by_path, sensitivity
+from qwen_vla_model.speed.bench import CONFIGS, PATHS, Bench, build, by_path, sensitivity
 from qwen_vla_model.speed.bound import Work, bounds, nbytes
 from qwen_vla_model.speed.machine import Rates
 from qwen_vla_model.speed.passes import (
@@ -43,6 +45,15 @@ def test_when_both_paths_run_expect_the_same_chunk(context):
 def bench():
     """A bench of a network that is built in no time."""
     return Bench(micro_config(), CPU, "float32")
+
+
+def test_when_the_tiny_size_is_measured_expect_the_network_that_is_shipped():
+    model = random_model(CONFIGS["tiny"](), torch.device("meta"), torch.float32)
+    shipped = load_file(SHIPPED_CHECKPOINT / "model.safetensors")
+    assert {n: p.shape for n, p in model.named_parameters()} == {
+        n: tensor.shape for n, tensor in shipped.items()
+    }
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(5.59e6, abs=5e3)
 
 
 def test_when_a_case_ran_expect_every_phase_with_its_bound_and_json(bench):

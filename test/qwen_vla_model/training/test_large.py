@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from micro_qwen_vla import context_of, micro_inputs, micro_model
-from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.errors import CheckpointError, QwenVlaError
+from qwen_vla_model import precision
 from qwen_vla_model.config import ExpertConfig, qwen_vla_5b
 from qwen_vla_model.flow_matching import Beta
 from qwen_vla_model.model import QwenVla
@@ -87,11 +88,15 @@ def test_when_steps_are_clean_expect_modulations_of_actions_alone_and_of_one_blo
     assert of_a_block <= largest.numbers < everything / 2
 
 
-def test_when_a_backbone_is_loaded_narrow_expect_a_float32_expert_beside_it(tmp_path, capsys):
+def test_when_a_backbone_is_loaded_narrow_expect_a_float32_expert_beside_it(tmp_path, monkeypatch):
     save_tiny_qwen(tmp_path)
     model, _ = from_qwen(tmp_path, ExpertConfig(**EXPERT), weights="bfloat16")
     kinds = {(n.partition(".")[0], p.dtype) for n, p in model.named_parameters()}
     assert kinds == {("backbone", torch.bfloat16), ("expert", torch.float32)}
+    monkeypatch.setattr(precision, "free_bytes", lambda device: 1000)
+    (tmp_path / "model.safetensors").write_bytes(b"")  # memory is looked at before any weight
+    with pytest.raises(CheckpointError, match="weights as bfloat16 need .* are missing"):
+        from_qwen(tmp_path, ExpertConfig(**EXPERT), weights="bfloat16")
 
 
 def test_when_an_average_is_kept_expect_it_in_the_checkpoint_and_the_run_to_go_on_from_both(
