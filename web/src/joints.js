@@ -102,7 +102,7 @@ class Row {
     this.parts.span.style.left = `${from * 100}%`;
     this.parts.span.style.width = `${(to - from) * 100}%`;
     setClass(this.element, "limit", Boolean(data.limit));
-    setText(this.why, data.limit ?? "");
+    setText(this.why, (data.limit ?? "").replace("held back by the filter", "held back"));
     this.chart(data);
   }
 
