@@ -10,13 +10,14 @@ import asyncio
 import itertools
 import logging
 import os
-import shutil
+import secrets
 import signal
 import socket
-import tempfile
+import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import ray
@@ -63,27 +64,28 @@ class Front:
 
     def __init__(self) -> None:
         self._takers: set[Taker] = set()
-        self._folder: str | None = None
+        self._name = ""
         self._work: list[asyncio.Future] = []
 
     async def open(self, host: str, port: int) -> str:
-        """Where replicas link, a socket that only this user reaches.
+        """The name of the socket to which replicas link; Linux keeps it, and no file is left.
 
         Raises:
             RemoteError: the port cannot be served.
         """
-        if self._folder is None:
+        if not self._work:
+            self._work.append(asyncio.ensure_future(self._end_when_alone()))
+        if not self._name:
             allow_connections()
             robots, replicas = listen(host, port), socket.socket(socket.AF_UNIX)
-            self._folder = tempfile.mkdtemp(prefix="qwen-vla-")
-            replicas.bind(f"{self._folder}/link")
+            self._name = f"\0qwen-vla-{secrets.token_hex(8)}"
+            replicas.bind(self._name)
             replicas.listen()
             for listener in (robots, replicas):
                 listener.setblocking(False)
             asyncio.get_running_loop().add_reader(replicas, self._on_link, replicas)
-            for work in (hand_over(robots, self._takers), self._end_when_alone()):
-                self._work.append(asyncio.ensure_future(work))
-        return f"{self._folder}/link"
+            self._work.append(asyncio.ensure_future(hand_over(robots, self._takers)))
+        return self._name
 
     async def connections(self) -> list[int]:
         """How many each replica has."""
@@ -95,6 +97,11 @@ class Front:
 
     def _on_link(self, listener: socket.socket) -> None:
         link, _ = listener.accept()
+        peer = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        _, user, _ = struct.unpack("3i", peer)
+        if user != os.getuid():  # robots show their keys to who gets their connections
+            link.close()
+            return
         link.setblocking(False)
         asyncio.get_running_loop().add_reader(link, self._on_word, Taker(link))
 
@@ -112,7 +119,6 @@ class Front:
         while alone_s < ALONE_S:
             await asyncio.sleep(1)
             alone_s = 0 if self._takers else alone_s + 1
-        shutil.rmtree(self._folder, ignore_errors=True)
         os._exit(0)
 
 
@@ -154,7 +160,8 @@ class _Linked:
         """Answer what was asked, and let everybody go."""
         if self._keep is not None:
             self._keep.cancel()
-            self._link.shutdown(socket.SHUT_WR)  # the front answers by closing its side
+            with suppress(OSError):  # the front is dead
+                self._link.shutdown(socket.SHUT_WR)  # it answers by closing its side
             await asyncio.wait({self._ended}, timeout=1.0)
         self._run.cancel()
         await asyncio.wait({self._run})
@@ -329,6 +336,8 @@ def start_ray() -> None:
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     options = {"namespace": NAMESPACE, "logging_level": logging.ERROR}
     if (address := os.environ.get("RAY_ADDRESS", "local")) == "local":
+        if not any(name.startswith("RAY_AUTH_") for name in os.environ):
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # of this run alone
         options |= {"include_dashboard": False, "object_store_memory": OBJECTS_BYTES}
     ray.init(address, **options)
     serve.start(proxy_location="Disabled", logging_config=LoggingConfig(log_level="WARNING"))
@@ -377,6 +386,7 @@ def fleet_up(path: Path) -> None:
         signal.signal(number, _interrupt)  # Ray has taken SIGTERM
     signal.signal(signal.SIGUSR1, lambda number, frame: update.set())
     try:
+        _check_room(fleet)
         deploy(fleet)
         print(f"serving {address}:{fleet.port}", flush=True)
         served, said = (fleet, 0), ""
@@ -390,6 +400,19 @@ def fleet_up(path: Path) -> None:
     finally:
         serve.delete(APP)
         ray.shutdown()
+
+
+def _check_room(fleet: FleetFile) -> None:
+    """Refuse what Ray would wait for; a cluster may get more computers."""
+    if "RAY_ADDRESS" in os.environ:
+        return
+    has, count = ray.cluster_resources(), fleet.replicas.least
+    for what, each in (("GPU", int(fleet.device == "cuda")), ("CPU", fleet.threads)):
+        if each * count > has.get(what, 0):
+            raise RemoteError(
+                f"{count} replicas want {each * count} {what}s, and this computer has "
+                f"{has.get(what, 0):g}: lower replicas.least, or name a cluster in RAY_ADDRESS"
+            )
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -407,6 +430,7 @@ def _update(path: Path, revision: int, served: tuple[FleetFile, int]) -> tuple[F
     """What is served afterwards, and its revision."""
     try:
         fleet = _read(path)
+        _check_room(fleet)
         if reason := deploy(fleet, revision):
             deploy(*served)  # nor does Ray start a replica with what does not load
             raise RemoteError(reason)

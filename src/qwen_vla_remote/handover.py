@@ -14,6 +14,10 @@ WAIT_S = 0.05
 """How often to look for a replica while there is none."""
 
 
+def _future() -> asyncio.Future:
+    return asyncio.get_running_loop().create_future()
+
+
 @dataclass(eq=False)
 class Taker:
     """A replica, as who hands connections to it sees it.
@@ -25,7 +29,7 @@ class Taker:
     """
 
     link: socket.socket
-    ready: asyncio.Future = field(default_factory=lambda: _future())
+    ready: asyncio.Future = field(default_factory=_future)
     connections: int = 0
 
     def read(self) -> bool:
@@ -38,10 +42,6 @@ class Taker:
             self.ready.set_result(None)
         self.connections -= said.count(ENDED)
         return bool(said)
-
-
-def _future() -> asyncio.Future:
-    return asyncio.get_running_loop().create_future()
 
 
 async def hand_over(listener: socket.socket, takers: Collection[Taker]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from child_processes import alive, descendants, wait_for
 from command_process import Command
-from driven_robot import eight_robots, engage, engage_again, expect_hold, run, until
+from driven_robot import eight_robots, engage, engage_again, expect_hold, until
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import RemoteError
 from qwen_vla_core.modes import Mode
@@ -85,10 +85,7 @@ class Fleet(Command):
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fleet")
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(folder / "token")  # not in the person's home
-    (folder / "token").write_text("0" * 64)
-    running = Fleet(folder)
+    running = Fleet(tmp_path_factory.mktemp("fleet"))
     everything = descendants(running.process.pid)
     yield running
     everything |= descendants(running.process.pid)
@@ -102,10 +99,9 @@ def fleet(tmp_path_factory):
 def test_when_replicas_die_or_are_updated_under_eight_moving_robots_expect_none_in_danger(
     fleet, tmp_path
 ):
-    patient = ROBOT.watchdogs.model_copy(update={"policy_s": 5.0})  # two cores for all of this
-    with eight_robots(
-        fleet.url, ROBOT.model_copy(update={"watchdogs": patient}), deadline_s=10.0
-    ) as robots:
+    patient = ROBOT.watchdogs.model_copy(update={"policy_s": 10.0})  # two cores for all of this
+    robot = ROBOT.model_copy(update={"watchdogs": patient})
+    with eight_robots(fleet.url, robot, deadline_s=20.0) as robots:
         engage(robots)
         before = fleet.replicas()
         os.kill(min(before), signal.SIGKILL)
@@ -143,11 +139,28 @@ def test_when_replicas_die_or_are_updated_under_eight_moving_robots_expect_none_
         sent = [len(robot.robot.commands) for robot in robots]
         fleet.expect("replicas: 2 running", robots)
         for robot in robots:
-            robot.policy.deadline_s = 10.0
-        run(robots, 50)
+            robot.policy.deadline_s = 20.0
         engage_again(robots, sent)
         asked, answers = sum(r.asked for r in robots), sum(r.answers for r in robots)
         print(f"{asked} requests, {answers} answers, {asked - answers} refused while none served")
+
+
+def test_when_it_cannot_be_served_expect_the_reason_and_status_2(tmp_path):
+    file, empty = tmp_path / "fleet.yaml", tmp_path / "empty"
+    empty.mkdir()
+    for name in ("config.json", "embodiments.json", "tokenizer.json", "model.safetensors"):
+        (empty / name).write_text("{}")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for text, said in (
+        (f"replicas: {{least: 99, most: 99}}\nport: {port}\n", "99 replicas want 99 CPUs"),
+        (f"replicas: {{}}\ncheckpoint: {empty}\nport: {port}\n", f"{empty}"),
+    ):
+        file.write_text(text)
+        fleet = Command("fleet", "up", "--config", file)
+        assert fleet.end(WITHIN_S) == 2
+        assert said in fleet.said.splitlines()[-1]
+        fleet.close()
 
 
 class Asking:
