@@ -80,11 +80,11 @@ def rival_problem(node: Node, topic: str, advice: str) -> str | None:
     )
 
 
-def unheard(node: Node, topic: str) -> list[str]:
+def not_received(node: Node, topic: str) -> list[str]:
     """Who subscribes to ``topic`` and receives nothing from a publisher, and why, in words.
 
     DDS delivers only where a publisher offers the quality of service that is asked for. A node
-    that subscribes more than once hears what one of its subscriptions receives.
+    that subscribes more than once needs only one subscription that receives.
     """
     topic = node.resolve_topic_name(topic)
     asked: dict[str, list[QoSProfile]] = {}
@@ -96,7 +96,8 @@ def unheard(node: Node, topic: str) -> list[str]:
             checks = [qos_check_compatible(publisher.qos_profile, one) for one in profiles]
             if all(compatible == QoSCompatibility.ERROR for compatible, _ in checks):
                 why = checks[0][1].replace("ERROR: ", "").strip("; ").lower()
-                said.append(f"{topic}: {listener} hears nothing of {node_of(publisher)}: {why}")
+                pair = f"{listener} receives nothing from {node_of(publisher)}"
+                said.append(f"{topic}: {pair}: {why}")
     return said
 
 

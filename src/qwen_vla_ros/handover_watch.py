@@ -1,4 +1,4 @@
-"""What a bystander hears of hand-overs: modes, the person's target, the first plan after one."""
+"""What can be seen of hand-overs from outside: modes, the person's target, the first plan."""
 
 import json
 import time

@@ -73,7 +73,7 @@ class Seen:
         positions: by topic, the last joint states by the driver's names, rad or m.
         statuses: what the robot's nodes say of themselves.
         ports_left: what killed processes left in this computer's shared memory.
-        unheard: who does not receive what for another quality of service, in words.
+        not_received: who does not receive what for another quality of service, in words.
     """
 
     streams: Mapping[str, SeenStream]
@@ -81,7 +81,7 @@ class Seen:
     positions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     statuses: Sequence[NodeStatus] = ()
     ports_left: int = 0
-    unheard: Sequence[str] = ()
+    not_received: Sequence[str] = ()
 
 
 def check_live(
@@ -114,7 +114,7 @@ def check_live(
     findings += _latency(robot, seen.statuses)
     findings += [
         _error("quality of service", f"{one}; set both to the same where the two are started")
-        for one in seen.unheard
+        for one in seen.not_received
     ]
     findings += _shared_memory(seen.ports_left)
     return findings + _nodes(seen.statuses, file)

@@ -22,7 +22,7 @@ from qwen_vla_core.interrupts import interrupts_held_back
 
 from .bounded import JOINTS_BYTES, ODOMETRY_BYTES, bounded
 from .every_publisher import subscribe_to_stream
-from .graph import publishers_of, type_name, type_problem, unheard
+from .graph import not_received, publishers_of, type_name, type_problem
 from .images import rgb_from_image
 from .left_behind import ports_left_behind
 from .live_check import Seen, SeenStream
@@ -88,7 +88,9 @@ class _Eyes:
         """What came until now."""
         return Seen(
             ports_left=ports_left_behind(),
-            unheard=[words for topic in self._commanded() for words in unheard(self._node, topic)],
+            not_received=[
+                words for topic in self._commanded() for words in not_received(self._node, topic)
+            ],
             streams={name: self._stream(name) for name in self._wanted},
             images=self._images,
             positions=self._positions,

@@ -9,7 +9,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
-from qwen_vla_ros.graph import Publisher, publishers_of, rivals, type_problem, unheard
+from qwen_vla_ros.graph import Publisher, not_received, publishers_of, rivals, type_problem
 from qwen_vla_ros.qos import IMAGES, LATCHED, RELIABLE
 
 TOPIC = "/blue/image_raw"
@@ -104,4 +104,4 @@ def test_when_a_node_asks_for_what_a_publisher_does_not_offer_expect_both_and_wh
         "subscription"
     ]
     found(robot, lambda: len(robot.get_subscriptions_info_by_topic(TOPIC)), 3)
-    assert found(robot, lambda: unheard(robot, TOPIC), said) == said
+    assert found(robot, lambda: not_received(robot, TOPIC), said) == said

@@ -160,9 +160,9 @@ def test_when_killed_processes_left_ports_in_shared_memory_expect_their_number_a
     assert fault.startswith("shared memory: 4 ports") and "fastdds shm clean" in fault
 
 
-def test_when_a_driver_asks_for_another_quality_of_service_expect_who_hears_nothing():
-    said = "/cmd: /driver hears nothing of /control_node: x"
-    (fault,) = faults(replace(well(), unheard=(said,)))
+def test_when_a_driver_asks_for_another_quality_of_service_expect_who_receives_nothing():
+    said = "/cmd: /driver receives nothing from /control_node: x"
+    (fault,) = faults(replace(well(), not_received=(said,)))
     assert fault.startswith(f"quality of service: {said}; set both to the same")
 
 

@@ -78,7 +78,7 @@ class PolicyNode(EmbodimentNode):
         )
         codec = EmbodimentCodec(embodiment)
         self._loop = PolicyLoop(codec, expected_s=self._policy.warm_up())
-        if isinstance(self._policy, ReplayPolicy):  # it says what was done, and hears nothing
+        if isinstance(self._policy, ReplayPolicy):  # it says what was done
             instruction = instruction or self._policy.instruction
         if instruction:
             self._loop.on_instruction(instruction)

@@ -10,7 +10,7 @@ from std_msgs.msg import String
 
 from command_observer import BaseObserver
 from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS
-from qwen_vla_ros.graph import unheard
+from qwen_vla_ros.graph import not_received
 from qwen_vla_ros.qos import LATCHED
 from robots import arm_on_base_text, base_text, two_arms_text
 
@@ -119,7 +119,7 @@ def test_when_plans_are_bad_too_fast_and_then_end_expect_each_counted_in_the_dia
     late_ms = [float(said()[1][f"lateness_p{share}_ms"]) for share in (50, 90, 99)]
     assert 0.0 <= late_ms[0] <= late_ms[1] <= late_ms[2]
     published = [publisher.topic_name for publisher in system.control.publishers]
-    assert [words for topic in published for words in unheard(system.operator, topic)] == []
+    assert [words for topic in published for words in not_received(system.operator, topic)] == []
 
 
 def test_when_odometry_dies_expect_the_base_to_stand_and_its_name(start_control):
