@@ -20,7 +20,7 @@ from qwen_vla_core.embodiment import Embodiment, load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_ros.bringup import describe_bringup
 from qwen_vla_ros.handover_watch import HandoverWatch
-from qwen_vla_ros.teleop.hands import HANDS, Hand
+from qwen_vla_ros.teleop.hands import HANDS, PERIOD_S, Hand
 
 from ..simulated_robot import SimulatedRobot, isolated_environment
 from ..tables import Table
@@ -106,11 +106,13 @@ class _Trials:
         self._operator.wait(lambda: False, self._random.uniform(0.0, 0.4))
         self._operator.clear_commands()
         self._operator.wait(lambda: len(self._operator.commands) > 3, ANSWER_TIMEOUT_S)
-        self._take_over()
-        if self._seen.left_s("TELEOP") == np.inf:
+        taken = self._take_over()
+        if taken and self._seen.left_s("TELEOP") == np.inf:
             self._move()
             self._hand_back()
         self._hand.pressed, self._hand.along = False, 0.0
+        # What publishes only while it is pressed is let go when it was silent for that long.
+        self._operator.wait(lambda: False, self._robot.watchdogs.teleop_s + PERIOD_S)
 
     def result(self) -> dict:
         """Percentiles of everything."""
@@ -151,7 +153,8 @@ class _Trials:
                 return
         raise QwenVlaError(f"{self._robot.name} moved in none of {SCENES} scenes; {operator.mode}")
 
-    def _take_over(self) -> None:
+    def _take_over(self) -> bool:
+        """Whether the person has it: something may have stopped the robot just before."""
         self._seen.clear()
         began_s = time.monotonic()
         self._hand.pressed = True
@@ -159,6 +162,12 @@ class _Trials:
             self._operator.trigger("teleop/engage")
         else:
             self._hand.say()
+        taken = self._operator.wait(
+            lambda: self._seen.entered_s("TELEOP") is not None, ANSWER_TIMEOUT_S
+        )
+        if not taken and not self._autonomous():
+            self._stopped[self._operator.mode] += 1
+            return False
         taken_s = self._expect(lambda: self._seen.entered_s("TELEOP"), "nobody took over")
         before_D, velocity_D = self._last_before(taken_s)
         self._operator.wait(lambda: False, LATER_S)
@@ -166,6 +175,7 @@ class _Trials:
         values["late_ms"].append(1e3 * (taken_s - began_s))
         if self._left_D is not None:
             self._naive(values, self._left_D, np.zeros_like(velocity_D), before_D, velocity_D)
+        return True
 
     def _move(self) -> None:
         self._hand.along = self._side = -self._side  # to and fro, so that it stays at its task

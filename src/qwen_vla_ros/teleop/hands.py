@@ -59,14 +59,23 @@ class GamepadHand(Hand):
 
 
 class TwistHand(Hand):
-    """One of the standard teleoperation packages: it publishes while it is pressed."""
+    """One of the standard teleoperation packages: it publishes while it is pressed.
+
+    It says once that nobody presses it, as those do when it is let go: what teleop_node knows
+    nothing of could have been pressed all the time, and is not believed.
+    """
 
     def __init__(self, node: Node, robot: Embodiment, section: TwistInput) -> None:
         super().__init__(node, robot)
         self._is_base = robot.base is not None and robot.base.name == section.group
         self._publisher = node.create_publisher(Twist, section.topic, RELIABLE)
+        self._known = False
 
     def say(self) -> None:
+        if not self._known and self._publisher.get_subscription_count():
+            self._known = True
+            self._publisher.publish(Twist())
+            return
         message = Twist()
         message.linear.y = self.along * self._robot.teleop.tool_m_s
         if self._is_base:
