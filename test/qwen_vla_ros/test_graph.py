@@ -97,11 +97,11 @@ def test_when_a_node_asks_for_what_a_publisher_does_not_offer_expect_both_and_wh
     node_of("camera").create_publisher(Image, TOPIC, IMAGES)
     viewer, recorder = node_of("viewer"), node_of("recorder")
     viewer.create_subscription(Image, TOPIC, print, RELIABLE)
-    for quality in (RELIABLE, IMAGES):  # one of them hears it
+    for quality in (RELIABLE, IMAGES):  # one of them receives
         recorder.create_subscription(Image, TOPIC, print, quality)
     said = [
-        f"{TOPIC}: /viewer hears nothing of /camera: best effort publisher and reliable "
-        "subscription"
+        f"{TOPIC}: /viewer receives nothing from /camera: best effort publisher and "
+        "reliable subscription"
     ]
     found(robot, lambda: len(robot.get_subscriptions_info_by_topic(TOPIC)), 3)
     assert found(robot, lambda: not_received(robot, TOPIC), said) == said
