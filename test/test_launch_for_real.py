@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ WAIT_S = 150.0
 SIMULATED = ("use_sim:=True", "checkpoint:=expert")
 RUNNING = "mode HOLD"
 """What control_node says once it is active."""
+
+
+def ros2(*arguments):
+    """What a command of ros2cli prints. It may be some seconds before it knows all nodes."""
+    return subprocess.run([*ROS2, *arguments], capture_output=True, text=True).stdout
+
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -179,10 +186,8 @@ def test_when_another_embodiment_is_named_expect_the_wrapper_to_launch_that_one(
     path.write_text(text.replace("name: mobile_base\n", "name: slow_base\n", 1))
     run = launch("mobile_base", *SIMULATED, "use_rviz:=false", f"embodiment:={path}")
     assert run.says(RUNNING), run.text
-    parameters = subprocess.run(
-        [*ROS2, "param", "get", "/control_node", "embodiment"], capture_output=True, text=True
-    )
-    assert str(path) in parameters.stdout, parameters
+    told = partial(ros2, "param", "get", "/control_node", "embodiment")
+    assert run.wait(lambda: str(path) in told()), told()
 
 
 def test_when_two_robots_have_namespaces_expect_the_nodes_of_each_in_its_own(launch):
@@ -191,8 +196,6 @@ def test_when_two_robots_have_namespaces_expect_the_nodes_of_each_in_its_own(lau
         for name in ("robot_1", "robot_2")
     ]
     assert all(run.says(RUNNING) for run in runs), [run.text for run in runs]
-    nodes = subprocess.run(
-        [*ROS2, "node", "list", "--no-daemon", "--spin-time", "3"], capture_output=True, text=True
-    ).stdout
-    for name in ("/robot_1/control_node", "/robot_2/control_node", "/robot_2/sim_node"):
-        assert name in nodes.split(), nodes
+    wanted = {"/robot_1/control_node", "/robot_2/control_node", "/robot_2/sim_node"}
+    listed = partial(ros2, "node", "list", "--no-daemon", "--spin-time", "3")
+    assert runs[0].wait(lambda: wanted <= set(listed().split())), listed()
