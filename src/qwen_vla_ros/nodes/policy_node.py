@@ -11,37 +11,37 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from rclpy.lifecycle import TransitionCallbackReturn
-from std_msgs.msg import Float32, String
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution import InferenceRequest, PolicyLoop
-from qwen_vla_core.execution.policy_loop import check_replan_steps
-from qwen_vla_core.instruction import check_instruction
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import Refusal
-from qwen_vla_core.resources import SHIPPED_CHECKPOINT
-from qwen_vla_core.types import ActionChunk, Observation
+from qwen_vla_core.types import ActionChunk
 from qwen_vla_data.recording.checkpoint_hash import checkpoint_sha256
 from qwen_vla_data.replay import ReplayPolicy
 
 from .. import diagnostics
 from ..diagnostics import DiagnosticsPublisher
+from ..done_watch import DoneWatch
 from ..every_publisher import subscribe_to_state
 from ..graph import rival_problem
-from ..load_policy import load_policy, name_policy
 from ..messages import chunk_message
 from ..observation_inputs import ObservationInputs
 from ..policy_report import loop_values, status
 from ..qos import LATCHED, RELIABLE
+from ..questions import Questions
 from .lifecycle import SHOWN_OF_SHA256, EmbodimentNode
-from .policy_parameters import check_policy_parameters, declare_policy_parameters
+from .policy_parameters import (
+    check_policy_parameters,
+    declare_policy_parameters,
+    load_named_policy,
+)
 from .process import run
 
-DONE_IN_A_ROW = 3
-"""Chunks at which a task looks done before the robot is asked to hold; one may be an accident."""
 POLL_S = 0.02
 """How often to look whether the next inference is due and possible: a control period, 50 Hz."""
 
@@ -60,24 +60,11 @@ class PolicyNode(EmbodimentNode):
     def configure(self) -> None:
         """Load the model and warm it up, so that the first real observation is not slow."""
         embodiment = self.load_embodiment()
-        check_replan_steps(embodiment, self.get_parameter("replan_steps").value)
-        if instruction := self.text("instruction"):
-            check_instruction(instruction)
-        named = name_policy(self.text("checkpoint"), self.text("policy_url"))
-        self._named = named or str(SHIPPED_CHECKPOINT)
+        self._named, self._policy = load_named_policy(self, embodiment)
         self._weights_sha256 = checkpoint_sha256(self._named)[:SHOWN_OF_SHA256]
-        self._policy = load_policy(
-            self._named,
-            embodiment,
-            backend=self.text("backend"),
-            device=self.text("device"),
-            weights=self.text("weights") or None,
-            threads=self.get_parameter("torch_threads").value,
-            deadline_s=self.get_parameter("inference_deadline_s").value,
-            compiled=self.get_parameter("compile").value,
-        )
         codec = EmbodimentCodec(embodiment)
         self._loop = PolicyLoop(codec, expected_s=self._policy.warm_up())
+        instruction = self.text("instruction")
         if isinstance(self._policy, ReplayPolicy):  # it says what was done
             instruction = instruction or self._policy.instruction
         if instruction:
@@ -90,8 +77,7 @@ class PolicyNode(EmbodimentNode):
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         self._inference: Future | None = None
         self._refusal: Refusal | None = None
-        self._autonomous, self._sure = False, 0
-        self._answering: Future | None = None
+        self._done = DoneWatch(self)
         self._chunk = self.create_publisher(JointTrajectory, "policy/chunk", RELIABLE)
         self._diagnostics = DiagnosticsPublisher(self, embodiment.name, self.embodiment_sha256)
         self._inputs = ObservationInputs(
@@ -100,10 +86,7 @@ class PolicyNode(EmbodimentNode):
         subscribe_to_state(self, String, "policy/instruction", self._on_instruction)
         self.create_subscription(String, "control/mode", self._on_mode, LATCHED)
         self.create_service(Trigger, "policy/reset", self._on_reset)
-        self.create_subscription(String, "policy/question", self._on_question, RELIABLE)
-        self._answers = self.create_publisher(String, "policy/answer", RELIABLE)
-        self._done = self.create_publisher(Float32, "policy/done", RELIABLE)
-        self._hold = self.create_client(Trigger, "control/hold")
+        self._questions = Questions(self, self._policy, self._inputs, self._worker)
 
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         self.every(POLL_S, self._poll)
@@ -126,13 +109,13 @@ class PolicyNode(EmbodimentNode):
                 f"policy/instruction refused, '{self._loop.instruction}' stays: {error}"
             )
             return
-        self._sure = 0
+        self._done.on_instruction()
         self.get_logger().info(f"instruction: {self._loop.instruction}")
 
     def _on_mode(self, message: String) -> None:
         word = message.data.partition(":")[0]
         mode = next((mode for mode in Mode if mode.value == word), Mode.HOLD)
-        self._autonomous, self._sure = mode is Mode.AUTONOMY, 0
+        self._done.on_mode(mode)
         self._policy.on_mode(mode)
         self._loop.on_mode(mode, self.now_s())
 
@@ -143,33 +126,6 @@ class PolicyNode(EmbodimentNode):
         response.success, response.message = True, self._loop.reset()
         self.get_logger().info(f"policy/reset: {response.message}")
         return response
-
-    def _on_question(self, message: String) -> None:
-        """Asked about what the robot sees now, in the thread of the chunks, one of which waits.
-
-        One question at a time: with more of them the chunks would come too late.
-        """
-        try:
-            question = check_instruction(message.data)
-        except QwenVlaError as error:
-            self.get_logger().error(f"policy/question refused: {error}")
-            return
-        observation = self._inputs.assemble(question)
-        if isinstance(observation, Refusal):
-            why = self._inputs.explain(observation)
-        elif self._answering is not None and not self._answering.done():
-            why = "the question before it is being answered"
-        else:
-            self._answering = self._worker.submit(self._answer, observation)
-            return
-        self._answers.publish(String(data=f"{question}: not answered: {why}"))
-
-    def _answer(self, observation: Observation) -> None:
-        try:
-            said = self._policy.answer(observation) or "this policy answers no questions"
-        except Exception as error:  # whatever the model raised, the robot goes on
-            said = f"not answered: {error!r}"
-        self._answers.publish(String(data=f"{observation.instruction}: {said}"))
 
     # --- inference
 
@@ -187,8 +143,7 @@ class PolicyNode(EmbodimentNode):
             return
         self._refusal = None
         if request := self._loop.start_inference(observation, time.monotonic()):
-            watched = self.get_parameter("done_confidence").value > 0.0
-            self._inference = self._worker.submit(self._infer, request, watched)
+            self._inference = self._worker.submit(self._infer, request, self._done.watched)
 
     def _infer(
         self, request: InferenceRequest, watched: bool
@@ -210,18 +165,7 @@ class PolicyNode(EmbodimentNode):
         else:
             *chunk, done = finished.result()
             self._loop.on_chunk(*chunk)
-            self._on_done(done)
-
-    def _on_done(self, done: float) -> None:
-        """Say how likely the task is done, and ask to hold where that is sure enough."""
-        if np.isnan(done):
-            return
-        self._done.publish(Float32(data=done))
-        enough = self.get_parameter("done_confidence").value
-        self._sure = self._sure + 1 if enough <= done and 0.0 < enough < 1.0 else 0
-        if self._sure == DONE_IN_A_ROW and self._autonomous:
-            self.get_logger().info(f"'{self._loop.instruction}' is done ({done:.3f}): holding")
-            self._hold.call_async(Trigger.Request())
+            self._done.on_chunk(done, self._loop.instruction)
 
     # --- report
 

@@ -1,4 +1,4 @@
-"""The parameters of policy_node."""
+"""The parameters of policy_node, and the policy that they name."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,12 @@ from rclpy.parameter import Parameter
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution.policy_loop import check_replan_steps
+from qwen_vla_core.instruction import check_instruction
+from qwen_vla_core.policy import Policy
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 
+from ..load_policy import load_policy, name_policy
+from .lifecycle import EmbodimentNode
 from .parameters import declare_integer, declare_number, read_only
 
 
@@ -91,3 +96,28 @@ def check_policy_parameters(
             except QwenVlaError as error:
                 return SetParametersResult(successful=False, reason=str(error))
     return SetParametersResult(successful=True)
+
+
+def load_named_policy(node: EmbodimentNode, embodiment: Embodiment) -> tuple[str, Policy]:
+    """Its name, as ``load_policy`` takes it, and the policy.
+
+    Raises:
+        QwenVlaError: as ``load_policy``; or another parameter does not fit, said before anything
+            is loaded.
+    """
+    check_replan_steps(embodiment, node.get_parameter("replan_steps").value)
+    if instruction := node.text("instruction"):
+        check_instruction(instruction)
+    named = name_policy(node.text("checkpoint"), node.text("policy_url")) or str(
+        SHIPPED_CHECKPOINT
+    )
+    return named, load_policy(
+        named,
+        embodiment,
+        backend=node.text("backend"),
+        device=node.text("device"),
+        weights=node.text("weights") or None,
+        threads=node.get_parameter("torch_threads").value,
+        deadline_s=node.get_parameter("inference_deadline_s").value,
+        compiled=node.get_parameter("compile").value,
+    )

@@ -350,7 +350,7 @@ def test_when_the_task_is_surely_done_expect_hold_asked_in_autonomy_alone_and_on
         robot.enter("AUTONOMY")
         work.until(lambda: len(said) > 4)  # 0.2 each: not done
         robot.enter("HOLD")
-        work.until(lambda: not work.node._autonomous)
+        work.until(lambda: not work.node._done.autonomous)
         policy.how_done = 0.95
         before = len(said)
         work.until(lambda: len(said) > before + 4)
