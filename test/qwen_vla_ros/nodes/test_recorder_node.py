@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from array import array
 
@@ -20,7 +21,7 @@ from std_srvs.srv import Trigger
 
 from child_processes import wait_for
 from qwen_vla_core.errors import RecordingError
-from qwen_vla_data.recording import Outcome, open_recording, read_streams, unfinished_in
+from qwen_vla_data.recording import Outcome, open_recording, read_streams, unfinished_in, writer
 from qwen_vla_data.recording.folder_lock import FolderLock
 from qwen_vla_ros.nodes.recorder_node import RecorderNode
 from qwen_vla_ros.qos import LATCHED
@@ -30,6 +31,8 @@ JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_ro
 JOINTS += ("left_finger",)
 STATES, SHOULDER = "wx250s/joint_states", "blue/image_raw"
 WAIT_S = 20.0
+ANSWER_S = 0.2
+"""A person who ended an episode wants to know it before the hand is off the button."""
 RAMP = np.tile(np.arange(64, dtype=np.uint8), (48, 1))
 RGB = np.stack([RAMP * 3, RAMP, 255 - RAMP], axis=-1)
 
@@ -194,6 +197,33 @@ def test_when_the_disk_gets_full_expect_an_error_and_a_whole_file(start):
     assert "GB of disk are free" in open_recording(path).end.reason
     answer = rig.ask("start")
     assert not answer.success and "limit 1000000.0 GB" in answer.message
+
+
+def test_when_the_disk_stalls_expect_every_request_answered_within_its_bound(start, monkeypatch):
+    works = threading.Event()
+
+    def stall(path):
+        """A disk that does not finish what it was given."""
+        assert works.wait(WAIT_S)
+
+    monkeypatch.setattr(writer, "synchronize", stall)
+    rig, took_s, recorded = start(), [], []
+    try:
+        for request in ("start", "success", "start", "failure", "start", "discard"):
+            rig.show()
+            asked_s = time.monotonic()
+            answer = rig.ask(request)
+            took_s.append(time.monotonic() - asked_s)
+            assert answer.success
+            if request in ("success", "failure"):
+                recorded.append(answer)
+        assert not list(rig.folder.glob("*.mcap"))  # none is finished
+        # The middle one: this process may have to wait for a core, but not each time.
+        assert np.median(took_s) < ANSWER_S
+    finally:
+        works.set()
+    outcomes = [rig.recording(answer).end.outcome for answer in recorded]
+    assert outcomes == [Outcome.SUCCESS, Outcome.FAILURE]
 
 
 def test_when_the_folder_goes_away_expect_an_error_and_the_recorder_to_go_on(start):
