@@ -9,28 +9,14 @@ import numpy as np
 import pinocchio as pin
 import pytest
 
-from qwen_vla_core.scene import Event, OldPath, PlannedPath, Scene, Status
+from qwen_vla_core.scene import Event, OldPath, PlannedPath, Status
 from qwen_vla_ros.scene_messages import (
     BANNER_LETTERS,
     PathMessages,
     SceneMarkers,
     Transforms,
 )
-
-NOTHING = Scene(
-    stamp_s=0.0,
-    frame="world",
-    status=Status(),
-    joints={},
-    commanded={},
-    ghost=None,
-    plan=(),
-    events=(),
-    old_plans=(),
-    executed=(),
-    limits=(),
-    footprints=np.empty((0, 4, 3)),
-)
+from scenes import NOTHING
 
 
 def scene(stamp_s, **drawn):

@@ -5,24 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qwen_vla_core.scene import Event, PlannedPath, Scene, Status, plan_words
+from qwen_vla_core.scene import Event, PlannedPath, plan_words
+from scenes import NOTHING
 
 SECONDS = np.arange(5) * 0.5
 STILL = np.zeros((5, 3))
-NOTHING = Scene(
-    stamp_s=0.0,
-    frame="world",
-    status=Status(),
-    joints={},
-    commanded={},
-    ghost=None,
-    plan=(),
-    events=(),
-    old_plans=(),
-    executed=(),
-    limits=(),
-    footprints=np.empty((0, 4, 3)),
-)
 
 
 def path(group, points, due_in=SECONDS, headings=None):
