@@ -44,25 +44,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measure(path: Path, checkpoint: str, arguments: argparse.Namespace) -> tuple[list, int]:
-    from tqdm import tqdm
-
     from qwen_vla_eval.bench.control import ACTIONS, BESIDE, measure_control, table
     from qwen_vla_eval.tables import show
+    from qwen_vla_sim.progress import progress_bar
 
     total = len(BESIDE) * arguments.trials * len(ACTIONS)
-    with tqdm(total=total, unit="trial", dynamic_ncols=True) as bar:
+    with progress_bar(total, "trial") as bar:
         results = measure_control(path, checkpoint, arguments.trials, bar.update)
     show([table(result, result["beside"]) for result in results])
     return results, 0
 
 
 def _soak(path: Path, checkpoint: str, arguments: argparse.Namespace) -> tuple[dict, int]:
-    from tqdm import tqdm
-
     from qwen_vla_eval.bench.control import MOST_GROWTH, soak, table
     from qwen_vla_eval.tables import show
+    from qwen_vla_sim.progress import progress_bar
 
-    with tqdm(unit="trial", dynamic_ncols=True) as bar:
+    with progress_bar(None, "trial") as bar:
         result = soak(path, checkpoint, 60.0 * arguments.soak_minutes, bar.update)
     show([table(result, f"all nodes for {result['minutes']:g} minutes")])
     for name, growth in result["memory_growth"].items():

@@ -38,12 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
     require_writable(arguments.json)
-    from tqdm import tqdm
-
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.handover import measure_handover, tables
     from qwen_vla_eval.tables import show
     from qwen_vla_ros.bringup import check_teleop
+    from qwen_vla_sim.progress import progress_bar
 
     path = embodiment_file(arguments.embodiment)
     checkpoint = str(checkpoint_folder(arguments.checkpoint))
@@ -52,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     for device in devices:
         check_teleop(robot, device)
     total = arguments.takeovers * len(devices)
-    with tqdm(total=total, unit="takeover", dynamic_ncols=True) as bar:
+    with progress_bar(total, "takeover") as bar:
         result = measure_handover(path, checkpoint, devices, arguments.takeovers, bar.update)
     show(tables(result))
     save_json(arguments.json, {"cores": os.cpu_count(), "robot": result})

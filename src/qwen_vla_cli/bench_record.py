@@ -30,14 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the files named by options."""
     require_writable(arguments.json)
-    from tqdm import tqdm
-
     from qwen_vla_eval.bench.record import measure_record, tables
     from qwen_vla_eval.tables import show
+    from qwen_vla_sim.progress import progress_bar
 
     path = embodiment_file("aloha")
     results = []
-    with tqdm(total=arguments.seconds * len(KINDS), unit="s", dynamic_ncols=True) as bar:
+    with progress_bar(arguments.seconds * len(KINDS), "s") as bar:
         for kind in KINDS:
             result = measure_record(path, kind, arguments.seconds, lambda second: bar.update(1))
             results.append(result)

@@ -26,12 +26,18 @@ class _Lines(tqdm):
 
         return write
 
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        """What the next line ends with; of itself it is no reason for a line."""
+        super().set_postfix_str(s, refresh=False)
 
-def progress_bar(total: int, unit: str, *, initial: int = 0, title: str | None = None) -> tqdm:
+
+def progress_bar(
+    total: int | None, unit: str, *, initial: int = 0, title: str | None = None
+) -> tqdm:
     """A bar on stderr; a context manager with ``update`` and ``set_postfix_str``.
 
     Args:
-        total: how many there are, in ``unit``.
+        total: how many there are, in ``unit``; None where only the time says when it ends.
         initial: how many of them were done before.
         title: stands before the bar.
     """
