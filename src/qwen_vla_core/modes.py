@@ -60,6 +60,17 @@ class ModeState:
     reason: str = "started; nothing is sent until someone engages"
     fault: str = ""
 
+    @property
+    def text(self) -> str:
+        """As control/mode says it."""
+        return f"{self.mode.value}: {self.reason}"
+
+
+def split_mode(text: str) -> tuple[str, str]:
+    """The mode's name and the reason in a text of control/mode; empty for an empty one."""
+    mode, _, reason = text.partition(":")
+    return mode, reason.strip()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:

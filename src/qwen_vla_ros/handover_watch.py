@@ -11,6 +11,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.from_messages import chunk_from_message
+from qwen_vla_core.modes import split_mode
 from qwen_vla_core.observation import match_joints
 from qwen_vla_core.types import ActionChunk
 
@@ -59,7 +60,7 @@ class HandoverWatch:
         self.target_D = match_joints(message.name, message.position, self._names)
 
     def _on_mode(self, message: String) -> None:
-        self._modes.append((time.monotonic(), message.data.partition(":")[0]))
+        self._modes.append((time.monotonic(), split_mode(message.data)[0]))
 
     def _on_reason(self, message: String) -> None:
         said = json.loads(message.data)

@@ -37,11 +37,11 @@ class ModeTopics:
         before, self.published = self.published, state
         if state == before:
             return
-        self._node.get_logger().info(f"mode {state.mode.value}: {state.reason}")
+        self._node.get_logger().info(f"mode {state.text}")
         person = state.mode is Mode.TELEOP
         if before is None or person != (before.mode is Mode.TELEOP):
             said = {"intervention": person, "since_s": round(ros_s, 6), "reason": state.reason}
             self._reason.publish(String(data=json.dumps(said)))
             self._intervention.publish(Bool(data=person))
         # Last: whoever has received the mode finds the other two as they belong to it.
-        self._mode.publish(String(data=f"{state.mode.value}: {state.reason}"))
+        self._mode.publish(String(data=state.text))

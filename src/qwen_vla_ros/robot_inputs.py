@@ -18,6 +18,7 @@ from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import ChunkError, QwenVlaError
 from qwen_vla_core.from_messages import chunk_from_message, pose_of, seconds, velocity_of
 from qwen_vla_core.images import MAX_BYTES, image_from_message
+from qwen_vla_core.modes import split_mode
 from qwen_vla_core.observation import match_joints
 from qwen_vla_core.scene import Scene, SceneMaker, Status
 from qwen_vla_core.types import ActionChunk
@@ -108,7 +109,7 @@ class RobotInputs:
 
     def scene(self, ros_s: float) -> Scene:
         """All there is to draw now, of what was read; ``ros_s`` is ROS time."""
-        mode, _, reason = self.mode.partition(":")
+        mode, reason = split_mode(self.mode)
         control = self.nodes.get("control_node")
         stamps_s = {
             camera.name: self._streams.stamp_s(camera.topic) for camera in self._embodiment.cameras
@@ -117,7 +118,7 @@ class RobotInputs:
             ros_s,
             Status(
                 mode=mode,
-                reason=reason.strip(),
+                reason=reason,
                 instruction=self.instruction,
                 inference_ms=self._number("policy_node", "inference_p50_ms"),
                 image_ages_s={

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..execution import Sample
-from ..modes import Mode
+from ..modes import Mode, split_mode
 from .mover import Mover
 from .wish import Hands
 
@@ -115,7 +115,7 @@ class Session:
             now_s: steady time, s.
         """
         dt_s, self._last_s = now_s - self._last_s, now_s
-        mode = mode_text.partition(":")[0]
+        mode = split_mode(mode_text)[0]
         pressed = hands is not None and (hands.pressed or self._aligning)
         problems = list(problems)
         if command is None:

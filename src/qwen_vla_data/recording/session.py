@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from qwen_vla_core.errors import RecordingError
-from qwen_vla_core.modes import Mode
+from qwen_vla_core.modes import Mode, split_mode
 
 from .background import Sample
 from .labels import End, Outcome, Start
@@ -189,7 +189,7 @@ class Session:
         self._settle()
 
     def _on_mode(self, text: str, now_ns: int) -> None:
-        was, self._moving = self._moving, text.partition(":")[0] in MOVING
+        was, self._moving = self._moving, split_mode(text)[0] in MOVING
         if not self._follow_mode or was == self._moving:
             return
         if self._moving and self.phase is not Phase.RECORDING:

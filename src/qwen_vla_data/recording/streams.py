@@ -9,7 +9,7 @@ import numpy as np
 from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.from_messages import chunk_from_message, pose_of, seconds, velocity_of
-from qwen_vla_core.modes import Mode
+from qwen_vla_core.modes import Mode, split_mode
 from qwen_vla_core.observation import match_joints
 from qwen_vla_core.types import ActionChunk
 
@@ -100,7 +100,7 @@ class _Reader:
             self._instructions.append((recording.start_s, recording.start.instruction))
 
         def on_mode(at_s: float, message: Any) -> None:
-            word, _, reason = message.data.partition(": ")
+            word, reason = split_mode(message.data)
             self._modes.append((at_s, Mode(word), reason))
 
         self._handlers |= {

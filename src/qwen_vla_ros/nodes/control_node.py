@@ -257,7 +257,7 @@ class ControlNode(EmbodimentNode):
         ]
         silent = self._loop.inputs.silent(time.monotonic())
         warnings = [*self._drivers.warnings, self._last_refusal]
-        level, message = diagnostics.OK, f"{state.mode.value}: {state.reason}"
+        level, message = diagnostics.OK, state.text
         if problems or silent or state.fault:
             level = diagnostics.ERROR
             message = "; ".join(filter(None, [*problems, *silent, state.fault]))

@@ -15,6 +15,7 @@ from std_msgs.msg import String
 from qwen_vla_core.embodiment.schema import Keyboard
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.instruction import MAX_INSTRUCTION_CHARS, check_instruction
+from qwen_vla_core.modes import split_mode
 from qwen_vla_core.resources import share_directory
 from qwen_vla_core.teleop.keys import RELEASED
 
@@ -248,7 +249,7 @@ class PageNode(EmbodimentNode):
     # --- what is shown
 
     def _mode(self) -> str:
-        return self._inputs.mode.partition(":")[0]
+        return split_mode(self._inputs.mode)[0]
 
     def _draw(self) -> None:
         if not self._presence.count:
@@ -274,8 +275,8 @@ class PageNode(EmbodimentNode):
         self._inputs.said = message.data[:MAX_INSTRUCTION_CHARS]
 
     def _on_mode(self, text: str) -> None:
-        mode, _, reason = text.partition(":")
-        self._journal.write(MODE_LEVELS.get(mode, "info"), f"{mode}:{reason}", always=True)
+        level = MODE_LEVELS.get(split_mode(text)[0], "info")
+        self._journal.write(level, text, always=True)
 
     def _on_report(self, report: NodeReport) -> None:
         before = self._said.get(report.name)

@@ -18,7 +18,7 @@ from trajectory_msgs.msg import JointTrajectory
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.execution import InferenceRequest, PolicyLoop
-from qwen_vla_core.modes import Mode
+from qwen_vla_core.modes import Mode, split_mode
 from qwen_vla_core.observation import Refusal
 from qwen_vla_core.types import ActionChunk
 from qwen_vla_data.recording.checkpoint_hash import checkpoint_sha256
@@ -113,7 +113,7 @@ class PolicyNode(EmbodimentNode):
         self.get_logger().info(f"instruction: {self._loop.instruction}")
 
     def _on_mode(self, message: String) -> None:
-        word = message.data.partition(":")[0]
+        word, _ = split_mode(message.data)
         mode = next((mode for mode in Mode if mode.value == word), Mode.HOLD)
         self._done.on_mode(mode)
         self._policy.on_mode(mode)

@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 from qwen_vla_core.did_you_mean import did_you_mean
 from qwen_vla_core.errors import EmbodimentError
 from qwen_vla_core.execution import Sample
-from qwen_vla_core.modes import Mode
+from qwen_vla_core.modes import Mode, split_mode
 from qwen_vla_core.observation import match_joints
 from qwen_vla_core.teleop import Ask, Hands, Mover, Session
 
@@ -132,7 +132,7 @@ class TeleopNode(EmbodimentNode):
 
     def _leader_follows(self, hands: Hands | None, now_s: float) -> bool:
         """Whether motors of the device are to go where the robot is commanded."""
-        mode = self._mode.partition(":")[0]
+        mode = split_mode(self._mode)[0]
         if self._session.engaged or hands is None or mode != Mode.HOLD.value:
             self._leader_due_s = None
             moves = (Mode.AUTONOMY.value, Mode.START.value)
@@ -192,7 +192,7 @@ class TeleopNode(EmbodimentNode):
             return False, "only a leader has a pose to align with"
         if self._session.engaged:
             return False, "call teleop/release first"
-        if not self._mode.startswith(Mode.HOLD.value):
+        if split_mode(self._mode)[0] != Mode.HOLD.value:
             return False, f"call control/hold first: control_node is in {self._mode or 'no mode'}"
         if hands is None or self._command is None:
             return False, "the leader or control/command is silent"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from qwen_vla_core.modes import split_mode
 from qwen_vla_core.scene import as_json, plan_words
 
 from ..robot_inputs import RobotInputs
@@ -39,7 +40,7 @@ def page_state(
         services: which requests somebody answers.
         holder: the page that holds the keys. guarded: whether a page guards autonomy.
     """
-    mode, _, reason = inputs.mode.partition(":")
+    mode, reason = split_mode(inputs.mode)
     control, instruction = inputs.nodes.get("control_node"), inputs.instruction
     scene = inputs.scene(ros_s)
     drawn = as_json(scene)
@@ -50,7 +51,7 @@ def page_state(
         "type": "state",
         "time": round(ros_s, 3),
         "mode": mode,
-        "reason": reason.strip(),
+        "reason": reason,
         "silent_s": _finite(inputs.control_silent_s),
         "commanding": control.values.get("commanding") == "True" if control else None,
         "dry_run": control.values.get("dry_run") == "True" if control else False,
