@@ -23,6 +23,10 @@ STARTING_MS = 100_000
 IDLE = 0.1
 """Share of ``queue_age_s`` below which there are too many replicas. Half of them then serve twice
 the robots each, and requests still wait for less than they may."""
+MEASURING = {"metrics_interval_s": 1.0, "look_back_period_s": 5.0}
+"""How often replicas say how long requests waited, and over what time Ray takes the mean: the same
+in every file. A replica that runs would keep the old interval after an update of them, and forget
+by the new time; with less than the interval it would often have nothing to say (Ray 2.60)."""
 
 
 class Replicas(Strict):
@@ -176,8 +180,7 @@ def deployment(fleet: FleetFile, revision: int = 0) -> dict:
             "max_replicas": count.most,
             "upscale_delay_s": count.more_after_s,
             "downscale_delay_s": count.fewer_after_s,
-            "look_back_period_s": max(1.0, count.more_after_s / 2),
-            "metrics_interval_s": max(0.5, min(10.0, count.more_after_s / 4)),
+            **MEASURING,
             "policy": {
                 "policy_function": "qwen_vla_eval.ray_fleet:Scale",
                 "policy_kwargs": {"queue_age_s": count.queue_age_s},
@@ -202,22 +205,28 @@ def ray_configuration(fleet: FleetFile) -> dict:
 
 
 def wanted_replicas(
-    running: int, age_s: Mapping[object, float], refused: Mapping[object, float], wanted_s: float
+    target: int,
+    running: int,
+    age_s: Mapping[object, float],
+    refused: Mapping[object, float],
+    wanted_s: float,
 ) -> int:
     """How many there should be; bounds and pauses are kept by who asks.
 
     Args:
+        target: how many there should be by now; some may be starting, or be updated.
         running: how many serve.
-        age_s: how long requests waited, on the mean, by replica.
+        age_s: how long requests waited, on the mean, by replica. Who is silent is not idle.
         refused: how many were refused because they would have come too late, by replica.
         wanted_s: how long they may wait.
     """
     if not age_s:
-        return running
+        return target
     mean_s = sum(age_s.values()) / len(age_s)
     if mean_s > wanted_s or any(refused.values()):
-        return running + 1
-    return running - 1 if mean_s < IDLE * wanted_s else running
+        return max(target, running + 1)
+    idle = mean_s < IDLE * wanted_s and len(age_s) == target
+    return target - 1 if idle else target
 
 
 def _whole(path: Path | str) -> str:

@@ -43,7 +43,8 @@ ALONE_S = 30.0
 LINK_S = 60.0
 """How long a replica tries to reach its computer's front. Starting one takes seconds."""
 HEALTH_S = 2.0
-"""How often Ray looks whether a replica is there."""
+"""How often Ray asks whether a replica is well. It is killed when it was not three times in a row,
+or did not answer within ``HANGING_S`` that often."""
 OBJECTS_BYTES = 80 * 2**20
 """Ray's store of shared objects, which is not used here: the smallest that it takes is 75 MiB."""
 Load = Callable[..., PolicyServer]
@@ -173,6 +174,7 @@ class _Linked:
     graceful_shutdown_timeout_s=DRAIN_S + 5.0,
     graceful_shutdown_wait_loop_s=0.1,
     health_check_period_s=HEALTH_S,
+    health_check_timeout_s=HANGING_S,
 )
 class Replica:
     """A process with a policy; Ray calls it by the names that it knows."""
@@ -211,12 +213,13 @@ class Replica:
         """Why it serves what it served before; "" where it does not."""
         return self._refused
 
-    def check_health(self) -> None:
+    async def check_health(self) -> None:
         """Have Ray kill it, and start another.
 
         Raises:
             RemoteError: its policy hangs, or no robot can reach it.
         """
+        await self._in_loop(asyncio.sleep(0))  # no answer while what serves robots hangs
         if self._linked is not None and self._linked.server.hangs_s > HANGING_S:
             raise RemoteError(f"inference hangs for {self._linked.server.hangs_s:.0f} s")
         if self._linked is not None and self._linked.lost:
@@ -323,8 +326,14 @@ class Scale:
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict]:
         seen = context.aggregated_metrics or {}
-        ages, refused = seen.get("queue_age_s", {}), seen.get("refused", {})
-        return wanted_replicas(context.current_num_replicas, ages, refused, self._wanted_s), {}
+        count = wanted_replicas(
+            context.target_num_replicas,
+            context.current_num_replicas,
+            seen.get("queue_age_s", {}),
+            seen.get("refused", {}),
+            self._wanted_s,
+        )
+        return count, {}
 
 
 app = Replica.bind(load_server)
@@ -347,7 +356,7 @@ def deploy(fleet: FleetFile, revision: int = 0, load: Load = load_server) -> str
     """Serve a file, or an update of it; returns when that is done.
 
     Returns:
-        why the replicas go on with what they served before; "" where they do not.
+        why a replica goes on with what it served before; "" where none does.
     Raises:
         RemoteError: nothing can be served.
     """
@@ -356,7 +365,10 @@ def deploy(fleet: FleetFile, revision: int = 0, load: Load = load_server) -> str
         # With a version of its own Ray would replace the process of each replica.
         replicas = Replica.options(**options, version="1", _internal=True).bind(load)
         handle = serve.run(replicas, name=APP, route_prefix=None)
-        return handle.why_not_updated.remote().result(timeout_s=60.0)
+        asked = handle.broadcast("why_not_updated")
+        reasons = asked.results(timeout_s=60.0, return_exceptions=True)
+        # The next of one that has just died loads what is new, or is never there.
+        return next((reason for reason in reasons if isinstance(reason, str) and reason), "")
     except (RuntimeError, RayServeException) as error:
         raise RemoteError(_reason(error)) from error
 

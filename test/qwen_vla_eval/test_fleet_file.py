@@ -10,6 +10,7 @@ from qwen_vla_cli.parser import Parser
 from qwen_vla_core.errors import QwenVlaError, YamlFileError
 from qwen_vla_eval.fleet_file import (
     FleetFile,
+    Replicas,
     deployment,
     describe_fleet,
     load_fleet,
@@ -82,12 +83,30 @@ def test_when_a_link_leads_elsewhere_expect_an_update_and_paths_that_count_in_ev
         ({1: 0.30, 2: 0.02}, {1: 0.0, 2: 0.0}, 3),
         ({1: 0.00, 2: 0.00}, {1: 0.2, 2: 0.0}, 3),  # robots were told that it is busy
         ({1: 0.00, 2: 0.01}, {1: 0.0, 2: 0.0}, 1),
+        ({1: 0.00}, {1: 0.0}, 2),  # the other says nothing, which does not mean that it is idle
     ],
 )
 def test_when_requests_wait_or_are_refused_expect_one_more_and_when_idle_one_fewer(
     age_s, refused, wanted
 ):
-    assert wanted_replicas(2, age_s, refused, WANTED_S) == wanted
+    assert wanted_replicas(2, 2, age_s, refused, WANTED_S) == wanted
+
+
+@pytest.mark.parametrize(
+    ("running", "age_s"), [(0, {}), (1, {}), (1, {1: 0.0}), (1, {1: 0.05}), (1, {1: 0.5})]
+)
+def test_when_a_replica_is_still_starting_or_being_updated_expect_neither_more_nor_fewer(
+    running, age_s
+):
+    assert wanted_replicas(2, running, age_s, {}, WANTED_S) == 2
+
+
+def test_when_another_count_is_asked_for_expect_replicas_to_measure_at_the_same_intervals():
+    # Ray 2.60 tells those that run of another time to look back, and leaves their intervals.
+    files = [FleetFile(replicas=Replicas(more_after_s=after_s)) for after_s in (4.0, 30.0)]
+    scaling = [deployment(fleet)["autoscaling_config"] for fleet in files]
+    for key in ("look_back_period_s", "metrics_interval_s"):
+        assert scaling[0][key] == scaling[1][key]
 
 
 def test_when_ray_is_not_installed_expect_one_line_that_says_what_to_install(monkeypatch):

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from qwen_vla_core.errors import RemoteError
 from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT
+from qwen_vla_eval.bench.serve import serve_with_ray, served
 from qwen_vla_remote.client import RemotePolicy
 from robots import WIDOWX
 
@@ -75,12 +77,16 @@ class Fleet(Command):
         self._read_to = self.said.index(words, self._read_to) + len(words)
 
     def pids(self, name):
-        """Process ids by what Ray calls a process."""
-        below = alive(descendants(self.process.pid))
-        return {p for p in below if Path(f"/proc/{p}/cmdline").read_text().startswith(name)}
+        return pids(self.process.pid, name)
 
     def replicas(self):
         return self.pids("ray::ServeReplica")
+
+
+def pids(above, name):
+    """Processes below one by what Ray calls them."""
+    below = alive(descendants(above))
+    return {p for p in below if Path(f"/proc/{p}/cmdline").read_text().startswith(name)}
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +149,34 @@ def test_when_replicas_die_or_are_updated_under_eight_moving_robots_expect_none_
         engage_again(robots, sent)
         asked, answers = sum(r.asked for r in robots), sum(r.answers for r in robots)
         print(f"{asked} requests, {answers} answers, {asked - answers} refused while none served")
+
+
+def test_when_a_replica_stands_still_expect_ray_to_replace_it_and_a_robot_to_go_on(fleet):
+    stopped = min(fleet.replicas())
+    os.kill(stopped, signal.SIGSTOP)
+    begin_s = time.monotonic()
+    wait_for(lambda: stopped not in fleet.replicas(), WITHIN_S, "the end of the one that stands")
+    print(f"killed {time.monotonic() - begin_s:.0f} s after it stood still")
+    wait_for(lambda: len(fleet.replicas()) == 2, WITHIN_S, "another")
+    robot = Asking(fleet.url)
+    wait_for(lambda: robot.answers > 3, WITHIN_S, "answers")
+    robot.end()
+    assert robot.failures == []
+
+
+def test_when_a_policy_hangs_expect_ray_to_replace_its_replica():
+    with served(serve_with_ray, ROBOT, gpu_s=3600.0) as (url, pid):
+
+        def replicas():
+            return pids(pid, "ray::ServeReplica")
+
+        (hanging,) = replicas()
+        robot = Asking(url)
+        begin_s = time.monotonic()
+        wait_for(lambda: replicas() - {hanging}, WITHIN_S, "another")
+        wait_for(lambda: hanging not in replicas(), WITHIN_S, "the end of the one that hangs")
+        print(f"replaced {time.monotonic() - begin_s:.0f} s after the question")
+        robot.end()
 
 
 def test_when_it_cannot_be_served_expect_the_reason_and_status_2(tmp_path):

@@ -81,7 +81,7 @@ def measure_serve(
     results = [_summary(IN_PROCESS, [_times(policy, robot, requests)], 1.0)]
     with RobotProcesses(robot, max(counts), VIEW) as robots:
         ways = [(OURS, _serve_ours), (STOCK, _serve_stock)]
-        for way, serve in [*ways, (RAY, _serve_with_ray)] if with_ray else ways:
+        for way, serve in [*ways, (RAY, serve_with_ray)] if with_ray else ways:
             with served(serve, robot, gpu_s) as (url, _):
                 results += [_ask(way, url, robots, n, requests) for n in counts]
     measured = {"gpu_ms": gpu_s * 1e3, "views": len(robot.cameras), "results": results}
@@ -235,7 +235,8 @@ def _serve_ours(robot: Embodiment, gpu_s: float, pipe) -> None:
     asyncio.run(PolicyServer("pretended", {robot.name: policy}, port=0).run(pipe.send))
 
 
-def _serve_with_ray(robot: Embodiment, gpu_s: float, pipe) -> None:
+def serve_with_ray(robot: Embodiment, gpu_s: float, pipe) -> None:
+    """Have Ray serve a pretended policy, until this process is killed; say the port."""
     from ..fleet_file import FleetFile
     from ..ray_fleet import deploy, start_ray
 
