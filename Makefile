@@ -106,7 +106,7 @@ test-fleet: setup
 		>$(VENV)/fleet-constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(VENV)-fleet \
 		-r requirements-fleet.txt -c $(VENV)/fleet-constraints.txt
-	PYTHONPATH=$(VENV)-fleet $(BIN)/python -m pytest -rP $(ARGS) test/qwen_vla_remote/ray_for_real.py
+	PYTHONPATH=$(VENV)-fleet $(BIN)/python -m pytest -rP $(ARGS) test/qwen_vla_eval/fleet/ray_for_real.py
 
 # In .venv-benchmarks, with Python 3.11: 1 GB.
 benchmark-setup: setup

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_core.embodiment import load_embodiment
     from qwen_vla_eval.bench.serve import measure_serve, measure_url, table
     from qwen_vla_eval.bench.serve_figure import draw_serve
-    from qwen_vla_eval.fleet_file import require_ray
+    from qwen_vla_eval.fleet import require_ray
     from qwen_vla_eval.tables import show
 
     if arguments.figure is not None and arguments.soak_minutes:

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
             lines = describe_backend(load_backend(path), str(path))
         case kinds.FLEET:
-            from qwen_vla_eval.fleet_file import describe_fleet, load_fleet
+            from qwen_vla_eval.fleet.plan import describe_fleet, load_fleet
 
             lines = describe_fleet(load_fleet(path), str(path))
         case kinds.REINFORCEMENT:

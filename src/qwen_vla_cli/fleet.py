@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted, or print."""
-    from qwen_vla_eval.fleet_file import load_fleet, ray_configuration, require_ray
+    from qwen_vla_eval.fleet import require_ray
+    from qwen_vla_eval.fleet.plan import load_fleet, ray_configuration
 
     if arguments.action == "config":
         import yaml
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(yaml.safe_dump(ray_configuration(load_fleet(arguments.config)), sort_keys=False))
         return 0
     require_ray()
-    from qwen_vla_eval.ray_fleet import fleet_up
+    from qwen_vla_eval.fleet.replica import fleet_up
 
     fleet_up(arguments.config)
     return 0

@@ -1,6 +1,5 @@
 """What `qwen-vla fleet up` serves, as a file; as Ray's configuration; and how many replicas."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,18 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from qwen_vla_core.embodiment import find_embodiment
-from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_core.yaml_file import Strict, WrongKey, read_yaml
 from qwen_vla_core.yaml_file.kinds import FLEET
 from qwen_vla_ros.load_policy import is_ours
 
-from .serving import Serving
+from ..serving import Serving
 
 APP, REPLICA = "qwen-vla", "replica"
 """What Ray calls the fleet, and what it has several of."""
-STARTING_MS = 100_000
-"""Ray gives its own agent 15 s to start, which a busy computer does not keep."""
 IDLE = 0.1
 """Share of ``queue_age_s`` below which there are too many replicas. Half of them then serve twice
 the robots each, and requests still wait for less than they may."""
@@ -135,28 +131,6 @@ def describe_fleet(fleet: FleetFile, origin: str) -> list[str]:
     ]
 
 
-def require_ray() -> None:
-    """Import Ray, which reads its settings as it is imported.
-
-    Raises:
-        QwenVlaError: it is not installed.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-    os.environ.setdefault("RAY_agent_register_timeout_ms", str(STARTING_MS))
-    # What its processes print is shown here; of transformers' advice there would be pages.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    try:
-        import ray.serve  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise QwenVlaError(
-            "a fleet needs Ray: pip install -r requirements-fleet.txt (or pip install "
-            "'qwen_vla_ros[fleet]'); one computer does without: "
-            "qwen-vla serve --device cuda:0 --device cuda:1"
-        ) from error
-
-
 def deployment(fleet: FleetFile, revision: int = 0) -> dict:
     """The options of Ray Serve's deployment.
 
@@ -182,7 +156,7 @@ def deployment(fleet: FleetFile, revision: int = 0) -> dict:
             "downscale_delay_s": count.fewer_after_s,
             **MEASURING,
             "policy": {
-                "policy_function": "qwen_vla_eval.ray_fleet:Scale",
+                "policy_function": "qwen_vla_eval.fleet.replica:Scale",
                 "policy_kwargs": {"queue_age_s": count.queue_age_s},
             },
         },
@@ -196,7 +170,7 @@ def ray_configuration(fleet: FleetFile) -> dict:
         "applications": [
             {
                 "name": APP,
-                "import_path": "qwen_vla_eval.ray_fleet:app",
+                "import_path": "qwen_vla_eval.fleet.replica:app",
                 "route_prefix": None,
                 "deployments": [{"name": REPLICA, **deployment(fleet)}],
             }

@@ -8,7 +8,7 @@ import pytest
 from qwen_vla_cli.fleet import add_arguments, run
 from qwen_vla_cli.parser import Parser
 from qwen_vla_core.errors import QwenVlaError, YamlFileError
-from qwen_vla_eval.fleet_file import (
+from qwen_vla_eval.fleet.plan import (
     FleetFile,
     Replicas,
     deployment,
@@ -18,7 +18,7 @@ from qwen_vla_eval.fleet_file import (
     wanted_replicas,
 )
 
-EXAMPLE = Path(__file__).parents[2] / "config" / "fleets" / "example.yaml"
+EXAMPLE = Path(__file__).parents[3] / "config" / "fleets" / "example.yaml"
 WANTED_S = 0.1
 
 

@@ -34,8 +34,8 @@ from qwen_vla_remote.link import READY, Link
 from qwen_vla_remote.process import prepare_process
 from qwen_vla_remote.server import DRAIN_S, HANGING_S, PolicyServer
 
-from .fleet_file import APP, REPLICA, FleetFile, deployment, load_fleet, wanted_replicas
-from .serving import allow_connections, listen
+from ..serving import allow_connections, listen
+from .plan import APP, REPLICA, FleetFile, deployment, load_fleet, wanted_replicas
 
 NAMESPACE = "qwen-vla"
 ALONE_S = 30.0
