@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(yaml.safe_dump(ray_configuration(load_fleet(arguments.config)), sort_keys=False))
         return 0
     require_ray()
-    from qwen_vla_eval.fleet.replica import fleet_up
+    from qwen_vla_eval.fleet.up import fleet_up
 
     fleet_up(arguments.config)
     return 0

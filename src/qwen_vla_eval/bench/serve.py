@@ -238,7 +238,7 @@ def _serve_ours(robot: Embodiment, gpu_s: float, pipe) -> None:
 def serve_with_ray(robot: Embodiment, gpu_s: float, pipe) -> None:
     """Have Ray serve a pretended policy, until this process is killed; say the port."""
     from ..fleet.plan import FleetFile
-    from ..fleet.replica import deploy, start_ray
+    from ..fleet.up import deploy, start_ray
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

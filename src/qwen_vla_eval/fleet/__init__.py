@@ -5,8 +5,9 @@ computer with a replica has one process at the fleet's port, which hands connect
 replicas of that computer, as `qwen-vla serve` with several devices does. Ray Serve's own proxies
 are off.
 
-One concept each: plan.py is the file, and what Ray is told of it; replica.py serves it. Only
-plan.py can be imported without Ray.
+One concept each: plan.py is the file, and what Ray is told of it; front.py is the process at the
+port, replica.py one with a policy, and how many there should be; up.py starts, updates and ends
+the fleet. Only plan.py can be imported without Ray.
 """
 
 import os
