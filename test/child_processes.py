@@ -18,18 +18,28 @@ def descendants(pid):
     """Ids of all processes below one."""
     below = set()
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
+        for child in _text(children).split():
             below |= {int(child), *descendants(child)}
     return below
 
 
 def alive(pids):
     """Those that run; one that has ended and was not yet waited for does not."""
-    return {pid for pid in pids if _state(pid) not in ("Z", "X", None)}
+    return {pid for pid in pids if _state(pid) not in ("Z", "X", "")}
+
+
+def command_line(pid):
+    """With NUL after each argument; "" of one that has ended."""
+    return _text(Path(f"/proc/{pid}/cmdline"))
 
 
 def _state(pid):
+    return _text(Path(f"/proc/{pid}/stat")).rpartition(") ")[2][:1]
+
+
+def _text(path):
+    """What Linux says of a process or thread; "" of one that has ended meanwhile."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+        return path.read_text()
     except OSError:
-        return None
+        return ""

@@ -7,11 +7,10 @@ import socket
 import threading
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
-from child_processes import alive, descendants, wait_for
+from child_processes import alive, command_line, descendants, wait_for
 from command_process import Command
 from driven_robot import eight_robots, engage, engage_again, expect_hold, until
 from qwen_vla_core.embodiment import load_embodiment
@@ -85,8 +84,7 @@ class Fleet(Command):
 
 def pids(above, name):
     """Processes below one by what Ray calls them."""
-    below = alive(descendants(above))
-    return {p for p in below if Path(f"/proc/{p}/cmdline").read_text().startswith(name)}
+    return {p for p in alive(descendants(above)) if command_line(p).startswith(name)}
 
 
 @pytest.fixture(scope="module")
