@@ -19,47 +19,51 @@ SLEEPS = {
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""
 
 
-@cache
-def called(node):
-    """The names of all functions that are called below a node, those of methods included."""
-    calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+def called(nodes):
+    """The names of all functions that are called among nodes, those of methods included."""
+    calls = [n.func for n in nodes if isinstance(n, ast.Call)]
     return {getattr(f, "attr", getattr(f, "id", None)) for f in calls} - {None}
 
 
-def functions(tree):
-    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+class Function:
+    """Its name, whether it can fail by itself (assert, raise, pytest.raises, assert_allclose...),
+    and whom it calls."""
+
+    def __init__(self, definition):
+        nodes = list(ast.walk(definition))
+        self.name, self.called = definition.name, called(nodes)
+        self.checks = any(isinstance(n, ast.Assert | ast.Raise) for n in nodes) or any(
+            n == "raises" or n.startswith("assert_") for n in self.called
+        )
 
 
-def checks(function):
-    """Whether a function can fail by itself: assert, raise, pytest.raises, assert_allclose..."""
-    if any(isinstance(n, ast.Assert | ast.Raise) for n in ast.walk(function)):
-        return True
-    return any(n == "raises" or n.startswith("assert_") for n in called(function))
-
-
-@cache
-def trees(folder):
-    paths = sorted(folder.rglob("*.py"))
-    return {p.relative_to(folder).as_posix(): ast.parse(p.read_text("utf-8")) for p in paths}
+@cache  # without the trees: Python would look for garbage in them before each later test
+def read(folder):
+    """file -> whom it calls anywhere, and its functions."""
+    files = {}
+    for path in sorted(folder.rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        functions = [Function(n) for n in nodes if isinstance(n, ast.FunctionDef)]
+        files[path.relative_to(folder).as_posix()] = called(nodes), functions
+    return files
 
 
 def without_assertion(folder):
     """file::test of every test that neither checks something nor calls a helper that does."""
-    parsed = trees(folder)
-    everything = [f for tree in parsed.values() for f in functions(tree)]
-    helpers = {f.name for f in everything if checks(f) and not f.name.startswith("test_")}
-    while more := {f.name for f in everything if called(f) & helpers} - helpers:
+    everything = [f for _, functions in read(folder).values() for f in functions]
+    helpers = {f.name for f in everything if f.checks and not f.name.startswith("test_")}
+    while more := {f.name for f in everything if f.called & helpers} - helpers:
         helpers |= more
     return [
         f"{file}::{f.name}"
-        for file, tree in parsed.items()
-        for f in functions(tree)
-        if f.name.startswith("test_") and not checks(f) and not called(f) & helpers
+        for file, (_, functions) in read(folder).items()
+        for f in functions
+        if f.name.startswith("test_") and not f.checks and not f.called & helpers
     ]
 
 
 def sleeping(folder):
-    return [file for file, tree in trees(folder).items() if "sleep" in called(tree)]
+    return [file for file, (calls, _) in read(folder).items() if "sleep" in calls]
 
 
 def test_when_the_tests_are_read_expect_an_assertion_in_each():
@@ -73,9 +77,9 @@ def test_when_the_tests_are_read_expect_none_to_sleep_without_a_reason():
 def test_when_the_tests_are_read_expect_a_sentence_for_each_name():
     names = [
         f.name
-        for file, tree in trees(TEST).items()
+        for file, (_, functions) in read(TEST).items()
         if Path(file).name.startswith("test_")
-        for f in functions(tree)
+        for f in functions
     ]
     tests = [name for name in names if name.startswith("test_")]
     odd = [n for n in tests if not n.startswith("test_when_") or "_expect_" not in n]
