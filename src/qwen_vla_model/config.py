@@ -18,6 +18,8 @@ needs no ratio that the paper would have had to mention, and it is the shape tha
 published for Qwen-RobotManip (12 x 64 = 768 wide, SwiGLU). When weights are published, they tell.
 """
 
+import json
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
@@ -146,8 +148,13 @@ class QwenVlaConfig(_Strict):
         return self
 
     def backbone_config(self) -> Qwen3_5Config:
-        """The transformers configuration of the backbone."""
-        return Qwen3_5Config(**self.backbone)
+        """The transformers configuration of the backbone; all who ask share it."""
+        return _backbone_config(json.dumps(self.backbone))
+
+
+@lru_cache(maxsize=8)  # 20 ms each time, and a dozen times for each policy that is loaded
+def _backbone_config(values: str) -> Qwen3_5Config:
+    return Qwen3_5Config(**json.loads(values))
 
 
 def qwen_vla_tiny(

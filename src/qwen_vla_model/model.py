@@ -5,6 +5,7 @@ each prompt, chunks of H steps with K channels.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -79,7 +80,7 @@ class QwenVla(nn.Module):
     def __init__(self, config: QwenVlaConfig):
         super().__init__()
         self.config = config
-        self.backbone = Backbone(config.backbone_config())
+        self.backbone = Backbone(deepcopy(config.backbone_config()))  # it notes its own there
         self.expert = ActionExpert(config)
 
     def read(self, inputs: Inputs) -> torch.Tensor:

@@ -9,6 +9,7 @@ checkpoint brings Qwen's own tokenizer instead; only the view tags are added to 
 import random
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import get_args
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -23,6 +24,7 @@ VIEW_TAGS = get_args(ViewTag)
 PAD, IMAGE = "<|endoftext|>", "<|image_pad|>"
 VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 TAG_TOKENS = tuple(f"<|{tag}_{end}|>" for tag in VIEW_TAGS for end in ("start", "end"))
+SPECIAL = (PAD, IMAGE, VISION_START, VISION_END, *TAG_TOKENS)
 CHAT = ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
 """What Qwen's chat template puts before and after what a user says."""
 TURNS = ("<|im_start|>", "<|im_end|>")
@@ -94,6 +96,18 @@ def sentences(count: int, seed: int = 0) -> list[str]:
 
 def train_tokenizer(vocab_size: int = 1024) -> PreTrainedTokenizerFast:
     """Train on the corpus; the same call always gives the same tokenizer."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=trained_bpe(vocab_size),  # which it copies
+        pad_token=PAD,
+        eos_token=PAD,
+        additional_special_tokens=[t for t in SPECIAL if t != PAD],
+        clean_up_tokenization_spaces=False,
+    )
+
+
+@cache  # it takes a second
+def trained_bpe(vocab_size: int) -> Tokenizer:
+    """What ``train_tokenizer`` wraps; it is not to be changed."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(  # digits one by one, as Qwen's own
         [
@@ -102,22 +116,15 @@ def train_tokenizer(vocab_size: int = 1024) -> PreTrainedTokenizerFast:
         ]
     )
     bpe.decoder = decoders.ByteLevel()
-    special = [PAD, IMAGE, VISION_START, VISION_END, *TAG_TOKENS]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - len(CLAUSES),
-        special_tokens=special,
+        special_tokens=[*SPECIAL],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     bpe.train_from_iterator(sentences(20_000), trainer)
     bpe.add_tokens([AddedToken(clause, normalized=False) for clause in CLAUSES])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        pad_token=PAD,
-        eos_token=PAD,
-        additional_special_tokens=[t for t in special if t != PAD],
-        clean_up_tokenization_spaces=False,
-    )
+    return bpe
 
 
 def control_tokens(tokenizer: PreTrainedTokenizerFast) -> re.Pattern[str]:

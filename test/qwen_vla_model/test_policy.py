@@ -6,11 +6,11 @@ import torch
 
 from action_spaces import action_space
 from micro_processor import micro_processor
-from micro_processor import tokenizer as micro_tokenizer
 from qwen_vla_core.errors import ChunkError, NonFiniteError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.types import Observation
 from qwen_vla_model.policy import QwenVlaPolicy
+from qwen_vla_model.tokenizer import train_tokenizer
 from robots import robot, two_arms_text
 
 VIEWS = """cameras:
@@ -21,7 +21,7 @@ VIEWS = """cameras:
 watchdogs:"""
 HEAD, _, TAIL = two_arms_text().partition("cameras:")
 ARMS = robot(HEAD + VIEWS + TAIL.partition("watchdogs:")[2])
-TOKENIZER = micro_tokenizer()
+TOKENIZER = train_tokenizer()
 COMMANDED_D = np.array([0.3, -0.2, 0.03, -0.3, 0.2, 0.04])
 
 

@@ -26,6 +26,7 @@ from qwen_vla_model.tokenizer import (
     VIEW_TAGS,
     tag_tokens,
     train_tokenizer,
+    trained_bpe,
 )
 from robots import base_text, robot, two_arms_text
 from tiny_qwen import save_tiny_qwen
@@ -109,6 +110,7 @@ def test_when_the_prompt_has_fixed_clauses_or_tags_expect_one_token_each():
 
 
 def test_when_the_tokenizer_is_trained_again_expect_the_same():
+    trained_bpe.cache_clear()
     assert train_tokenizer().get_vocab() == TOKENIZER.get_vocab()
 
 
