@@ -16,8 +16,8 @@ from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
 from qwen_vla_core.embodiment import EmbodimentCodec, load_embodiment
-from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_ros import diagnostics
+from qwen_vla_ros.nodes import policy_parameters
 from qwen_vla_ros.nodes.policy_node import PolicyNode
 from qwen_vla_ros.qos import LATCHED
 from robots import WIDOWX
@@ -166,8 +166,9 @@ class PolicyAtWork:
 
 @contextmanager
 def policy_at_work(domain, monkeypatch, policy, robot_class=Robot, **parameters):
-    """An active policy_node with ``policy`` for its network, and a robot."""
-    monkeypatch.setattr(QwenVlaPolicy, "load", lambda *asked, **more: policy)
+    """An active policy_node with ``policy``, or what its parameters name, and a robot."""
+    if policy is not None:  # in the place of the function: torch is not imported
+        monkeypatch.setattr(policy_parameters, "load_policy", lambda *asked, **more: policy)
     parameters = {"embodiment": "widowx", "simulated": "true"} | parameters
     arguments = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
     rclpy.init(args=["--ros-args", *arguments], domain_id=domain)

@@ -26,6 +26,7 @@ from qwen_vla_model.precision import (
 )
 from qwen_vla_model.runtime import Runtime
 from qwen_vla_model.weights import load_weights, save_weights
+from qwen_vla_ros.launching.arguments import ARGUMENTS, read
 
 CPU = torch.device("cpu")
 SMALLER = [weights for weights in WEIGHTS if weights != "float32"]
@@ -200,3 +201,10 @@ def test_when_an_unknown_type_is_requested_expect_the_known_ones():
 def test_when_an_unknown_device_is_requested_expect_the_known_ones():
     with pytest.raises(CheckpointError, match="device 'gpu': choose cpu or cuda"):
         from_pretrained(SHIPPED_CHECKPOINT, "gpu")
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_when_weights_are_named_behind_ros2_launch_expect_them_allowed(weights):
+    defaults = {name: argument.default for name, argument in ARGUMENTS.items()}
+    asked = defaults | {"embodiment": "widowx", "weights": weights}
+    assert read(asked)["weights"] == weights

@@ -5,7 +5,6 @@ import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
-from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_ros.nodes.control_node import ControlNode
 from qwen_vla_ros.nodes.policy_node import PolicyNode
 
@@ -15,7 +14,7 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 @pytest.fixture(autouse=True)
 def not_warmed_up(monkeypatch):
     """It takes longer than all the rest; test_policy_node.py sees that it is done."""
-    monkeypatch.setattr(QwenVlaPolicy, "warm_up", lambda policy: 0.01)
+    monkeypatch.setattr("qwen_vla_model.policy.QwenVlaPolicy.warm_up", lambda policy: 0.01)
 
 
 def entities(node):

@@ -10,7 +10,7 @@ from trajectory_msgs.msg import JointTrajectory
 from control_system import LEFT
 from qwen_vla_core.embodiment import EmbodimentCodec
 from qwen_vla_core.from_messages import seconds
-from qwen_vla_model.policy import QwenVlaPolicy
+from qwen_vla_ros.nodes import policy_parameters
 from qwen_vla_ros.nodes.control_node import DISCOVERY_S
 from qwen_vla_ros.nodes.policy_node import PolicyNode
 from robots import one_arm_text
@@ -70,7 +70,7 @@ def person(start_person, monkeypatch):
     )
     one.operator.destroy_publisher(one.system._chunk)  # of the policy there is one
     policy = TurningPolicy(one.system.embodiment)
-    monkeypatch.setattr(QwenVlaPolicy, "load", lambda *arguments, **options: policy)
+    monkeypatch.setattr(policy_parameters, "load_policy", lambda *asked, **options: policy)
     robot = one.system.robot
     camera, one.frames_s = robot.create_publisher(Image, "front/image_raw", 10), []
 

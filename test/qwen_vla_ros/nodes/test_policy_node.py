@@ -19,7 +19,6 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution.policy_loop import FAILURES_IN_A_ROW
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_core.types import Observation
-from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_ros import diagnostics
 from qwen_vla_ros.nodes.policy_node import PolicyNode
 from qwen_vla_ros.qos import IMAGES, LATCHED, RELIABLE
@@ -64,12 +63,15 @@ def out_of_memory(observation):
 def test_when_configured_expect_the_model_warm_and_how_it_runs_in_the_diagnostics(
     at_work, monkeypatch
 ):
-    real = QwenVlaPolicy.load
+    from qwen_vla_model.policy import QwenVlaPolicy  # here, and not in all workers of pytest
+
     ran, infer = [], QwenVlaPolicy.infer
     monkeypatch.setattr(QwenVlaPolicy, "infer", lambda *asks: ran.append(asks) or infer(*asks))
     monkeypatch.setattr(QwenVlaPolicy, "slow_reason", SLOW)
     widowx = load_embodiment(embodiments_directory() / "widowx.yaml")
-    with at_work(real(SHIPPED_CHECKPOINT, widowx), checkpoint=SHIPPED_CHECKPOINT) as work:
+    with at_work(
+        QwenVlaPolicy.load(SHIPPED_CHECKPOINT, widowx), checkpoint=SHIPPED_CHECKPOINT
+    ) as work:
         assert len(ran) > 1 and all(isinstance(asks[1], Observation) for asks in ran)
         work.until_reported(SLOW)
         values = work.robot.values
