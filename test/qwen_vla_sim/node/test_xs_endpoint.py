@@ -5,10 +5,12 @@ import functools
 from pathlib import Path
 
 import pytest
+import rclpy
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from interbotix_xs_msgs.srv import RobotInfo
 from sensor_msgs.msg import JointState
 
+from ros_domains import reserved_domain
 from sim_node_process import SimNodeProcess
 
 ALOHA = Path(__file__).parents[3] / "embodiments" / "aloha.yaml"
@@ -18,15 +20,18 @@ LEFT, RIGHT = "follower_left", "follower_right"
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture
-def aloha(ros):
-    with contextlib.closing(SimNodeProcess(ros, ALOHA)) as robot:
-        robot.messages = {}
-        for arm in (LEFT, RIGHT):
-            keep = functools.partial(robot.messages.__setitem__, arm)
-            robot.node.create_subscription(JointState, f"{arm}/joint_states", keep, 10)
-        assert robot.wait(lambda: len(robot.messages) == 2)
-        yield robot
+@pytest.fixture(scope="module")
+def aloha():
+    with reserved_domain() as domain:
+        rclpy.init(domain_id=domain)
+        with contextlib.closing(SimNodeProcess(rclpy, ALOHA)) as robot:
+            robot.messages = {}
+            for arm in (LEFT, RIGHT):
+                keep = functools.partial(robot.messages.__setitem__, arm)
+                robot.node.create_subscription(JointState, f"{arm}/joint_states", keep, 10)
+            assert robot.wait(lambda: len(robot.messages) == 2)
+            yield robot
+        rclpy.try_shutdown()
 
 
 def joint(robot, arm, name):
