@@ -26,10 +26,10 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]  # time is measured
 
 @pytest.fixture
 def start(ros):
-    """Starts a simulated WidowX, control_node and policy_node, or a program in its place."""
+    """Starts nodes of a simulated WidowX, the last one policy_node or a program in its place."""
     processes, operator = [], Operator(load_embodiment(WIDOWX))
 
-    def start(program=None, checkpoint=str(SHIPPED_CHECKPOINT)):
+    def start(*beside, program=None, checkpoint=str(SHIPPED_CHECKPOINT)):
         nodes = describe_bringup(
             embodiment=str(WIDOWX),
             checkpoint=checkpoint,
@@ -39,7 +39,7 @@ def start(ros):
         commands = {node.name: node.command() for node in nodes}
         if program:
             commands["policy_node"][1:3] = [str(program)]  # instead of -m module
-        for name in ("sim_node", "control_node", "policy_node"):
+        for name in (*beside, "policy_node"):
             processes.append(subprocess.Popen(commands[name], stderr=subprocess.PIPE, text=True))
         return processes[-1], operator
 
@@ -60,7 +60,7 @@ def expect_end(process):
 
 
 def test_when_interrupted_while_an_inference_hangs_expect_an_end_within_three_seconds(start):
-    process, operator = start(HANGING, checkpoint=HOLD)
+    process, operator = start("sim_node", "control_node", program=HANGING, checkpoint=HOLD)
     assert operator.wait(
         lambda: "hangs" in operator.diagnostics.get("/policy_node", ("",))[0], START_S
     ), operator.diagnostics
