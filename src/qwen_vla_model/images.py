@@ -3,6 +3,7 @@
 Letters of shapes: N images; H and W, or height and width, are pixels, C colours.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import cv2
@@ -11,6 +12,9 @@ import torch
 
 from qwen_vla_core.embodiment import Camera
 from qwen_vla_core.observation import resize_view
+
+CAMERA_SIZES = ((480, 640), (240, 424), (360, 640), (480, 848), (720, 1280), (1080, 1920))
+"""Rows and columns that usual cameras send."""
 
 
 def resize_to(device: torch.device, image_HWC: np.ndarray, camera: Camera) -> torch.Tensor:
@@ -40,7 +44,16 @@ def apply_weights(image_HWC: torch.Tensor, height: int, width: int) -> torch.Ten
     return (across_wW @ x).round().clamp(0, 255).byte()
 
 
-@lru_cache(maxsize=32)
+def prepare_sizes(device: torch.device, cameras: Iterable[Camera]) -> int:
+    """Make ready on ``device`` how each usual size is resized; how many weights were missing."""
+    missing = _weights.cache_info().misses
+    for camera in cameras:
+        for size in CAMERA_SIZES:
+            resize_to(device, np.zeros((*size, 3), np.uint8), camera)
+    return _weights.cache_info().misses - missing
+
+
+@lru_cache(maxsize=256)  # twelve for each size of views: a server has those of several robots
 def _weights(source: int, target: int, device: torch.device) -> torch.Tensor:
     """OpenCV's own weights [target, source]: what it makes of the unit vectors."""
     units = np.eye(source, dtype=np.float32)

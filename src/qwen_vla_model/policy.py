@@ -27,7 +27,7 @@ from .checkpoint import (
 )
 from .delta_net import resolved, slow_delta_net_reason
 from .hub import find_checkpoint
-from .images import resize_to
+from .images import prepare_sizes, resize_to
 from .model import Inputs, QwenVla
 from .precision import Weights, default_weights
 from .processor import Processor
@@ -36,9 +36,6 @@ from .runtime import PrefixInputs, Runtime, compile_passes, peak_mib, together
 
 INSTRUCTION_TOKENS = 48
 """Room for an instruction where passes are prepared: about 35 words. A longer one runs eagerly."""
-
-CAMERA_SIZES = ((240, 424), (360, 640), (480, 848), (720, 1280), (1080, 1920))
-"""Rows and columns that usual cameras send, beside 480 x 640 of the empty scene."""
 
 LARGEST_TENSOR_BYTES = 2**25
 """More than a tensor of the small network has, whose memory the next pass takes again."""
@@ -133,9 +130,7 @@ class QwenVlaPolicy(ChannelPolicy):
             How long one inference takes now, s.
         """
         robot = self.processor.embodiment
-        if self.runtime.device.type == "cuda":  # how to resize each size is made ready once
-            for rows, columns in CAMERA_SIZES:
-                self.prepare_inputs([empty_scene(robot, rows, columns)])
+        prepare_sizes(self.runtime.device, robot.cameras)
         scene = empty_scene(robot)
         longest = self.runtime.model.config.prefix_steps + 1  # one more step is guided
         still_NC = np.zeros((longest, len(robot.action_channels)), np.float32)

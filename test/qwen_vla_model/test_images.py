@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen_vla_core.observation import resize_view
-from qwen_vla_model.images import apply_weights, resize_to
+from qwen_vla_model.images import CAMERA_SIZES, _weights, apply_weights, prepare_sizes, resize_to
 from robots import robot, widowx_text
 
 CAMERA = robot(widowx_text()).cameras[0]
@@ -52,3 +52,16 @@ def test_when_a_depth_view_is_resized_expect_no_colour_that_was_not_there(device
     resized = resize_to(torch.device(device), image, depth)
     assert resized.shape == (96, 96, 3) and resized.unique().tolist() == [0, 255]
     assert len(resize_to(torch.device(device), image, view(96, 96)).unique()) > 2  # averaged
+
+
+def test_when_sizes_are_prepared_expect_nothing_left_for_the_first_image_of_any_camera():
+    """Views of four sizes, as a server has them for its robots; as on a device without OpenCV."""
+    device, views = torch.device("meta"), [view(side, side) for side in (32, 48, 64, 96)]
+    _weights.cache_clear()
+    assert prepare_sizes(device, views) > 0
+    made = _weights.cache_info().misses
+    for size in CAMERA_SIZES:
+        for each in views:
+            resize_to(device, np.zeros((*size, 3), np.uint8), each)
+    assert (480, 640) in CAMERA_SIZES and _weights.cache_info().misses == made
+    assert prepare_sizes(device, views) == 0

@@ -9,6 +9,8 @@ from micro_processor import micro_processor
 from qwen_vla_core.errors import ChunkError, NonFiniteError, ObservationError
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.types import Observation
+from qwen_vla_model import policy as policies
+from qwen_vla_model.images import CAMERA_SIZES
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.tokenizer import train_tokenizer
 from robots import robot, two_arms_text
@@ -94,6 +96,34 @@ def test_when_warmed_up_expect_every_view_with_its_history_and_every_kind_of_pre
         assert {name: len(past) for name, past in seen.history.items()} == {"front": 2, "depth": 0}
     committed = [prefix and prefix.committed for _, prefix in asked]
     assert committed == ([None, 1, 4, None] if prefix_steps else [None, 1, None])
+
+
+@pytest.mark.parametrize("fixed_shapes", [False, True])
+def test_when_warm_expect_nothing_left_to_prepare_for_the_first_images_of_any_camera(
+    fixed_shapes, monkeypatch
+):
+    """Traced as on a CPU, and from buffers as on a GPU."""
+    sizes = []
+    monkeypatch.setattr(policies, "prepare_sizes", lambda *asked: sizes.append(asked))
+    warm = policy(fixed_shapes, prefix_steps=3)
+    warm.warm_up()
+    assert sizes == [(warm.runtime.device, ARMS.cameras)]
+    programs = [*warm.runtime._fixed.values(), *warm.runtime._traced.values()]
+    prepared = [(one, dict(one) if isinstance(one, dict) else one) for one in programs]
+    assert len(prepared) == 2  # continued, also of nothing, and guided
+    monkeypatch.setattr(torch.jit, "trace", None)
+    for committed, size in enumerate(CAMERA_SIZES):
+        seen = observation(
+            images={"front": image(3, size), "depth": image(200, size)},
+            history={"front": (image(1, size), image(2, size))},
+            instruction="put the towel down " + "again " * committed,
+        )
+        ahead_NC = np.zeros((max(1, committed), 6), np.float32)
+        warm.infer(seen, Prefix(actions_NC=ahead_NC, committed=committed))
+        told = warm.diagnostics()
+        assert (told["path"], told["why_eager"]) == ("graph" if fixed_shapes else "traced", "")
+    programs = [*warm.runtime._fixed.values(), *warm.runtime._traced.values()]
+    assert [(one, one) for one in programs] == prepared and told["eager_fallbacks"] == 0
 
 
 def test_when_the_network_puts_out_more_than_the_range_expect_actions_clipped(monkeypatch):
