@@ -24,14 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the tables."""
-    from qwen_vla_eval.bench.gpu import measure_gpu
+    from qwen_vla_eval.bench.gpu import measure_gpu, path_table
     from qwen_vla_eval.bench.model import report
     from qwen_vla_eval.tables import show
 
     with output_folder(arguments.out):
-        results, skipped = measure_gpu(arguments.out)
+        results, items, skipped = measure_gpu(arguments.out)
     for result in results:
         show(report(result))
+    show([path_table(items)])
     if skipped:
         print(f"no time for: {'; '.join(skipped)}")
     print(f"the same as Markdown and JSON: {arguments.out}")

@@ -87,6 +87,11 @@ class Runtime:
         """How the last pass ran: ``eager``, ``traced`` or ``graph``."""
         return "eager" if self.why_eager else "traced" if self._traced else "graph"
 
+    @property
+    def prepared(self) -> int:
+        """How many kinds of passes run from fixed buffers, on a GPU as graphs."""
+        return len(self._fixed)
+
     def reseed(self, seed: int) -> None:
         """Seed the generator of the noise that chunks start from."""
         self._generator.manual_seed(seed)

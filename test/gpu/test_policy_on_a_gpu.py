@@ -8,8 +8,10 @@ from noise_episodes import WIDOWX
 from qwen_vla_core.execution import Prefix
 from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_model.delta_net import resolved
+from qwen_vla_model.images import prepare_sizes
 from qwen_vla_model.policy import QwenVlaPolicy
-from qwen_vla_model.runtime import _FixedPass
+from qwen_vla_model.speed.gpu_path import failed_capture, pools_of
+from qwen_vla_model.speed.training_step import waits
 
 SCENE = empty_scene(WIDOWX)
 STILL_NC = np.zeros((12, len(WIDOWX.action_channels)), np.float32)
@@ -37,22 +39,19 @@ def test_when_warm_expect_every_kind_of_pass_to_be_a_graph_with_the_eager_chunk(
     np.testing.assert_allclose(eager.infer(SCENE, PREFIXES[kind]), chunk, atol=0.05)
 
 
+def test_when_warm_expect_no_weights_left_to_make_for_images_of_any_camera(policy):
+    assert prepare_sizes(policy.runtime.device, WIDOWX.cameras) == 0
+
+
 def test_when_warm_expect_one_pool_for_all_graphs(policy):
     reserved = torch.cuda.memory_reserved()
     weights = sum(p.numel() * p.element_size() for p in policy.runtime.model.parameters())
-    assert len(policy.runtime._fixed) >= 2 and reserved < weights + 2**31
+    assert policy.runtime.prepared >= 2 and reserved < weights + 2**31
+    assert pools_of(torch.cuda.memory_snapshot()) == 1
 
 
-def test_when_a_capture_fails_expect_eager_chunks_on_a_sound_device(monkeypatch):
-    def wait(self, device, pool):
-        with torch.cuda.graph(torch.cuda.CUDAGraph(), pool=pool):
-            torch.ones(1, device=device).item()  # waiting is not allowed within a capture
-
-    monkeypatch.setattr(_FixedPass, "capture", wait)
-    policy = QwenVlaPolicy.load(None, WIDOWX, device="cuda")
-    policy.warm_up()
-    assert np.isfinite(policy.infer(SCENE)).all()
-    assert "the capture failed" in policy.diagnostics()["why_eager"]
+def test_when_a_layer_waits_in_a_capture_expect_eager_chunks_on_a_sound_device(policy):
+    assert failed_capture(policy).startswith("eager, 0 away: the capture failed")
 
 
 def test_when_compiled_expect_graphs_with_the_same_chunk(policy):
@@ -80,38 +79,5 @@ def test_when_actions_attend_under_a_mask_expect_a_fused_kernel(policy):
     assert attended.isfinite().all()
 
 
-def test_when_a_step_is_learned_expect_the_gpu_waited_for_once(tmp_path):
-    from noise_episodes import PATH, record
-    from qwen_vla_model.training.recipe import Recipe
-    from qwen_vla_model.training.trainer import Trainer
-
-    for seed in range(10_000, 10_004):
-        record(tmp_path, seed)
-    rates = {"vision": 1e-4, "language": 1e-4, "expert": 1e-4}
-    recipe = Recipe.model_validate(
-        {
-            "mixture": [{"embodiment": PATH, "episodes": tmp_path}],
-            "out": tmp_path / "run",
-            "max_steps": 5,
-            "compile": False,
-            "device": "cuda",
-            "observations": 2,
-            "instructions": 2,
-            "draws": 2,
-            "tau": {"kind": "beta"},
-            "learning_rates": rates,
-            "warmup_steps": 1,
-            "validation_episodes": 1,
-        }
-    )
-    trainer = Trainer(recipe)
-    batches = trainer.batches()
-    trainer.learn(next(batches))
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        with torch.autograd.set_detect_anomaly(False):
-            loss = trainer._loss_of(trainer.trained, 0, next(batches)[0])
-            loss.backward()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    assert torch.isfinite(loss)
+def test_when_a_step_is_learned_expect_the_gpu_waited_for_once():
+    assert waits(WIDOWX, "cuda") == 1

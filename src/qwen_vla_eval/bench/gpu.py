@@ -61,11 +61,12 @@ PARTS = (
 )
 
 
-def measure_gpu(out: Path) -> tuple[list[dict], list[str]]:
+def measure_gpu(out: Path) -> tuple[list[dict], list[dict], list[str]]:
     """Measure part after part; what is done is on disk when something goes wrong later.
 
     Returns:
-        The result of each size, and in words the parts for which there was no time.
+        The result of each size, what was found of the GPU path, and in words the parts for which
+        there was no time.
     Raises:
         QwenVlaError: no CUDA device.
     """
@@ -96,7 +97,7 @@ def measure_gpu(out: Path) -> tuple[list[dict], list[str]]:
         write(out, results, skipped)
     items = _looked_at(end_s)
     write(out, results, skipped, items)
-    return list(results.values()), skipped
+    return list(results.values()), items, skipped
 
 
 def _looked_at(end_s: float) -> list[dict]:

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,13 @@ from qwen_vla_core.execution import Prefix
 from qwen_vla_core.observation.empty_scene import empty_scene
 
 from ..delta_net import resolved
-from ..flow_matching import Beta
+from ..images import CAMERA_SIZES, prepare_sizes
 from ..policy import QwenVlaPolicy
-from .timing import synchronize
+from ..runtime import Runtime
+from .training_step import waits
+
+LONGEST = 500
+"""Characters of a cell: what a compiler raises is pages long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,35 +34,50 @@ class Item:
 
 
 def look(robot: Embodiment, device: str, compile_too: bool) -> Iterator[Item]:
-    """The shipped policy on a device; takes seconds, and with ``compile_too`` minutes."""
+    """The shipped policy on a device; takes seconds, and with ``compile_too`` minutes.
+
+    What fails is found out as well, and what comes after it is looked at all the same.
+    """
     policy = QwenVlaPolicy.load(None, robot, device=device)
     policy.warm_up()
-    yield Item(what="delta rule", found=resolved(), wanted="fla...")
-    wanted = "graph" if device.startswith("cuda") else "traced"
+    path = "graph" if device.startswith("cuda") else "traced"
+    _, actions = _tokens(policy)
+    rows: list[tuple[str, str, Callable[[], str]]] = [
+        ("delta rule", "fla...", resolved),
+        ("said to be slow here", "nothing", lambda: policy.slow_reason or "nothing"),
+        ("graphs, and the pools of their memory", "one pool", lambda: graphs(policy)),
+    ]
     for kind, prefix in _prefixes(policy).items():
-        yield Item(what=f"{kind} pass", found=_path(policy, prefix), wanted=wanted)
-    yield Item(
-        what="attention under a mask", found=_fused(policy, device), wanted="a fused kernel"
-    )
-    yield Item(what="waits in a training step", found=_waits(policy, device), wanted="0")
-    first_ms, again_ms = _prompt_ms(policy)
-    yield Item(
-        what="tokens of a prompt",
-        found=f"{first_ms:.2f} ms, then {again_ms:.2f} ms",
-        wanted="the second time nothing",
-    )
-    if device.startswith("cuda"):
-        held = sum(p.numel() * p.element_size() for p in policy.runtime.model.parameters())
-        yield Item(
-            what="memory beside the weights, all graphs in one pool",
-            found=f"{(torch.cuda.memory_reserved() - held) / 2**20:.0f} MiB",
-            wanted="that of one pass",
-        )
+        rows.append((f"{kind} pass", path, lambda prefix=prefix: _path(policy, prefix)))
+    rows += [
+        ("a capture that fails", "eager, 0 away", lambda: failed_capture(policy)),
+        ("attention under a mask", "a fused kernel", lambda: _fused(policy, device)),
+        (
+            "tokens with modulations of their own",
+            f"1, behind a prefix {1 + actions}",
+            lambda: modulated(policy),
+        ),
+        ("waits in a training step", "1, for its loss", lambda: str(waits(robot, device))),
+        ("tokens of a prompt", "the second time nothing", lambda: _prompt_ms(policy)),
+        (
+            f"images of {len(CAMERA_SIZES)} cameras' sizes, what was not ready",
+            "0",
+            lambda: str(prepare_sizes(policy.runtime.device, robot.cameras)),
+        ),
+    ]
     if compile_too:
-        compiled = QwenVlaPolicy.load(None, robot, device=device, compiled=True)
-        compiled.warm_up()
-        found = _path(compiled, _prefixes(compiled)["continued"])
-        yield Item(what="compiled pass", found=found, wanted=wanted)
+        rows.append(("compiled pass", path, lambda: _compiled(robot, device)))
+    for what, wanted, find in rows:
+        yield Item(what=what, found=found(find), wanted=wanted)
+
+
+def found(find: Callable[[], str]) -> str:
+    """What it finds, or how it failed, in a line: a library's kernel may raise anything."""
+    try:
+        text = find()
+    except Exception as error:
+        text = f"failed: {type(error).__name__}: {error}"
+    return " ".join(text.split())[:LONGEST]
 
 
 def _prefixes(policy: QwenVlaPolicy) -> dict[str, Prefix]:
@@ -82,11 +101,77 @@ def _path(policy: QwenVlaPolicy, prefix: Prefix) -> str:
     return f"{policy.runtime.path}{why}, {np.median(took_ms):.2f} ms"
 
 
+def _compiled(robot: Embodiment, device: str) -> str:
+    policy = QwenVlaPolicy.load(None, robot, device=device, compiled=True)
+    policy.warm_up()
+    return _path(policy, _prefixes(policy)["continued"])
+
+
+def graphs(policy: QwenVlaPolicy) -> str:
+    """How many passes were captured, in how many pools, and their memory."""
+    if policy.runtime.device.type != "cuda":
+        return "no graphs"
+    held = sum(p.numel() * p.element_size() for p in policy.runtime.model.parameters())
+    beside_mib = (torch.cuda.memory_reserved() - held) / 2**20
+    pools = pools_of(torch.cuda.memory_snapshot())
+    return (
+        f"{policy.runtime.prepared} graphs in {pools} pool{'s' * (pools != 1)}, "
+        f"{beside_mib:.0f} MiB beside the weights"
+    )
+
+
+def pools_of(segments: Iterable[dict]) -> int:
+    """Pools of graphs in use, of the segments that ``torch.cuda.memory_snapshot`` lists."""
+    used = (tuple(s["segment_pool_id"]) for s in segments if s["allocated_size"])
+    return len({*used} - {(0, 0)})  # that of everything else
+
+
+def failed_capture(policy: QwenVlaPolicy) -> str:
+    """Where chunks come from after a capture in which a layer waited for the device.
+
+    And how far they are from those of a runtime that has captured nothing: the device is sound.
+    """
+    runtime = policy.runtime
+    tried, other = (Runtime(runtime.model) for _ in range(2))
+    inputs = policy.prepare_inputs([empty_scene(policy.processor.embodiment)])
+
+    def wait(*_) -> None:
+        torch.ones(1, device=runtime.device).item()
+
+    waiting = runtime.model.expert.register_forward_hook(wait)
+    try:
+        tried.fix(inputs, None)
+    finally:
+        waiting.remove()
+    for one in (tried, other):
+        one.reseed(1)
+    away = float((tried.chunk(inputs) - other.chunk(inputs)).abs().max())
+    return f"{tried.path}, {away:.2g} away: {tried.why_eager or 'no capture failed'}"
+
+
+def modulated(policy: QwenVlaPolicy) -> str:
+    """Tokens that a block modulates by themselves, without a prefix and with one."""
+    runtime, counts = policy.runtime, []
+    tau_PD = torch.ones(1, 1, device=runtime.device)
+    steps = runtime.model.config.horizon
+    for clean_PDH in (None, torch.zeros(1, 1, steps, dtype=torch.bool, device=runtime.device)):
+        with torch.no_grad():
+            pieces = runtime.model.expert.time(tau_PD, clean_PDH).of_block(0, *_tokens(policy))
+        counts.append(sum(those[0].shape[2] for _, those in pieces))
+    return f"{counts[0]}, behind a prefix {counts[1]}"
+
+
+def _tokens(policy: QwenVlaPolicy) -> tuple[int, int]:
+    """Those of the prompt, and those behind it."""
+    processor = policy.processor
+    return processor.pad_to or processor.tokens_around, processor.action_tokens
+
+
 def _fused(policy: QwenVlaPolicy, device: str) -> str:
     """Whether a fused kernel takes the mask of the expert's attention."""
-    processor, expert = policy.processor, policy.runtime.model.config.expert
-    actions = processor.action_tokens
-    tokens = (processor.pad_to or processor.tokens_around) + actions
+    expert = policy.runtime.model.config.expert
+    context, actions = _tokens(policy)
+    tokens = context + actions
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     q = torch.randn(1, expert.heads, actions, expert.head_dim, device=device, dtype=dtype)
     k = torch.randn(1, expert.heads, tokens, expert.head_dim, device=device, dtype=dtype)
@@ -102,42 +187,11 @@ def _fused(policy: QwenVlaPolicy, device: str) -> str:
     return "none"
 
 
-def _waits(policy: QwenVlaPolicy, device: str) -> str:
-    """How often the host waits for the device in the action loss and its backward pass."""
-    model = policy.runtime.model
-    inputs = policy.prepare_inputs([empty_scene(policy.processor.embodiment)])
-    actions = torch.zeros(inputs.valid_PHK.shape)
-    generator = torch.Generator(device).manual_seed(0)
-    for parameter in model.expert.action_out.parameters():
-        parameter.requires_grad_(True)
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            if device.startswith("cuda"):
-                torch.cuda.set_sync_debug_mode("warn")
-            loss = model.loss(
-                inputs.to(device),
-                actions.to(device, non_blocking=True),
-                inputs.valid_PHK.to(device, non_blocking=True),
-                draws=2,
-                tau=Beta(),
-                generator=generator,
-            )
-            loss.backward()
-        return str(sum("synchroniz" in str(warning.message) for warning in caught))
-    finally:
-        if device.startswith("cuda"):
-            torch.cuda.set_sync_debug_mode("default")
-        synchronize(torch.device(device))
-        model.zero_grad()
-        model.requires_grad_(False)
-
-
-def _prompt_ms(policy: QwenVlaPolicy) -> tuple[float, float]:
+def _prompt_ms(policy: QwenVlaPolicy) -> str:
     processor, took_ms = policy.processor, []
     state_S = np.zeros(len(processor.embodiment.state_channels))
     for _ in range(2):
         begin_s = time.perf_counter()
         processor.tokens("put the small purple cup behind the bowl", state_S)
         took_ms.append((time.perf_counter() - begin_s) * 1e3)
-    return took_ms[0], took_ms[1]
+    return f"{took_ms[0]:.2f} ms, then {took_ms[1]:.2f} ms"

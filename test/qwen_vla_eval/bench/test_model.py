@@ -124,11 +124,15 @@ def test_when_the_gpu_bench_runs_expect_all_parts_in_one_table_and_on_disk(
     monkeypatch.setattr(
         gpu, "measure", lambda *told, **more: measure(*told[:3], "cpu", *told[4:], **more)
     )
-    assert gpu.measure_gpu(tmp_path)[1] == ["tiny compiled"]
+    _, items, skipped = gpu.measure_gpu(tmp_path)
+    assert skipped == ["tiny compiled"]
+    assert json.loads((tmp_path / "path.json").read_text())["items"] == items
     paths = json.loads((tmp_path / "tiny.json").read_text())["paths"]
     assert [path["label"] for path in paths] == ["plain", "eager"]
     text = (tmp_path / "tables.md").read_text()
     assert "## tiny" in text and "| eager |" in text and "No time for: tiny compiled" in text
+    assert "the GPU path, item by item" in text
+    assert "| failed | CheckpointError: device cuda" in text
 
 
 @pytest.mark.parametrize("name", ["model", "gpu"])
