@@ -15,17 +15,14 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from policy_streams import READY, SUCCESS, ScriptedPolicy, policy_at_work
-from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.execution.policy_loop import FAILURES_IN_A_ROW
-from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
-from qwen_vla_core.types import Observation
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 from qwen_vla_ros import diagnostics
 from qwen_vla_ros.nodes.policy_node import PolicyNode
 from qwen_vla_ros.qos import IMAGES, LATCHED, RELIABLE
 from robots import widowx_text
 from waved_episodes import codec_of, teleoperated
 
-SLOW = "install flash-linear-attention"
 REFUSED = "policy/instruction refused"
 GO = {"instruction": "'go'"}
 
@@ -58,27 +55,6 @@ def out_of_memory(observation):
 
 
 # --- how it runs
-
-
-def test_when_configured_expect_the_model_warm_and_how_it_runs_in_the_diagnostics(
-    at_work, monkeypatch
-):
-    from qwen_vla_model.policy import QwenVlaPolicy  # here, and not in all workers of pytest
-
-    ran, infer = [], QwenVlaPolicy.infer
-    monkeypatch.setattr(QwenVlaPolicy, "infer", lambda *asks: ran.append(asks) or infer(*asks))
-    monkeypatch.setattr(QwenVlaPolicy, "slow_reason", SLOW)
-    widowx = load_embodiment(embodiments_directory() / "widowx.yaml")
-    with at_work(
-        QwenVlaPolicy.load(SHIPPED_CHECKPOINT, widowx), checkpoint=SHIPPED_CHECKPOINT
-    ) as work:
-        assert len(ran) > 1 and all(isinstance(asks[1], Observation) for asks in ran)
-        work.until_reported(SLOW)
-        values = work.robot.values
-    assert values["path"] == "traced" and values["why_eager"] == ""
-    assert int(values["tokens"]) > 40 and float(values["memory_peak_mib"]) > 50
-    assert values["weights"] == "float32" and values["eager_fallbacks"] == "0"
-    assert {"inference_p50_ms", "inference_p90_ms", "inference_p99_ms"} < set(values)
 
 
 def test_when_all_is_well_expect_chunks_and_running_reported(at_work):
