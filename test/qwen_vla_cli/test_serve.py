@@ -21,6 +21,19 @@ from scripted_policy import server_process
 pytestmark = pytest.mark.timeout(240)
 ROBOTS = ("widowx", "mobile_base")
 NO_TORCH = "import sys; sys.modules['torch'] = None; from qwen_vla_cli.main import main; main()"
+REFUSED = """
+import contextlib, io, json, sys
+sys.modules["torch"] = None
+from qwen_vla_cli.main import main
+for arguments in json.loads(sys.argv[1]):
+    sys.argv, said = ["qwen-vla", "serve", *arguments], io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+    print(json.dumps([status, said.getvalue()]))
+"""
 
 
 @contextmanager
@@ -51,21 +64,23 @@ def test_when_the_shipped_weights_are_served_expect_chunks_for_each_robot_and_an
         assert server.wait(20) == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
+def test_when_it_cannot_be_served_like_that_expect_one_line_and_status_2():
+    """One after the other in one process, which would have to load torch to serve."""
+    cases = [
         (["--host", "0.0.0.0"], "--api-key-file"),
         (["--api-key-file", "nowhere"], "nowhere cannot be read"),
         (["--tls-cert", "nowhere"], "--tls-key"),
         (["--tls-cert", "nowhere", "--tls-key", "nowhere"], "certificate nowhere"),
         (["--embodiment", "widow"], "widowx"),
         (["--instruction", " "], "instruction"),
-    ],
-)
-def test_when_it_cannot_be_served_like_that_expect_one_line_and_status_2(arguments, words):
-    with qwen_vla("serve", *arguments, program=("-c", NO_TORCH)) as ended:
-        said = ended.communicate(timeout=60)[0]
-    assert ended.returncode == 2 and words in said and "Traceback" not in said
+    ]
+    every = json.dumps([arguments for arguments, _ in cases])
+    command = [sys.executable, "-c", REFUSED, every]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    answers = map(json.loads, ended.stdout.splitlines())
+    for (arguments, words), (status, said) in zip(cases, answers, strict=True):
+        assert status == 2 and words in said and said.count("\n") == 1, (arguments, said)
 
 
 def test_when_a_server_is_evaluated_expect_episodes_without_torch(tmp_path):
