@@ -60,7 +60,7 @@ def padded(inputs, length=ROOM):
 
 def runtimes(**choices):
     """One that was prepared for fixed shapes and one that was not, with the same noise."""
-    model = micro_model(prefix_steps=3, **choices).to(DEVICE)
+    model = micro_model(prefix_steps=3, euler_steps=2, **choices).to(DEVICE)
     fixed, eager = Runtime(model, seed=7), Runtime(model, seed=7)
     return fixed, eager
 
@@ -211,7 +211,7 @@ SHORT, LONG = 13, DELTA_TOKENS + 40
 
 def traced(kind, **choices):
     """One that was traced for SHORT to LONG prompts of a kind, and one that was not."""
-    model = micro_model(prefix_steps=3, **choices)
+    model = micro_model(prefix_steps=3, euler_steps=2, **choices)
     program, eager = Runtime(model, seed=7), Runtime(model, seed=7)
     program.trace(inputs_of(0, 3), held_of(kind), range(SHORT, LONG + 1))
     return program, eager
