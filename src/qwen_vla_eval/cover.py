@@ -28,7 +28,7 @@ def cover(robot: Embodiment, seen: Seen, checkpoint: Path, instruction: str) -> 
         QwenVlaError: a camera without which it is never asked shows nothing, or a joint is
             missing.
     """
-    from qwen_vla_model.checkpoint import load_instructions
+    from qwen_vla_model.trained_robots import load_instructions
 
     instruction = instruction or min(load_instructions(checkpoint, robot))
     observation = observation_of(robot, seen, instruction)

@@ -36,7 +36,7 @@ def find_robots(name: str, checkpoint: Path) -> list[tuple[Path, Embodiment]]:
         QwenVlaError: there is no such robot, or it has no simulated world, or the checkpoint was
             not trained on it. Of all robots, those are left out, and it is said which and why.
     """
-    from qwen_vla_model.checkpoint import load_action_space
+    from qwen_vla_model.trained_robots import load_action_space
 
     folder = embodiments_directory()
     paths = sorted(folder.glob("*.yaml")) if name == "all" else [find_embodiment(name, folder)]
@@ -67,7 +67,7 @@ def choose_episodes(
     """The episodes of each robot; none where the instruction fits only other robots."""
     count = seed, episodes
     if sentence is None:
-        from qwen_vla_model.checkpoint import load_instructions
+        from qwen_vla_model.trained_robots import load_instructions
 
         return {
             robot.name: each_task(robot, *count, trained=load_instructions(checkpoint, robot))

@@ -20,7 +20,7 @@ def policy_driver(checkpoint: Path | str, embodiment: Path) -> tuple[Driver, str
     """
     name = str(checkpoint)
     if is_ours(checkpoint):
-        from qwen_vla_model.checkpoint import checkpoint_digest, load_action_space
+        from qwen_vla_model.trained_robots import checkpoint_digest, load_action_space
 
         load_action_space(checkpoint, load_embodiment(embodiment))
         name = f"checkpoint {checkpoint_digest(checkpoint)}"

@@ -10,6 +10,7 @@ from qwen_vla_core.errors import CheckpointError
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 
 CONFIG, EMBODIMENTS, TOKENIZER = "config.json", "embodiments.json", "tokenizer.json"
+TRAINING = "training.json"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 """Names of the weights: one file, or the index of several."""
 OF_A_RUN = "checkpoint"

@@ -29,9 +29,10 @@ from .channel_layout import ChannelLayout
 from .checkpoint import build_empty, save_pretrained
 from .config import PUBLISHED_EXPERT, ExpertConfig, PromptForm, QwenVlaConfig
 from .hub import find_folder
+from .json_file import read_json
 from .precision import require_memory
 from .pretrained_backbone import config_around, tokenizer_with_tags
-from .weights import StoredTensor, opened, place, read_headers, read_json
+from .weights import StoredTensor, opened, place, read_headers
 
 SHOWN = 20
 """Names of a kind that a report lists; the rest is counted."""

@@ -18,13 +18,7 @@ from qwen_vla_core.types import Observation
 
 from .action_space import ActionSpace
 from .asking import ask, done_probability
-from .checkpoint import (
-    as_trained,
-    from_pretrained,
-    load_action_space,
-    load_config,
-    load_tokenizer,
-)
+from .checkpoint import from_pretrained, load_config, load_tokenizer
 from .delta_net import resolved, slow_delta_net_reason
 from .hub import find_checkpoint
 from .images import prepare_sizes, resize_to
@@ -33,6 +27,7 @@ from .precision import Weights, default_weights
 from .processor import Processor
 from .real_time_chunking import soft_mask
 from .runtime import PrefixInputs, Runtime, compile_passes, peak_mib, together
+from .trained_robots import as_trained, load_action_space
 
 INSTRUCTION_TOKENS = 48
 """Room for an instruction where passes are prepared: about 35 words. A longer one runs eagerly."""

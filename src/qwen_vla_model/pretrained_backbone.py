@@ -20,10 +20,11 @@ from .channel_layout import ChannelLayout
 from .checkpoint import build_empty, load_tokenizer
 from .config import PUBLISHED_EXPERT, ExpertConfig, QwenVlaConfig, qwen_vla
 from .hub import CONFIG, find_folder
+from .json_file import read_json
 from .model import QwenVla
 from .precision import Weights, require_memory
 from .tokenizer import TAG_TOKENS, VIEW_TAGS, check_tokens
-from .weights import load_weights, read_json
+from .weights import load_weights
 
 IMAGES = "preprocessor_config.json"
 QWEN_MIN_PIXELS = 256 * 256

@@ -1,6 +1,5 @@
 """Weights on disk: safetensors, one file or shards with an index. Nothing here reads a pickle."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import nn
 from qwen_vla_core.errors import CheckpointError
 
 from .hub import INDEX, SINGLE
+from .json_file import read_json
 from .precision import Weights, compute_dtype, is_quantised, quantise
 
 FLOATS = ("F64", "F32", "F16", "BF16")
@@ -178,18 +178,3 @@ def place(
     setattr(layer, leaf, nn.Parameter(tensor, requires_grad=not quantised))
     if quantised and leaf == "weight" and is_quantised(owner, layer):
         quantise(layer, weights)
-
-
-def read_json(path: Path) -> dict:
-    """A JSON object from a file.
-
-    Raises:
-        CheckpointError: it is missing, not JSON or not an object.
-    """
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: not a JSON object")
-    return content

@@ -180,8 +180,10 @@ def load_policy(
     if (found := somebodys(policy)) is not None:
         return found.load()(Path(str(policy)), embodiment, **options)
     from qwen_vla_model.hub import find_checkpoint
+    from qwen_vla_model.trained_robots import load_action_space
 
-    find_checkpoint(policy)  # a wrong folder is said at once, not after torch's five seconds
+    # A wrong folder or robot is said at once, not after torch's five seconds.
+    load_action_space(find_checkpoint(policy), embodiment)
     from qwen_vla_model.policy import QwenVlaPolicy
 
     return QwenVlaPolicy.load(policy, embodiment, **options, compiled=compiled)

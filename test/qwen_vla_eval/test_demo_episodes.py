@@ -5,7 +5,7 @@ import pytest
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
 from qwen_vla_eval.demo_episodes import asking_for, each_task, usual_scenes
-from qwen_vla_model.checkpoint import load_instructions
+from qwen_vla_model.trained_robots import load_instructions
 from qwen_vla_sim.registry import find_tasks
 
 SENTENCES = {

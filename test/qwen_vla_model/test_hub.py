@@ -15,9 +15,9 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import CheckpointError
 from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT, embodiments_directory
-from qwen_vla_model.checkpoint import load_action_space, load_instructions
 from qwen_vla_model.hub import find_checkpoint
 from qwen_vla_model.policy import QwenVlaPolicy
+from qwen_vla_model.trained_robots import load_action_space, load_instructions
 
 NAME, COMMIT = "lab/widowx", "0123456789abcdef0123456789abcdef01234567"
 WIDOWX = load_embodiment(embodiments_directory() / "widowx.yaml")

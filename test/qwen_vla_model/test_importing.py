@@ -14,11 +14,12 @@ from noise_episodes import PATH, WIDOWX
 from qwen_vla_cli.main import main
 from qwen_vla_core.errors import CheckpointError, QwenVlaError
 from qwen_vla_core.observation.empty_scene import empty_scene
-from qwen_vla_model.checkpoint import from_pretrained, load_action_space
+from qwen_vla_model.checkpoint import from_pretrained
 from qwen_vla_model.config import ExpertConfig
 from qwen_vla_model.importing import Import
 from qwen_vla_model.policy import QwenVlaPolicy
 from qwen_vla_model.pretrained_backbone import from_qwen
+from qwen_vla_model.trained_robots import load_action_space
 from tiny_qwen import save_tiny_qwen
 
 EXPERT = {"width": 32, "blocks": 2, "heads": 2, "head_dim": 32, "mlp_hidden": 48}

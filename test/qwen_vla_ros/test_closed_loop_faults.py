@@ -11,6 +11,11 @@ from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 from qwen_vla_ros.load_policy import HOLD
 
 pytestmark = pytest.mark.timeout(300)
+WITHOUT_TORCH = """
+import runpy, sys
+sys.modules["torch"] = None  # which takes five seconds to import
+runpy.run_module(sys.argv.pop(1), run_name="__main__")
+"""
 
 
 def test_when_cameras_never_come_expect_no_engagement_and_their_names(ros, tmp_path):
@@ -43,7 +48,7 @@ def test_when_a_node_is_given_something_unusable_expect_one_clear_error_and_its_
     text = re.sub(r"^teleop:\n(?:[ #].*\n|\n)*", "", PATH.read_text(), flags=re.MULTILINE)
     robot.write_text(text.replace("  - name: gripper\n", "  - name: hand\n"))
     values = {"robot": robot, "shipped": SHIPPED_CHECKPOINT}
-    command = [sys.executable, "-m", f"qwen_vla_ros.nodes.{node}", "--ros-args"]
+    command = [sys.executable, "-c", WITHOUT_TORCH, f"qwen_vla_ros.nodes.{node}", "--ros-args"]
     for key, value in parameters.items():
         command += ["-p", f"{key}:={value.format(**values)}"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -101,13 +101,9 @@ def _start_worker(embodiment_path: Path, checkpoint: Path) -> None:
     """Load the model twice, the second time without its trained prefixes, and the world."""
     import torch
 
-    from qwen_vla_model.checkpoint import (
-        as_trained,
-        from_pretrained,
-        load_action_space,
-        load_tokenizer,
-    )
+    from qwen_vla_model.checkpoint import from_pretrained, load_tokenizer
     from qwen_vla_model.processor import Processor
+    from qwen_vla_model.trained_robots import as_trained, load_action_space
     from qwen_vla_sim.registry import make_tasks, make_world
 
     torch.set_num_threads(1)

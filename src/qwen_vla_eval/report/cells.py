@@ -39,7 +39,7 @@ class Cell:
     @property
     def key(self) -> str:
         """A hash of everything that decides an episode, beside its seed and this code."""
-        from qwen_vla_model.checkpoint import checkpoint_digest
+        from qwen_vla_model.trained_robots import checkpoint_digest
 
         case = self.case
         decides = [
@@ -120,8 +120,8 @@ def find_labelled(plan: Plan, label: str, robot: str) -> Path:
     Raises:
         QwenVlaError: there is none; the message names the label.
     """
-    from qwen_vla_model.checkpoint import load_action_space
     from qwen_vla_model.hub import find_checkpoint
+    from qwen_vla_model.trained_robots import load_action_space
 
     folder = plan.checkpoints[label]
     if not isinstance(folder, str):

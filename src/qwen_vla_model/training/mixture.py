@@ -15,9 +15,9 @@ from qwen_vla_data.sources import EpisodeSource, find_episodes
 from qwen_vla_data.view_statistics import ViewStatistics, statistics_of
 
 from ..action_space import OURS
-from ..checkpoint import as_trained, load_action_space
 from ..config import QwenVlaConfig
 from ..processor import Processor
+from ..trained_robots import as_trained, load_action_space
 from .dataset import EpisodeDataset, shuffled
 from .recipe import Recipe, Source
 

@@ -23,7 +23,7 @@ from qwen_vla_core.errors import CheckpointError, QwenVlaError
 from qwen_vla_core.whole_file import cannot_write, synchronize
 
 from ..hub import OF_A_RUN as CHECKPOINT
-from ..weights import read_json
+from ..json_file import read_json
 
 STATE, CURVE = "state", "curve.csv"
 """File of a save: what resuming needs, and how good the run was until then."""

@@ -26,15 +26,16 @@ from tqdm import tqdm
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 
-from ..checkpoint import TRAINING, from_pretrained, load_tokenizer, save_pretrained
+from ..checkpoint import from_pretrained, load_tokenizer, save_pretrained
 from ..config import QwenVlaConfig, qwen_vla_tiny
-from ..hub import find_checkpoint
+from ..hub import TRAINING, find_checkpoint
+from ..json_file import read_json
 from ..model import Inputs, QwenVla
 from ..origin import code_version, machine
 from ..pretrained_backbone import from_qwen
 from ..runtime import compile_passes
 from ..tokenizer import IMAGE, PAD, train_tokenizer
-from ..weights import load_weights, read_json
+from ..weights import load_weights
 from .adapters import add_adapters, merged
 from .auxiliary import AuxiliaryExamples
 from .average import Average

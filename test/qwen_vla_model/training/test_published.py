@@ -12,9 +12,10 @@ from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.embodiment.signature import with_views
 from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_data.plans import whole_sequence, with_plans
-from qwen_vla_model.checkpoint import load_action_space, load_config
+from qwen_vla_model.checkpoint import load_config
 from qwen_vla_model.config import qwen_vla_5b
 from qwen_vla_model.policy import QwenVlaPolicy
+from qwen_vla_model.trained_robots import load_action_space
 from qwen_vla_model.training.mixture import small_views
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.stages import train

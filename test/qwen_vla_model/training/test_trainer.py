@@ -17,8 +17,9 @@ from noise_episodes import PATH, WIDOWX, record, record_teleoperated
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.observation.empty_scene import empty_scene
-from qwen_vla_model.checkpoint import from_pretrained, load_action_space, load_config
+from qwen_vla_model.checkpoint import from_pretrained, load_config
 from qwen_vla_model.policy import QwenVlaPolicy
+from qwen_vla_model.trained_robots import load_action_space
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.stages import train
 from qwen_vla_model.training.trainer import Trainer
