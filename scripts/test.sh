@@ -5,9 +5,9 @@
 # Arguments are pytest's; with tests named, e.g. test/test_layering.py, only these run, long or not.
 set -uo pipefail
 
-# The longest file first: as the last one it would keep one worker busy alone.
-NODES="test/qwen_vla_eval/test_episodes.py test/qwen_vla_ros test/qwen_vla_sim/node
-    test/qwen_vla_remote test/test_own_robot.py"
+# Long files first: as the last ones they would keep one worker busy alone.
+NODES="test/qwen_vla_eval/test_episodes.py test/test_own_robot.py test/qwen_vla_remote
+    test/qwen_vla_ros test/qwen_vla_sim/node"
 NONE=5  # pytest's exit status where it found no test, which is right for all rounds but one
 status=$NONE
 short=
