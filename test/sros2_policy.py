@@ -48,7 +48,7 @@ def access_of(robot: Path, domain: int) -> dict:
     Returns:
         {node: {("topics", "publish"): {"control/command", ...}, ...}}
     """
-    from qwen_vla_model.policy import QwenVlaPolicy
+    from qwen_vla_ros.nodes import policy_parameters
     from qwen_vla_ros.nodes.control_node import ControlNode
     from qwen_vla_ros.nodes.page_node import PageNode
     from qwen_vla_ros.nodes.policy_node import PolicyNode
@@ -60,7 +60,7 @@ def access_of(robot: Path, domain: int) -> dict:
     model = SimpleNamespace(warm_up=lambda: 0.1, slow_reason="", close=lambda: None)
     nodes = []
     with (
-        patch.object(QwenVlaPolicy, "load", lambda *arguments, **options: model),
+        patch.object(policy_parameters, "load_policy", lambda *arguments, **options: model),
         TemporaryDirectory() as recordings,
     ):
         parameters = [f"embodiment:={robot}", "page_node:port:=0", f"folder:={recordings}"]
