@@ -53,6 +53,7 @@ class BackgroundWriter:
         self._queued_bytes = self._taken_bytes = 0  # each written by one of the two threads
         self._wake, self._ended = threading.Event(), False
         self._writer: RecordingWriter | None = None
+        self._failed: RecordingWriter | None = None  # of the last recording, if it failed
         self._taking = False
         self._flushed_s = 0.0
         self._preroll: deque[Sample] = deque()
@@ -147,6 +148,7 @@ class BackgroundWriter:
             self._states[sample.topic.name] = sample
 
     def _begin(self, path: Path, start: Start, now_ns: int) -> None:
+        self._failed = None
         self._writer = RecordingWriter(path, start, now_ns)
         self._taking, self._flushed_s = True, time.monotonic()
         self._forget_before(now_ns - self._preroll_ns)
@@ -178,15 +180,17 @@ class BackgroundWriter:
             self._writer = None
 
     def _discard(self) -> None:
-        if self._writer is not None:
-            self._writer.discard()
-            self._writer = None
+        writer = self._writer or self._failed  # which is not to come back by a recovery
+        if writer is not None:
+            writer.discard()
+            self._writer = self._failed = None
 
     def _fail(self, error: Exception) -> None:
         """A recording that cannot be written ends; what there is of it stays for a recovery."""
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.abandon()
+            self._failed = writer
         known = isinstance(error, QwenVlaError)
         self.failure = str(error) if known else f"{type(error).__name__}: {error}"
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -101,7 +102,8 @@ def _copy(records: Iterator[McapRecord], copy: IO[bytes], origin: Path) -> None:
                 channels[record.channel_id], record.log_time, record.data, record.publish_time
             )
             if record.channel_id in instructions:
-                instruction = decode(record.data, "std_msgs/msg/String").data
+                with suppress(RecordingError):  # a broken one is recovered all the same
+                    instruction = decode(record.data, "std_msgs/msg/String").data
     if not started:
         raise _Nothing(origin)
     if not ended:

@@ -10,6 +10,7 @@ from qwen_vla_core.modes import Mode
 from qwen_vla_data.recording import (
     End,
     Outcome,
+    RecordedTopic,
     RecordingWriter,
     open_recording,
     read_streams,
@@ -17,7 +18,9 @@ from qwen_vla_data.recording import (
     recover,
     unfinished_in,
 )
-from recordings import BEGIN_S, Waving
+from recordings import BEGIN_S, Waving, text
+
+SAID = RecordedTopic(name="policy/instruction", type="std_msgs/msg/String", state=True)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,15 @@ def test_when_a_recording_was_not_finished_expect_what_is_there_recovered(tmp_pa
     count = len(read_streams(recording).commands.values_TN)
     assert count == 50 if kept == 1.0 else 0 < count < 50
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.mcap"]
+
+
+def test_when_an_instruction_is_broken_expect_the_recording_recovered_all_the_same(tmp_path):
+    writer = RecordingWriter(tmp_path / "one.mcap", Waving().start(), 1)
+    for data in (text("pick it up"), b"\0\1"):
+        writer.add(SAID, data, received_ns=1, published_ns=1)
+    writer.flush(), writer.abandon()
+    recording = open_recording(recover(tmp_path / "one.mcap.part"))
+    assert recording.counts[SAID.name] == 2 and recording.end.instruction == "pick it up"
 
 
 def test_when_a_copy_is_truncated_expect_one_line_and_a_recovery_beside_it(tmp_path):

@@ -230,6 +230,20 @@ def test_when_the_disk_is_full_expect_the_recording_to_end_and_what_is_there_rec
     assert made.ask(Request.START).granted and not made.session.problem
 
 
+def test_when_a_recording_that_cannot_be_written_is_discarded_expect_it_never_recovered(rig):
+    made = rig()
+    made.ask(Request.START)
+    assert made.writer.drain(10.0)
+    made.writer._order(_disk_full)  # comes to light only after a person was answered
+    assert made.ask(Request.DISCARD).granted
+    assert made.writer.drain(10.0)
+    assert unfinished_in(made.folder) == []
+
+
+def _disk_full():
+    raise OSError(28, "No space left on device")
+
+
 def test_when_a_name_is_taken_expect_the_reason_and_the_next_recording_to_have_its_chance(
     rig, tmp_path
 ):
