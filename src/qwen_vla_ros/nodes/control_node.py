@@ -82,12 +82,15 @@ class ControlNode(EmbodimentNode):
         self._names = self._embodiment.joint_names
         self._dry_run = self.get_parameter("dry_run").value
         estop_topics = self.get_parameter("estop_topics").value
+        before = self._loop
         self._loop = ControlLoop(
             self._embodiment,
             check_tracking=not self._dry_run,
             estop_topics=estop_topics,
-            state=self._loop and self._loop.state,  # what was latched stays latched
+            state=before and before.state,  # what was latched stays latched
         )
+        if before is not None:  # and what is pressed, until its source says that it is released
+            self._loop.inputs.pressed |= before.inputs.pressed
         self._drivers = RobotDrivers(make_drivers(self, self._embodiment), self._embodiment)
         self._robot_limits, self._intersection = {}, Intersection(limits=self._loop.limiter.limits)
         self._commanding = False

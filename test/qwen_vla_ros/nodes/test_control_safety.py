@@ -188,6 +188,25 @@ def test_when_latched_and_configured_again_expect_the_latch_to_stay(start_contro
     assert not granted and "latched" in reason
 
 
+def test_when_pressed_and_configured_again_expect_no_reset_before_it_is_released(
+    start_control, other
+):
+    system = start_control(base_text(), base=True)
+    button = other("button").create_publisher(Bool, "estop", 10)
+    system.expect(lambda: button.get_subscription_count() > 0, "the button is discovered")
+    button.publish(Bool(data=True))  # once: it is not repeated until it is released
+    system.expect(lambda: system.operator.mode.startswith("ESTOP"), "it latches")
+    system.operator.set_active("control_node", False)
+    for change in (Transition.TRANSITION_CLEANUP, Transition.TRANSITION_CONFIGURE):
+        system.operator.change_state("control_node", change)
+    system.operator.set_active("control_node", True)
+    wait(system, 1.5)
+    granted, reason = system.operator.request("reset")
+    assert not granted and "estop" in reason
+    button.publish(Bool(data=False))
+    system.operator.insist("reset", timeout_s=5.0)
+
+
 def names(count):
     return [f"joint_{k}" for k in range(count - 1)] + ["joint_0"]
 
