@@ -106,7 +106,9 @@ class PageNode(EmbodimentNode):
     def on_deactivate(self, state: object) -> TransitionCallbackReturn:
         """Nobody is served any more: the keys are let go, and what was guarded is held."""
         guarded = "page_node ends, which a page guards by" if self._presence.guarded else ""
-        self._act(Consequence(end_keys=True, hold=guarded))
+        self._act(Consequence(hold=guarded))
+        if (holder := self._presence.holder) is not None:
+            self._act(self._presence.give_keys(holder))
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: object) -> TransitionCallbackReturn:
@@ -132,6 +134,8 @@ class PageNode(EmbodimentNode):
 
     def _handle(self, page: int, message: Message | str | None, now_s: float) -> None:
         match message:
+            case Request() | Instruct() | Keys() | Guard() if not self.active:  # nothing watches
+                self._answer(page, message.id, message.type, False, "page_node is not active")
             case "opened":
                 self._presence.join(page, now_s)
                 for line in self._journal.lines():
@@ -227,7 +231,7 @@ class PageNode(EmbodimentNode):
     # --- what silence means
 
     def _watch(self) -> None:
-        self._act(self._presence.tick(time.monotonic()))
+        self._act(self._presence.tick(time.monotonic(), self._mode() in MOVING))
         self._requests.expire()
 
     def _act(self, consequence: Consequence) -> None:

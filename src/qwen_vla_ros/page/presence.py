@@ -91,7 +91,7 @@ class Presence:
     def seen(self, page: int, now_s: float) -> None:
         """A person can see this page."""
         if page in self._pages:
-            self._pages[page].seen_s, self._pages[page].tripped = now_s, False
+            self._pages[page].seen_s = now_s
 
     def shown(self, number: int, now_s: float) -> None:
         """A state was given to the pages."""
@@ -150,14 +150,19 @@ class Presence:
         keys.pressed = pressed and not keys.must_release
         return keys.pressed
 
-    def tick(self, now_s: float) -> Consequence:
-        """What silence means; several times a second."""
+    def tick(self, now_s: float, moves: bool = True) -> Consequence:
+        """What silence means; several times a second.
+
+        Args:
+            moves: whether the robot moves by itself. Each motion that nobody sees is held once,
+                also one that somebody else began when the page had long been hidden.
+        """
         hold = ""
         for page in self._pages.values():
-            silent = not now_s - page.seen_s <= GUARD_S
-            if page.guards and silent and not page.tripped:
-                page.tripped = True
+            unseen = moves and page.guards and not now_s - page.seen_s <= GUARD_S
+            if unseen and not page.tripped:
                 hold = f"the page that guards autonomy was not seen for {GUARD_S:g} s"
+            page.tripped = unseen
         if self._keys is None:
             return Consequence(hold=hold)
         if not now_s - self._keys.said_s <= FORGOTTEN_S:

@@ -16,6 +16,7 @@ from qwen_vla_ros.nodes.control_node import DISCOVERY_S
 from qwen_vla_ros.nodes.page_node import PageNode
 from qwen_vla_ros.nodes.teleop_node import TeleopNode
 from qwen_vla_ros.page.find_robot import find_robot
+from qwen_vla_ros.page.presence import GUARD_S
 from robots import arm_on_base_text
 
 TELEOP = "\nteleop: {default: keyboard, devices: [{type: keyboard}, {type: joy}]}\n"
@@ -256,6 +257,41 @@ def test_when_a_page_guards_autonomy_and_nobody_sees_it_expect_the_robot_to_be_h
     else:
         page.close()
     one.mode("HOLD: hold")
+
+
+def test_when_a_guarding_page_is_not_seen_before_somebody_engages_expect_the_robot_to_be_held(lab):
+    one = lab()
+    page, other = one.open(), one.open()
+    assert page.ask(type="guard", on=True)[0]
+    page.frozen = True
+    one.operator.wait(lambda: False, GUARD_S + 0.5)  # unseen, while nothing moves
+    one.follow()
+    one.mode("HOLD: hold")
+    assert any("not seen" in line for line in other.journal)
+
+
+def test_when_page_node_is_inactive_expect_nothing_granted_and_the_keys_given_back(lab):
+    one = lab(teleop=True)
+    page = one.open()
+    one.expect(lambda: "teleop_node" in {n["name"] for n in page.state.get("nodes", [])}, "teleop")
+    assert page.ask(type="keys", on=True)[0]
+    one.operator.wait(lambda: False, DISCOVERY_S)
+    one.repeated = page, RELEASED
+    session = one.nodes[1]._session
+    one.expect(lambda: session.phase.name == "READY", "the keys are seen released")
+    one.repeated = page, PRESSED
+    one.mode("TELEOP")
+    one.operator.set_active("page_node", False)
+    one.mode("HOLD")
+    for message in (
+        {"type": "guard", "on": True},
+        {"type": "keys", "on": True},
+        {"type": "request", "name": "control/reset"},
+        {"type": "instruct", "text": "go"},
+    ):
+        assert page.ask(**message) == (False, "page_node is not active"), message
+    one.operator.set_active("page_node", True)
+    assert page.ask(type="keys", on=True)[0]
 
 
 def test_when_page_node_is_shut_down_expect_its_pages_disconnected_and_nobody_served(lab):

@@ -90,6 +90,14 @@ def test_when_a_guarding_page_is_not_seen_expect_one_hold_and_after_it_was_seen_
     assert not presence.tick(20.1).hold and presence.tick(20.1 + GUARD_S).hold
 
 
+def test_when_a_guarding_page_is_hidden_at_rest_expect_each_motion_that_begins_to_be_held():
+    presence = with_pages(1)
+    presence.guard(1, True, 0.0)
+    assert not presence.tick(5.0, moves=False).hold
+    assert "not seen" in presence.tick(5.1).hold and not presence.tick(5.2).hold
+    assert not presence.tick(5.3, moves=False).hold and presence.tick(5.4).hold
+
+
 def test_when_a_guarding_page_is_closed_expect_a_hold_and_none_of_a_page_that_guards_nothing():
     presence = with_pages(1, 2)
     presence.guard(1, True, 0.0)
