@@ -18,7 +18,7 @@ from torch import nn
 from qwen_vla_core.errors import CheckpointError
 
 from .model import Inputs, QwenVla
-from .traced import LARGEST_PARAMETERS, TracedPass, rounds_of, with_tokens
+from .traced import LARGEST_PARAMETERS, TracedPass, lay_out, rounds_of, with_tokens
 from .traced import SAME as TRACED_SAME
 
 WARM_UPS = 3
@@ -157,6 +157,7 @@ class Runtime:
             return
         if kind in self._traced or kind in self._failed:
             return
+        lay_out(self.model)
         programs = {}
         for rounds in range(rounds_of(tokens[0]), rounds_of(tokens[-1]) + 1):
             of_rounds = [length for length in tokens if rounds_of(length) == rounds]

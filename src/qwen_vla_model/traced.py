@@ -151,6 +151,17 @@ def _frozen(run: Callable, arguments: tuple[torch.Tensor, ...]) -> Callable:
     return call
 
 
+def lay_out(model: nn.Module) -> None:
+    """Store the matrices of linear layers the other way round, which small products read faster.
+
+    A tenth of a chunk, of the same actions but for rounding.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear) and layer.weight.dtype == torch.float32:
+            if type(layer.weight.data) is torch.Tensor:  # quantised ones are of their own type
+                layer.weight.data = layer.weight.data.t().contiguous().t()
+
+
 def with_tokens(inputs: Inputs, tokens: int) -> Inputs:
     """The same with prompts of this length: words are cut off, or the last one is repeated."""
     ids_PL = inputs.input_ids_PL

@@ -237,6 +237,18 @@ def test_when_traced_expect_the_eager_chunk_for_any_contents_and_length(kind, ch
     assert program.eager_passes == 0
 
 
+def test_when_traced_expect_matrices_the_other_way_round_and_the_chunk_as_before():
+    model, inputs, held = micro_model(prefix_steps=3), inputs_of(1, 5), held_of("continued")
+    before = Runtime(model, seed=7).chunk(inputs, held)
+    program = Runtime(model, seed=7)
+    program.trace(inputs_of(0, 3), held, range(SHORT, LONG + 1))
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            assert layer.weight.t().is_contiguous()
+    torch.testing.assert_close(program.chunk(inputs, held), before, **TOLERANCE)
+    assert program.path == "traced"
+
+
 def test_when_something_was_not_traced_expect_the_eager_chunk_and_the_reason():
     program, eager = traced("continued")
     one_view = replace(inputs_of(1, 3), patches=inputs_of(1, 3).patches[:1])
