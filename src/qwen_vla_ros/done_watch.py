@@ -49,7 +49,7 @@ class DoneWatch:
         self._done.publish(Float32(data=done))
         enough = self._enough
         self._sure = self._sure + 1 if enough <= done and 0.0 < enough < 1.0 else 0
-        if self._sure == DONE_IN_A_ROW and self.autonomous:
+        if self._sure >= DONE_IN_A_ROW and self.autonomous:  # each time: one may be lost
             self._node.get_logger().info(f"'{instruction}' is done ({done:.3f}): holding")
             self._hold.call_async(Trigger.Request())
 

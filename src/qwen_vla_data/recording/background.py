@@ -42,12 +42,15 @@ class BackgroundWriter:
     every state for good: a recording begins with them.
 
     Attributes:
-        failure: why the last recording ended by itself, in words; "" where it did not.
+        failure: why a recording ended by itself, in words; "" where none did since the last began.
+        failed: that recording's path. Another may have begun meanwhile, which goes on.
         size_bytes: of the messages in the current or last recording.
     """
 
     def __init__(self, *, preroll_s: float = 0.0, raw_images: bool = False) -> None:
         self.failure, self.size_bytes = "", 0
+        self.failed: Path | None = None
+        self._path: Path | None = None
         self._preroll_ns, self._raw = round(preroll_s * 1e9), raw_images
         self._queue: deque[Sample | Callable[[], None]] = deque()
         self._queued_bytes = self._taken_bytes = 0  # each written by one of the two threads
@@ -148,7 +151,7 @@ class BackgroundWriter:
             self._states[sample.topic.name] = sample
 
     def _begin(self, path: Path, start: Start, now_ns: int) -> None:
-        self._failed = None
+        self._failed, self._path = None, path
         self._writer = RecordingWriter(path, start, now_ns)
         self._taking, self._flushed_s = True, time.monotonic()
         self._forget_before(now_ns - self._preroll_ns)
@@ -192,6 +195,7 @@ class BackgroundWriter:
             writer.abandon()
             self._failed = writer
         known = isinstance(error, QwenVlaError)
+        self.failed = self._path
         self.failure = str(error) if known else f"{type(error).__name__}: {error}"
 
 

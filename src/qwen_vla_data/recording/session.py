@@ -59,6 +59,7 @@ class Writer(Protocol):
     """What carries out; see ``BackgroundWriter``."""
 
     failure: str
+    failed: Path | None
 
     def take(self, sample: Sample) -> bool: ...
     def begin(self, path: Path, start: Start, now_ns: int) -> None: ...
@@ -212,8 +213,8 @@ class Session:
         return Answer(granted=True, message=f"recording {self.path}")
 
     def _notice_failure(self, now_ns: int) -> None:
-        """The writer has given up its file."""
-        if self._writer.failure:
+        """The writer has given up the file; one before it that failed late changes nothing."""
+        if self._writer.failure and self._writer.failed == self.path:
             self._stop_at(now_ns)
             self.phase = Phase.IDLE
 

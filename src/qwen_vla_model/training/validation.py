@@ -35,7 +35,8 @@ def validate(
         one. Where episodes bring questions (``questions.py``) also ``answers_right`` of those that
         are answered in words, and how often a task is said to be done, of those that are,
         ``done_found``, and of others, ``done_invented``. Where the robot moves by end-effector
-        deltas also ``position_mm``, the median distance to the expert's end, and ``within_1cm``.
+        deltas also ``position_mm``, the median distance to the expert's end, and ``within_1cm``,
+        of the chunks that do not go beyond their episode.
     """
     codec, robot = data.processor.codec, data.processor.embodiment
     sequences = data.full_sequence is not None
@@ -53,11 +54,12 @@ def validate(
         ends_PK, targets_PK = (c[rows, last].numpy() for c in (predicted, batch.actions_PHK))
         apart = np.linalg.norm(ends_PK[:, None] - targets_PK[None], axis=-1)
         observation = batch.inputs.observation_P.numpy()
+        # Where an episode ends within the chunk there is no end to compare: it is filled up.
+        whole_P = np.full(len(rows), sequences) | batch.mask_PHK.any(-1).all(-1).numpy()
         for i, own in enumerate(observation):
             differs = np.linalg.norm(targets_PK - targets_PK[i], axis=-1) > DIFFERENT
-            others += [
-                apart[i, j] > apart[i, i] for j in np.flatnonzero(differs & (observation == own))
-            ]
+            same = whole_P & whole_P[i] & (observation == own)
+            others += [apart[i, j] > apart[i, i] for j in np.flatnonzero(differs & same)]
         if translation:
             ends = [
                 denormalize(
@@ -67,7 +69,7 @@ def validate(
                 )[..., translation].sum(1)
                 for chunk in (predicted, batch.actions_PHK)
             ]
-            distances.append(np.linalg.norm(ends[0] - ends[1], axis=-1))
+            distances.append(np.linalg.norm(ends[0] - ends[1], axis=-1)[whole_P])
     result = {
         "action_error": float(np.concatenate(errors).mean()),
         "listens": float(np.mean(others)) if others else float("nan"),
@@ -76,7 +78,7 @@ def validate(
         some = indices[:: max(len(indices) // VALIDATION_BATCH, 1)]
         result["points_right"] = _points_right(model, data, some)
         result |= _answers_right(model, data)
-    if translation:
+    if translation and sum(map(len, distances)):
         result["position_mm"] = 1e3 * float(np.median(np.concatenate(distances)))
         result["within_1cm"] = float(np.mean(np.concatenate(distances) < 0.01))
     return result

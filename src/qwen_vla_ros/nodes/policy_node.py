@@ -153,7 +153,7 @@ class PolicyNode(EmbodimentNode):
         In the worker thread.
         """
         chunk = self._policy.plan(request.observation, request.prefix)
-        if chunk.stamp_s >= self._loop.mode_since_s:  # others would be refused
+        if self.active and chunk.stamp_s >= self._loop.mode_since_s:  # others would be refused
             self._chunk.publish(chunk_message(chunk, self._embodiment.joint_names))
         there = self.now_s(), time.monotonic()
         return chunk, *there, self._policy.done(request.observation) if watched else np.nan

@@ -4,6 +4,7 @@ import itertools
 import resource
 import shutil
 import signal
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -238,6 +239,35 @@ def test_when_a_recording_that_cannot_be_written_is_discarded_expect_it_never_re
     assert made.ask(Request.DISCARD).granted
     assert made.writer.drain(10.0)
     assert unfinished_in(made.folder) == []
+
+
+def test_when_a_finished_recording_fails_late_expect_the_next_one_to_go_on_and_it_to_be_said(
+    rig, monkeypatch
+):
+    made, both_asked = rig(), threading.Event()
+    made.ask(Request.START)
+    made.say(BLOCK, "first")
+    assert made.writer.drain(10.0)
+    first, finish = made.writer._writer, made.writer._writer.finish
+
+    def fail_late(end):
+        assert both_asked.wait(10.0)
+        first.finish = finish
+        _disk_full()
+
+    monkeypatch.setattr(first, "finish", fail_late)
+    made.ask(Request.SUCCESS)
+    assert made.ask(Request.START).granted
+    both_asked.set()
+    made.say(BLOCK, "second")
+    made.tick()
+    assert made.session.phase is Phase.RECORDING
+    assert made.writer.drain(10.0)
+    made.tick()
+    assert made.session.phase is Phase.RECORDING
+    assert "No space left" in made.session.problem
+    assert made.ask(Request.SUCCESS).granted
+    assert made.recorded("1.mcap").end.outcome is Outcome.SUCCESS
 
 
 def _disk_full():
