@@ -27,6 +27,9 @@ with suppress(QwenVlaError):  # said by the tests that need it
 
 # What a script runs in the background begins with SIGINT ignored, and so would all it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does SIGHUP under nohup; what is handled here, what is started has as usual again.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 @pytest.hookimpl(wrapper=True)
