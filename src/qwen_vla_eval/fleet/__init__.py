@@ -5,9 +5,9 @@ computer with a replica has one process at the fleet's port, which hands connect
 replicas of that computer, as `qwen-vla serve` with several devices does. Ray Serve's own proxies
 are off.
 
-One concept each: plan.py is the file, and what Ray is told of it; front.py is the process at the
-port, replica.py one with a policy, and how many there should be; up.py starts, updates and ends
-the fleet. Only plan.py can be imported without Ray.
+plan.py has the configuration file and makes Ray's configuration from it; front.py the process that
+listens at the port; replica.py a process with a policy, and how many of these are wanted; up.py
+starts, updates and ends the fleet. Only plan.py can be imported without Ray.
 """
 
 import os

@@ -146,6 +146,16 @@ def lab(start_control, monkeypatch):
         one.close()
 
 
+def press(one, page):
+    """Take the robot with a page's keys, which have to be seen released before."""
+    one.operator.wait(lambda: False, DISCOVERY_S)
+    one.repeated = page, RELEASED
+    session = one.nodes[1]._session
+    one.expect(lambda: session.phase.name == "READY", "the keys are seen released")
+    one.repeated = page, PRESSED
+    one.mode("TELEOP")
+
+
 def test_when_a_person_uses_the_page_expect_control_nodes_own_answers_and_what_is_published(lab):
     one = lab()
     page = one.open()
@@ -217,12 +227,7 @@ def test_when_a_page_drives_expect_the_base_to_follow_and_one_frozen_or_closed_t
     assert page.ask(type="keys", on=True) == (True, "taken")
     assert "another page" in other.ask(type="keys", on=True)[1]
     other.hands(True, drive=True, ahead=1.0)
-    one.operator.wait(lambda: False, DISCOVERY_S)
-    one.repeated = page, RELEASED
-    session = one.nodes[1]._session
-    one.expect(lambda: session.phase.name == "READY", "the keys are seen released")
-    one.repeated = page, PRESSED
-    one.mode("TELEOP")
+    press(one, page)
     one.repeated = page, AHEAD
     base = one.system.base
     one.expect(lambda: base.last and base.last[0] > 0.2, "it drives")
@@ -275,12 +280,7 @@ def test_when_page_node_is_inactive_expect_nothing_granted_and_the_keys_given_ba
     page = one.open()
     one.expect(lambda: "teleop_node" in {n["name"] for n in page.state.get("nodes", [])}, "teleop")
     assert page.ask(type="keys", on=True)[0]
-    one.operator.wait(lambda: False, DISCOVERY_S)
-    one.repeated = page, RELEASED
-    session = one.nodes[1]._session
-    one.expect(lambda: session.phase.name == "READY", "the keys are seen released")
-    one.repeated = page, PRESSED
-    one.mode("TELEOP")
+    press(one, page)
     one.operator.set_active("page_node", False)
     one.mode("HOLD")
     for message in (

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -270,6 +271,25 @@ def test_when_an_inference_takes_longer_than_the_deadline_expect_it_said_until_i
         work.until_reported("running", level=diagnostics.OK)
 
 
+def test_when_it_is_deactivated_during_an_inference_expect_that_chunk_never_published(at_work):
+    begun, released = threading.Event(), threading.Event()
+
+    def infer(observation):
+        begun.set()
+        assert released.wait(30.0)
+
+    with at_work(ScriptedPolicy(infer), **GO) as work:
+        work.until(begun.is_set)
+        inference = work.node._inference
+        work.node.trigger_deactivate()
+        released.set()
+        work.until(inference.done)
+        inference.result()  # it did not fail
+        end_s = time.monotonic() + 0.5
+        work.until(lambda: work.robot.chunks or time.monotonic() > end_s)
+        assert not work.robot.chunks
+
+
 # --- questions, and whether the task is done
 
 
@@ -334,5 +354,5 @@ def test_when_the_task_is_surely_done_expect_hold_asked_in_autonomy_alone_and_on
         work.until(lambda: len(said) > before + 4)
         assert not asked  # a person's or nobody's: there is nothing to end
         robot.enter("AUTONOMY")
-        work.until(lambda: asked)
+        work.until(lambda: len(asked) > 1)  # the robot goes on: the first request may be lost
         np.testing.assert_allclose(said[-1], 0.95)

@@ -1,4 +1,4 @@
-"""sim_node from its start to its end: what it says, and that it ends when told."""
+"""sim_node as a process: what it prints, and that signals end it."""
 
 import signal
 import subprocess
