@@ -146,10 +146,13 @@ class RemotePolicy(ChannelPolicy):
         self._number += 1
         while True:
             await self._connected(end_s)
+            left_s = end_s - time.monotonic()
             try:
-                left_s = end_s - time.monotonic()
-                request = self._dialect.write(observation, prefix, self._number, left_s)
-                answer = await asyncio.wait_for(self._exchange(pack(request)), left_s)
+                frame = pack(self._dialect.write(observation, prefix, self._number, left_s))
+            except RemoteError as error:
+                raise RemoteError(f"{self.url}: cannot be asked: {error}") from error
+            try:
+                answer = await asyncio.wait_for(self._exchange(frame), left_s)
                 break
             except asyncio.TimeoutError:
                 self._late += 1

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -188,6 +189,17 @@ def test_when_an_answer_is_late_expect_the_next_question_its_own_answer():
         expect_late(policy, 0.5)
         assert policy.infer(scene(ROBOT))[0, 0] == 0.5
         assert policy.diagnostics()["late_answers"] == 1
+        assert policy.diagnostics()["reconnects"] == 0
+        policy.close()
+
+
+def test_when_a_request_cannot_be_sent_expect_that_said_and_the_connection_kept():
+    with serving(ScriptedPolicy(ROBOT), ROBOT) as (_, url):
+        policy = RemotePolicy(url, ROBOT)
+        of_text = {c.name: np.full((c.height, c.width, 3), "x") for c in ROBOT.cameras}
+        with pytest.raises(RemoteError, match=f"{url}: cannot be asked: .* cannot be sent"):
+            policy.infer(replace(scene(ROBOT), images=of_text))
+        assert policy.infer(scene(ROBOT, 0.5))[0, 0] == 0.5
         assert policy.diagnostics()["reconnects"] == 0
         policy.close()
 

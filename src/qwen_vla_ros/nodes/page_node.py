@@ -142,6 +142,8 @@ class PageNode(EmbodimentNode):
                     self._server.tell(page, line)
             case None:
                 self._act(self._presence.leave(page))
+                if self.active:
+                    self._watch()
             case Seen():
                 self._presence.seen(page, now_s)
             case Hands():
@@ -242,8 +244,9 @@ class PageNode(EmbodimentNode):
         if consequence.message:
             self._journal.write("warn", consequence.message, always=True)
         if consequence.hold and self._mode() in MOVING:
-            self._journal.write("warn", f"hold: {consequence.hold}", always=True)
-            self.get_logger().warning(f"hold: {consequence.hold}")
+            if not consequence.again:
+                self._journal.write("warn", f"hold: {consequence.hold}", always=True)
+                self.get_logger().warning(f"hold: {consequence.hold}")
             self._requests.call("control/hold", self._on_guards_hold)
 
     def _on_guards_hold(self, granted: bool, text: str) -> None:

@@ -5,12 +5,15 @@ or frozen confirms nothing. Time is an argument: steady, s.
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 GUARD_S = 2.0
 """A page that guards autonomy and confirms nothing for this time holds the robot, s: 20 states.
 A wireless link or a browser that loads something may pause for half of it."""
+
+AGAIN_S = 1.0
+"""A hold is asked for again after this time while the robot moves on, s: a request may be lost."""
 
 FORGOTTEN_S = 5.0
 """A page that holds the keys and is silent for this time has given them back, s; as long as a
@@ -29,7 +32,6 @@ SHOWN = 64
 class _Page:
     seen_s: float
     guards: bool = False
-    tripped: bool = False
 
 
 @dataclass(eq=False)
@@ -49,12 +51,14 @@ class Consequence:
         release: the keys are let go; said once.
         end_keys: nobody holds them any more.
         hold: why the robot is to be held; "" for not.
+        again: whether the same was asked for before.
         message: what became of the keys, for people; "" for nothing.
     """
 
     release: bool = False
     end_keys: bool = False
     hold: str = ""
+    again: bool = False
     message: str = ""
 
 
@@ -69,6 +73,10 @@ class Presence:
     silence_s: float
     _pages: dict[int, _Page] = field(default_factory=dict)
     _keys: _Keys | None = None
+    _guard_gone: bool = False
+    """A page that guarded this motion is gone."""
+    _asked_s: float | None = None
+    """When this motion was last asked to be held; None for not."""
     _shown: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=SHOWN))
 
     def join(self, page: int, now_s: float) -> None:
@@ -76,15 +84,15 @@ class Presence:
         self._pages[page] = _Page(now_s)
 
     def leave(self, page: int) -> Consequence:
-        """A page is gone: closed, or its connection lost."""
+        """A page is gone: closed, or its connection lost. `tick` says whether that is a hold."""
         left = self._pages.pop(page, None)
+        self._guard_gone |= left is not None and left.guards
         had_keys = self._keys is not None and self._keys.page == page
         if had_keys:
             self._keys = None
         return Consequence(
             release=had_keys,
             end_keys=had_keys,
-            hold="the page that guards autonomy is gone" if left and left.guards else "",
             message="keys: the page that held them is gone" if had_keys else "",
         )
 
@@ -154,25 +162,33 @@ class Presence:
         """What silence means; several times a second.
 
         Args:
-            moves: whether the robot moves by itself. Each motion that nobody sees is held once,
-                also one that somebody else began when the page had long been hidden.
+            moves: whether the robot moves by itself. Each motion that nobody sees is held, also
+                one that somebody else began when the page had long been hidden.
         """
-        hold = ""
-        for page in self._pages.values():
-            unseen = moves and page.guards and not now_s - page.seen_s <= GUARD_S
-            if unseen and not page.tripped:
-                hold = f"the page that guards autonomy was not seen for {GUARD_S:g} s"
-            page.tripped = unseen
+        hold = self._hold(now_s, moves)
         if self._keys is None:
-            return Consequence(hold=hold)
+            return hold
         if not now_s - self._keys.said_s <= FORGOTTEN_S:
             self._keys = None
-            return Consequence(
-                release=True, end_keys=True, hold=hold, message="keys: the page fell silent"
-            )
+            return replace(hold, release=True, end_keys=True, message="keys: the page fell silent")
         released = self._fall_silent(now_s)
         message = "keys: let go, the page fell silent" if released else ""
-        return Consequence(release=released, hold=hold, message=message)
+        return replace(hold, release=released, message=message)
+
+    def _hold(self, now_s: float, moves: bool) -> Consequence:
+        """Whether this motion is to be held; asked for again until it is over or seen."""
+        unseen = any(p.guards and not now_s - p.seen_s <= GUARD_S for p in self._pages.values())
+        if not moves:
+            self._guard_gone = False
+        if not moves or not (unseen or self._guard_gone):
+            self._asked_s = None
+            return Consequence()
+        again = self._asked_s is not None
+        if again and now_s - self._asked_s < AGAIN_S:
+            return Consequence()
+        self._asked_s = now_s
+        why = "is gone" if self._guard_gone else f"was not seen for {GUARD_S:g} s"
+        return Consequence(hold=f"the page that guards autonomy {why}", again=again)
 
     def _fall_silent(self, now_s: float) -> bool:
         """Whether keys that were pressed are let go now, because nothing was said in time."""

@@ -275,6 +275,25 @@ def test_when_a_guarding_page_is_not_seen_before_somebody_engages_expect_the_rob
     assert any("not seen" in line for line in other.journal)
 
 
+def test_when_a_guarding_pages_hold_is_lost_expect_it_asked_for_again(lab, monkeypatch):
+    one = lab()
+    page = one.open()
+    assert page.ask(type="guard", on=True)[0]
+    one.follow()
+    one.mode("AUTONOMY")
+    asked, call = [], one.page_node._requests.call
+
+    def lossy(name, answer):
+        asked.append(name)
+        if len(asked) > 1:
+            call(name, answer)
+
+    monkeypatch.setattr(one.page_node._requests, "call", lossy)
+    page.close()
+    one.mode("HOLD: hold")
+    assert asked[:2] == ["control/hold"] * 2
+
+
 def test_when_page_node_is_inactive_expect_nothing_granted_and_the_keys_given_back(lab):
     one = lab(teleop=True)
     page = one.open()

@@ -1,5 +1,6 @@
 """Pages that confirm, hold the keys, or guard autonomy; time is an argument."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,14 +79,14 @@ def test_when_the_page_with_the_keys_is_closed_or_forgets_them_expect_them_to_be
     assert not presence.tick(60.0).end_keys
 
 
-def test_when_a_guarding_page_is_not_seen_expect_one_hold_and_after_it_was_seen_another():
+def test_when_a_guarding_page_is_not_seen_expect_a_hold_and_after_it_was_seen_another():
     presence = with_pages(1, 2)
     presence.guard(1, True, 0.0)
     for tenth in range(15):
         presence.seen(1, tenth / 10)
         assert not presence.tick(tenth / 10).hold
     late_s = 1.4 + GUARD_S + 0.1
-    assert "not seen" in presence.tick(late_s).hold and not presence.tick(late_s + 9).hold
+    assert "not seen" in presence.tick(late_s).hold and not presence.tick(late_s + 0.1).hold
     presence.seen(1, 20.0)
     assert not presence.tick(20.1).hold and presence.tick(20.1 + GUARD_S).hold
 
@@ -101,11 +102,37 @@ def test_when_a_guarding_page_is_hidden_at_rest_expect_each_motion_that_begins_t
 def test_when_a_guarding_page_is_closed_expect_a_hold_and_none_of_a_page_that_guards_nothing():
     presence = with_pages(1, 2)
     presence.guard(1, True, 0.0)
-    assert not presence.leave(2).hold and "gone" in presence.leave(1).hold
+    presence.leave(2)
+    assert not presence.tick(0.1).hold
+    presence.leave(1)
+    assert "gone" in presence.tick(0.2).hold
     again = with_pages(1)
     again.guard(1, True, 0.0)
     again.guard(1, False, 0.1)
-    assert not again.tick(50.0).hold and not again.leave(1).hold
+    assert not again.tick(50.0).hold
+    again.leave(1)
+    assert not again.tick(50.1).hold
+
+
+def test_when_a_guarding_page_is_closed_at_rest_expect_the_next_motion_unguarded():
+    presence = with_pages(1)
+    presence.guard(1, True, 0.0)
+    presence.leave(1)
+    assert not presence.tick(0.1, moves=False).hold and not presence.tick(0.2).hold
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_when_the_robot_moves_on_after_a_hold_was_asked_for_expect_it_asked_for_again(gone):
+    presence = with_pages(1)
+    presence.guard(1, True, 0.0)
+    presence.seen(1, 5.0)
+    if gone:
+        presence.leave(1)
+    holds = [presence.tick(8.0 + eighth / 8) for eighth in range(20)]
+    asked = [eighth for eighth, one in enumerate(holds) if one.hold]
+    assert asked == [0, 8, 16]  # AGAIN_S
+    assert [holds[eighth].again for eighth in asked] == [False, True, True]
+    assert not presence.tick(20.0, moves=False).hold
 
 
 STEP = st.tuples(
