@@ -93,6 +93,11 @@ class System:
                 node.destroy_node()
         rclpy.try_shutdown()
 
+    @property
+    def said(self):
+        """control_node's last diagnostics, a message and values; None before the first."""
+        return self.operator.diagnostics.get("/control_node")
+
     def expect(self, condition, what, timeout_s=WAIT_S):
         assert self.operator.wait(condition, timeout_s), (
             f"{what}; mode '{self.operator.mode}', {self.operator.diagnostics}"

@@ -5,6 +5,8 @@ from contextlib import suppress
 
 from rclpy.executors import SingleThreadedExecutor
 
+CALL_S = 15.0
+
 
 class SpinningThread:
     """The thread ends before its executor is shut down, and its nodes are destroyed by the caller
@@ -23,6 +25,13 @@ class SpinningThread:
         while not self._ended.is_set():
             with suppress(*self._expected):
                 self.executor.spin_once(timeout_sec=0.1)
+
+    def call(self, function):
+        """Call it in the thread and wait: what destroys publishers, subscriptions or services
+        would destroy them under the executor elsewhere."""
+        called = threading.Event()
+        self.executor.create_task(function).add_done_callback(lambda _: called.set())
+        assert called.wait(CALL_S)
 
     def end(self):
         """Wait for the thread's end; may be called again."""

@@ -68,7 +68,7 @@ def test_when_another_program_commands_an_arm_on_its_way_expect_hold_and_its_nam
     holds(system, f"/follower_right/commands/{name}: ", RIVAL_S)
     # Discovery finds the publisher before the name of its node.
     system.expect(
-        lambda: "/interbotix_teleop publishes" in system.operator.diagnostics["/control_node"][0],
+        lambda: system.said and "/interbotix_teleop publishes" in system.said[0],
         "its name is said",
     )
     granted, reason = system.operator.request("engage_policy")
@@ -85,15 +85,17 @@ def test_when_the_robot_allows_less_than_the_embodiment_expect_the_tighter_to_ho
     system.engage().plan([0.9, 0.0, 0.0, 0.9, 0.0, 0.0])
     system.expect(lambda: right.group and right.group[-1][0] > 0.3, "the right arm passes it")
     system.expect(
-        lambda: left.group[-1][0] == pytest.approx(0.3, abs=1e-6), "the left stops there"
+        lambda: left.group and left.group[-1][0] == pytest.approx(0.3, abs=1e-6),
+        "the left stops there",
     )
     waists = [command[0] for command in left.group]
     assert max(waists) <= 0.3 + 1e-6
     assert max(abs(b - a) for a, b in pairwise(waists)) <= 0.5 * 0.02 + 1e-6
     system.expect(
         lambda: (
-            "left_waist: -2.0000..0.3000 rad at 0.5000 rad/s instead of -3.0000..3.0000 rad"
-            in system.operator.diagnostics["/control_node"][1].get("limits_of_robot", "")
+            system.said
+            and "left_waist: -2.0000..0.3000 rad at 0.5000 rad/s instead of -3.0000..3.0000 rad"
+            in system.said[1].get("limits_of_robot", "")
         ),
         "it is said",
     )
@@ -131,12 +133,12 @@ def test_when_a_driver_returns_with_its_gripper_in_another_mode_expect_no_value_
     start_control,
 ):
     system, _, right = moving(start_control)
-    right.die()
+    system.spinning.call(right.die)
     system.expect(lambda: system.operator.mode.startswith("HOLD"), "hold")
     right.single.clear()
     right.start(gripper_mode="linear_position")
     system.expect(
-        lambda: "'linear_position'" in system.operator.diagnostics["/control_node"][0],
+        lambda: system.said and "'linear_position'" in system.said[0],
         "it is said",
     )
     for request in ("reset", "engage_policy"):

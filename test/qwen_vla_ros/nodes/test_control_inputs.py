@@ -26,11 +26,6 @@ def driver(ros_domain):
     context.shutdown()
 
 
-def reported(system):
-    """What control_node says of itself: a message, and its counters."""
-    return system.operator.diagnostics["/control_node"]
-
-
 def test_when_wheels_share_the_topic_of_an_arm_expect_it_to_work_without_a_warning(
     start_control, driver
 ):
@@ -41,7 +36,9 @@ def test_when_wheels_share_the_topic_of_an_arm_expect_it_to_work_without_a_warni
     system.engage()
     system.expect(
         lambda: (
-            reported(system)[1]["commanding"] == "True" and "refused" not in reported(system)[0]
+            system.said
+            and system.said[1]["commanding"] == "True"
+            and "refused" not in system.said[0]
         ),
         "it commands, and nothing is refused",
     )

@@ -104,19 +104,20 @@ def test_when_plans_are_bad_too_fast_and_then_end_expect_each_counted_in_the_dia
 ):
     system = start_control(two_arms_text(), TWO_ARMS).engage()
 
-    def said():
-        return system.operator.diagnostics.get("/control_node", ("", {}))
-
     system.plan(np.zeros(6), bad=np.nan)
     refused = "chunks_non-finite: a value is NaN or infinite"
-    system.expect(lambda: refused in said()[0], "the last refusal's own words")
-    assert said()[1]["chunks_non-finite"] == "1"
+    system.expect(
+        lambda: system.said and refused in system.said[0], "the last refusal's own words"
+    )
+    assert system.said[1]["chunks_non-finite"] == "1"
     system.plan([2.5, 0.0, 0.0, 0.0, 0.0, 0.0])  # in 0.32 s, at 2.6 times the limit
-    system.expect(lambda: "left_waist velocity" in said()[1]["limited_joints"], "joint and rule")
-    assert int(said()[1]["velocity_limited"]) > 0
+    system.expect(
+        lambda: "left_waist velocity" in system.said[1]["limited_joints"], "joint and rule"
+    )
+    assert int(system.said[1]["velocity_limited"]) > 0
     system.expect(lambda: system.operator.mode.startswith("HOLD"), "the plan has ended")
-    system.expect(lambda: int(said()[1]["autonomy_holds"]) > 0, "periods without a plan")
-    late_ms = [float(said()[1][f"lateness_p{share}_ms"]) for share in (50, 90, 99)]
+    system.expect(lambda: int(system.said[1]["autonomy_holds"]) > 0, "periods without a plan")
+    late_ms = [float(system.said[1][f"lateness_p{share}_ms"]) for share in (50, 90, 99)]
     assert 0.0 <= late_ms[0] <= late_ms[1] <= late_ms[2]
     published = [publisher.topic_name for publisher in system.control.publishers]
     assert [words for topic in published for words in not_received(system.operator, topic)] == []
@@ -126,14 +127,14 @@ def test_when_odometry_dies_expect_the_base_to_stand_and_its_name(start_control)
     system = start_control(base_text(), base=True).drive()
     system.base.alive = False
     system.stands()
-    assert "mobile_base/odom" in system.operator.mode
+    system.expect(lambda: "mobile_base/odom" in system.operator.mode, "its name is said")
 
 
 def test_when_odometry_is_nan_expect_the_same_as_silence(start_control):
     system = start_control(base_text(), base=True).drive()
     system.base.broken = True
     system.stands()
-    assert "mobile_base/odom" in system.operator.mode
+    system.expect(lambda: "mobile_base/odom" in system.operator.mode, "its name is said")
 
 
 def test_when_the_bases_estop_is_pressed_expect_a_latch_that_a_reset_ends_after_its_release(
@@ -158,12 +159,13 @@ def test_when_a_person_drives_expect_their_velocities_and_zero_once_they_let_go(
     def turned():
         arm = list(system.messages[-1].position[3:])
         system.say_teleop([0.0, 0.0, 0.0, *arm], [0.0, 0.0, -0.4, 0.0, 0.0, 0.0])
-        return system.base.last == pytest.approx((0.0, -0.4))
+        return system.base.last == pytest.approx((0.0, -0.4)) and (
+            system.operator.mode.startswith("TELEOP")
+        )
 
     system.expect(turned, "the person has the base")
-    assert system.operator.mode.startswith("TELEOP")
     system.stands()
-    assert system.operator.mode.startswith("HOLD")
+    system.expect(lambda: system.operator.mode.startswith("HOLD"), "it holds")
 
 
 def test_when_a_person_takes_over_and_lets_go_expect_start_and_reason_for_whoever_listens_late(
@@ -222,18 +224,14 @@ def test_when_the_node_is_interrupted_while_driving_expect_zero_as_its_last_word
     system = start_control(base_text(), base=True, process=True).drive()
     os.kill(system.process.pid, number)
     assert system.process.wait(timeout=10) == 0
-    system.operator.wait(lambda: False, 0.2)
-    assert system.base.last == (0.0, 0.0)
+    system.expect(lambda: system.base.last == (0.0, 0.0), "zero")
 
 
 def test_when_the_base_listens_for_the_other_type_expect_it_said_and_nothing_sent(start_control):
     system = start_control(base_text(stamped=False), base=True, stamped=True, process=True)
-    diagnostics = system.operator.diagnostics
-    system.expect(
-        lambda: "TwistStamped" in diagnostics.get("/control_node", ("",))[0], "it is said"
-    )
+    system.expect(lambda: system.said and "TwistStamped" in system.said[0], "it is said")
     # Discovery learns of the subscription before it learns of the node that it belongs to.
-    system.expect(lambda: "/robot for" in diagnostics["/control_node"][0], "its name is said")
+    system.expect(lambda: "/robot for" in system.said[0], "its name is said")
     granted, reason = system.operator.request("engage_policy")
     assert not granted and "/robot for geometry_msgs/msg/TwistStamped" in reason
     assert "'stamped'" in reason and system.base.received == []

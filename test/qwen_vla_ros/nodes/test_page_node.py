@@ -169,8 +169,13 @@ def test_when_a_person_uses_the_page_expect_control_nodes_own_answers_and_what_i
     one.expect(lambda: page.state["chunk"] and page.state["commanding"], "the chunk")
     joints = one.system.embodiment.joint_names
     waist = joints.index("left_waist")
-    assert np.isclose(page.state["measured"][waist], 0.1, atol=0.02)
-    assert np.isclose(page.state["command"][waist], one.system.messages[-1].position[waist])
+
+    def shows(key, position):
+        shown = page.state[key][waist]
+        return shown is not None and np.isclose(shown, position, atol=0.02)
+
+    one.expect(lambda: shows("measured", 0.1), "what is measured")
+    one.expect(lambda: shows("command", one.system.messages[-1].position[waist]), "the command")
     assert len(page.state["chunk"]["positions"][0]) == len(joints)
     age_s, limit_s = {s[0]: s[1:] for s in page.state["streams"]}["/front/image_raw"]
     assert age_s is None and limit_s == 0.5
@@ -226,6 +231,7 @@ def test_when_a_page_drives_expect_the_base_to_follow_and_one_frozen_or_closed_t
     assert one.operator.count_publishers("teleop/keyboard") == 0
     assert page.ask(type="keys", on=True) == (True, "taken")
     assert "another page" in other.ask(type="keys", on=True)[1]
+    one.expect(lambda: other.state, "the other page draws")
     other.hands(True, drive=True, ahead=1.0)
     press(one, page)
     one.repeated = page, AHEAD
@@ -244,7 +250,7 @@ def test_when_a_page_drives_expect_the_base_to_follow_and_one_frozen_or_closed_t
     page.close()
     one.mode("HOLD")
     one.expect(lambda: one.operator.count_publishers("teleop/keyboard") == 0, "the keys are free")
-    assert not any(key.buttons[0] for key in one.keys[-1:])
+    one.expect(lambda: not any(key.buttons[0] for key in one.keys[-1:]), "they are let go")
 
 
 @pytest.mark.parametrize("how", ["closed", "frozen"])
@@ -272,7 +278,7 @@ def test_when_a_guarding_page_is_not_seen_before_somebody_engages_expect_the_rob
     one.operator.wait(lambda: False, GUARD_S + 0.5)  # unseen, while nothing moves
     one.follow()
     one.mode("HOLD: hold")
-    assert any("not seen" in line for line in other.journal)
+    one.expect(lambda: any("not seen" in line for line in other.journal), "the journal says why")
 
 
 def test_when_a_guarding_pages_hold_is_lost_expect_it_asked_for_again(lab, monkeypatch):
@@ -310,7 +316,8 @@ def test_when_page_node_is_inactive_expect_nothing_granted_and_the_keys_given_ba
     ):
         assert page.ask(**message) == (False, "page_node is not active"), message
     one.operator.set_active("page_node", True)
-    assert page.ask(type="keys", on=True)[0]
+    # Meanwhile the last that teleop_node said may have grown old.
+    one.expect(lambda: page.ask(type="keys", on=True)[0], "the keys are given again")
 
 
 def test_when_page_node_is_shut_down_expect_its_pages_disconnected_and_nobody_served(lab):

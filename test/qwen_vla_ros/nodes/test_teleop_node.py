@@ -57,11 +57,16 @@ def test_when_a_gamepad_drives_the_base_expect_it_to_move_and_to_stand_when_rele
     speed = one.teleop._embodiment.teleop.base_m_s
     base = one.system.base
     one.expect(lambda: base.last and np.isclose(base.last[0], speed), "the base drives")
-    said = one.operator.diagnostics
-    one.expect(lambda: float(said["/teleop_node"][1]["rate_joy_hz"]) > 1.0, "the device's rate")
+
+    def rate_hz():
+        _, values = one.operator.diagnostics.get("/teleop_node", ("", {}))
+        return float(values.get("rate_joy_hz", 0.0))
+
+    one.expect(lambda: rate_hz() > 1.0, "the device's rate")
     one.message = joy(drive=True, ahead=1.0)
     one.system.stands()
     one.expect_mode("HOLD", "control_node holds")
+    one.expect(lambda: one.feedback, "what the device can show")
     assert one.feedback[-1].name == list(one.teleop._embodiment.joint_names)
 
 
@@ -77,7 +82,7 @@ def test_when_an_absolute_leader_is_far_away_expect_refusal_and_then_alignment_b
     one.expect(lambda: "aligned" in one.teleop._message, "the robot goes there")
     one.expect(lambda: one.teleop._mode.startswith("HOLD"), "control_node holds")
     one.expect_mode("HOLD", "control_node holds")
-    assert abs(one.system.messages[-1].position[3] - 0.6) < 0.15
+    one.expect(lambda: abs(one.system.messages[-1].position[3] - 0.6) < 0.15, "it is there")
     assert one.call("engage")[0]
     one.expect_mode("TELEOP", "the leader has the robot")
     rival = one.operator.create_publisher(JointState, "leader/joint_states", 10)

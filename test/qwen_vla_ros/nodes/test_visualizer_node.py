@@ -153,7 +153,11 @@ def test_when_the_mode_changes_and_a_joint_is_at_its_limit_expect_both_in_words(
             at.stand(elbow=elbow.upper)
             at.report("control_node", limited_joints="waist velocity, elbow position")
 
-        at.expect(lambda: ("limits", 3) in at.markers(), repeat)
+        def shown():
+            at_limit, mode = (at.markers().get(key) for key in (("limits", 3), ("mode", 0)))
+            return at_limit is not None and mode.text.startswith("ESTOP")
+
+        at.expect(shown, repeat)
         banner = at.markers()["mode", 0]
         assert banner.text.splitlines()[0] == "ESTOP: the button"
         assert f"elbow at its upper limit, {elbow.upper:g} rad" in banner.text

@@ -206,6 +206,6 @@ def test_when_it_is_cleaned_up_and_configured_again_expect_the_same_robot_once_m
     ):
         change = Transition(id=transition)
         assert robot.call(ChangeState, "sim_node/change_state", transition=change).success
-    publishers = robot.node.get_publishers_info_by_topic("/wx250s/joint_states")
-    assert robot.wait(lambda: len(publishers) == 1)
+    publishers = robot.node.get_publishers_info_by_topic
+    assert robot.wait(lambda: len(publishers("/wx250s/joint_states")) == 1)
     assert robot.call(Trigger, "sim_node/reset").success
