@@ -27,6 +27,11 @@ def _at_least(lowest: int, text: str) -> int:
     return value
 
 
+def add_instruction(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--instruction`."""
+    parser.add_argument("--instruction", metavar="SENTENCE", help=what)
+
+
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """`--workers`."""
     cores = len(os.sched_getaffinity(0))

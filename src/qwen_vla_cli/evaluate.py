@@ -4,6 +4,7 @@ Example:
   qwen-vla evaluate --embodiment widowx --episodes 50 --seed 0 --json result.json
   qwen-vla evaluate --embodiment mobile_base --task go_to --shift background
   qwen-vla evaluate --embodiment aloha --expert --ros --episodes 30
+  qwen-vla evaluate --task put_on_plate --instruction "put the red block on the yellow plate"
   qwen-vla evaluate --report       # all of config/reports/report.yaml, with figures; hours
 
 Chance is the success of a policy that carries out any instruction of the scene without reading the
@@ -22,6 +23,7 @@ from pathlib import Path
 from qwen_vla_core.resources import share_directory
 
 from .arguments import (
+    add_instruction,
     add_policy,
     add_workers,
     embodiment_file,
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="in_distribution",
         help="distribution shift of the scenes: colour, instance, ... (in_distribution)",
     )
+    add_instruction(parser, "only scenes that ask for this, said as you type it (all scenes)")
     parser.add_argument(
         "--spelling",
         choices=("upper", "capital", "dot", "polite", "spaces"),
@@ -113,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         ros=arguments.ros,
         backend=arguments.backend,
+        instruction=arguments.instruction,
     )
     if arguments.json is not None:
         write_json(arguments.json, summary)

@@ -14,7 +14,7 @@ folder. The same command goes on where it was interrupted; what is done is not d
 import argparse
 from pathlib import Path
 
-from .arguments import embodiment_file
+from .arguments import add_instruction, embodiment_file
 from .outputs import output_folder
 
 
@@ -23,6 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--embodiment", default="widowx", help="name or YAML file (widowx)")
     parser.add_argument(
         "--task", help="task of the robot (its last one, which the shipped weights do not know)"
+    )
+    add_instruction(
+        parser,
+        "all that is asked for (of all kinds; with --full what the task's first scene asks)",
     )
     parser.add_argument("--full", action="store_true", help="the real thing, hours")
     parser.add_argument("--out", type=Path, help="folder of the day (runs/firstday/<robot>)")
@@ -34,10 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     from qwen_vla_eval.firstday.steps import steps_of, success_rates
 
     path, name = embodiment_file(arguments.embodiment), arguments.embodiment
-    day = make_day(path, name, arguments.task, arguments.full, arguments.out)
+    day = make_day(
+        path, name, arguments.task, arguments.full, arguments.out, arguments.instruction
+    )
     with output_folder(day.out):
         run_day(day, steps_of(day))
-    print(f"\n{day.robot.name}, {day.task}")
+    print(f"\n{day.robot.name}, {day.instruction or day.task}")
     print("\n".join(success_rates(day)))
     print(f"everything is in {day.out}")
     return 0

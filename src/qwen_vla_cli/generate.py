@@ -10,13 +10,14 @@ the expert labels every step with its own action (DAgger): the way out of the po
 With --diverse tables, light, colours, their words and cameras vary, but never into what
 `qwen-vla evaluate --shift` shows.
 What the folder has already is not recorded again, so an interrupted command is simply repeated; a
-folder with episodes of another robot, task, checkpoint or look is refused.
+folder with episodes of another robot, task, instruction, checkpoint or look is refused.
 """
 
 import argparse
 from pathlib import Path
 
 from .arguments import (
+    add_instruction,
     add_policy,
     add_workers,
     embodiment_file,
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first-seed", type=positive, help="seed of the first scene (the first for training)"
     )
+    add_instruction(parser, "only scenes that ask for this, in any wording (all scenes)")
     parser.add_argument("--diverse", action="store_true", help="vary how scenes look")
     policy = parser.add_mutually_exclusive_group()
     add_policy(policy, "the scripted expert controls the robot")
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             driver,
             driver_name,
             arguments.diverse,
+            arguments.instruction,
         )
     print(
         f"{recorded} episodes recorded, {_count(arguments.out)} are in {arguments.out}; a recipe "

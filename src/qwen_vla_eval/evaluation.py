@@ -1,9 +1,11 @@
 """One policy, one task: success, chance and mistakes, and how it goes while it runs."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.errors import InstructionError
 from qwen_vla_core.execution.policy_loop import check_replan_steps
 from qwen_vla_ros.load_policy import is_ours, load_policy
 
@@ -29,6 +31,7 @@ def evaluate(
     workers: int,
     ros: bool,
     backend: str = "",
+    instruction: str | None = None,
 ) -> dict:
     """Run the episodes, print what came of them, and return it, in JSON's types.
 
@@ -44,12 +47,15 @@ def evaluate(
         workers: processes.
         ros: carry them out through the real nodes as well.
         backend: how another's server is asked, as for ``load_policy``.
+        instruction: as many scenes as there are seeds, from the first of these on, but only those
+            that ask for this; None for all.
     Raises:
-        QwenVlaError: no such task or shift, more ``replan_steps`` than a chunk covers, or a
-            checkpoint that does not fit the robot.
+        QwenVlaError: no such task or shift, no scene that asks for the instruction, more
+            ``replan_steps`` than a chunk covers, or a checkpoint that does not fit the robot.
     """
     from qwen_vla_sim.registry import find_tasks
-    from qwen_vla_sim.tasks.shifts import find_shift
+    from qwen_vla_sim.tasks.asking import scenes_asking
+    from qwen_vla_sim.tasks.shifts import Shift, find_shift
 
     robot = load_embodiment(path)
     chosen = find_tasks(robot, task)[0]
@@ -66,7 +72,14 @@ def evaluate(
         weights=weights,
         backend=backend,
     )
-    scenes = [respelled(chosen.sample(seed, found_shift), spelling) for seed in seeds]
+    if instruction is None:
+        scenes = [chosen.sample(seed, found_shift) for seed in seeds]
+    elif found_shift is Shift.INSTRUCTION:
+        raise InstructionError("this shift has words of its own; leave out the shift or yours")
+    else:
+        asking = scenes_asking((chosen,), instruction, seeds[0], found_shift)
+        scenes = list(islice(asking, len(seeds)))
+    scenes = [respelled(scene, spelling) for scene in scenes]
     summary = {
         "embodiment": robot.name,
         "policy": _named(checkpoint, weights),

@@ -1,9 +1,10 @@
 """Records episodes for training, with the expert's plans, in parallel processes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .progress import progress_bar
 from .registry import find_tasks, make_world
 from .robot_chain import RobotChain
 from .rollout import make_histories, observe
+from .tasks.asking import scenes_asking
 from .tasks.diversity import diversify
 from .tasks.shifts import FIRST_TRAINING_SEED
 from .tasks.task import Task
@@ -139,6 +141,7 @@ def generate(
     driver: Driver | None = None,
     driver_name: str = "expert",
     diverse: bool = False,
+    instruction: str | None = None,
 ) -> int:
     """Record the episodes that ``out`` lacks, one file each; may be interrupted and repeated.
 
@@ -152,21 +155,29 @@ def generate(
         driver: see ``record_episode``; it has to be picklable.
         driver_name: tells it from any other.
         diverse: see ``record_episode``.
+        instruction: only scenes that ask for this, in any wording; None for all.
     Returns:
         How many were recorded now.
     Raises:
         QwenVlaError: ``first_seed`` belongs to the evaluation, or the robot cannot be simulated,
-            or not do the task, or ``out`` has episodes of another robot, task or driver.
+            or not do the task, or no scene asks for the instruction, or ``out`` has episodes of
+            another robot, task, instruction or driver.
     """
     robot = load_embodiment(embodiment)
-    find_tasks(robot, task)  # refused here with its message, not in every worker
+    tasks = find_tasks(robot, task)  # refused here with its message, not in every worker
     if first_seed < FIRST_TRAINING_SEED:
         raise QwenVlaError(
             f"seeds below {FIRST_TRAINING_SEED} are for evaluation; got {first_seed}"
         )
     origin = {"embodiment": robot.model_dump(mode="json"), "task": task, "driver": driver_name}
-    _claim(out, origin | ({"look": "diverse"} if diverse else {}))
-    seeds = range(first_seed, first_seed + episodes)
+    if diverse:
+        origin["look"] = "diverse"
+    seeds: Sequence[int] = range(first_seed, first_seed + episodes)
+    if instruction is not None:
+        origin["instruction"] = instruction
+        asking = scenes_asking(tasks, instruction, first_seed)
+        seeds = [scene.seed for scene in islice(asking, episodes)]
+    _claim(out, origin)
     missing = [seed for seed in seeds if not _file(out, seed).exists()]
     with (
         _origin_of_something(out),

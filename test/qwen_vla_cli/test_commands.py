@@ -135,6 +135,11 @@ def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
         (("evaluate", "--shift", "color"), "did you mean colour?"),
         (("evaluate", "--task", "pickup"), "did you mean pick_up?"),
         (("evaluate", "--replan-steps", "16"), "1 to 9"),
+        (("evaluate", "--instruction", "juggle"), "no scene of pick_up asks for 'juggle'"),
+        (
+            ("evaluate", "--instruction", "pick up the red block", "--shift", "instruction"),
+            "words of its own",
+        ),
         (("evaluate", "--seed", "-1"), "--seed"),
         (("evaluate", "--report", "nowhere.yaml"), "nowhere.yaml"),
         (("demo", "--episodes", "0"), "--episodes"),

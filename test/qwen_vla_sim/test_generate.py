@@ -118,6 +118,22 @@ def test_when_diverse_episodes_are_requested_expect_the_same_motion_under_anothe
         generate(WIDOWX, tmp_path, SEED, episodes=2, workers=1, task="pick_up")
 
 
+def test_when_one_instruction_is_requested_expect_only_scenes_that_ask_for_it(tmp_path):
+    asked = {"task": "pick_up", "instruction": "pick up the blue block"}
+    generate(WIDOWX, tmp_path, SEED, episodes=2, workers=1, **asked)
+    episodes = [Episode.load(file) for file in sorted(tmp_path.glob("*.npz"))]
+    assert len(episodes) == 2 and all("blue" in one.instructions[0] for one in episodes)
+    with pytest.raises(QwenVlaError, match="of another instruction"):
+        generate(WIDOWX, tmp_path, SEED, episodes=2, workers=1, task="pick_up")
+
+
+def test_when_nothing_asks_for_the_instruction_expect_refusal_and_no_folder(tmp_path):
+    out = tmp_path / "episodes"
+    with pytest.raises(QwenVlaError, match="no scene of pick_up asks for 'pick up the pink"):
+        generate(WIDOWX, out, SEED, 2, 1, task="pick_up", instruction="pick up the pink block")
+    assert not out.exists()
+
+
 def test_when_episodes_are_there_and_nothing_says_of_what_expect_refusal(tmp_path, episode):
     episode.save(tmp_path / f"{SEED}.npz")
     with pytest.raises(QwenVlaError, match="another embodiment and task and driver"):

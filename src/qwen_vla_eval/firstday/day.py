@@ -56,6 +56,7 @@ class Day:
     Attributes:
         path: the robot's YAML file; robot: what it says.
         task: one of the simulator's; name: the robot, as a person types it.
+        instruction: all that is asked for in it; None for whatever the scenes ask.
         out: the day's folder.
     """
 
@@ -63,6 +64,7 @@ class Day:
     robot: Embodiment
     name: str
     task: str
+    instruction: str | None
     size: Size
     out: Path
 
@@ -97,26 +99,44 @@ class Step:
     run: Callable[[Day, "Step"], str]
 
 
-def make_day(path: Path, name: str, task: str | None, full: bool, out: Path | None) -> Day:
+def make_day(
+    path: Path,
+    name: str,
+    task: str | None,
+    full: bool,
+    out: Path | None,
+    instruction: str | None = None,
+) -> Day:
     """What the command's arguments say.
 
     Args:
         task: the robot's last one if it is None, which the shipped weights do not know.
         out: runs/firstday/<robot> if it is None.
+        instruction: if it is None, in a full day what the task's first scene asks for: 50
+            demonstrations are enough for one thing. In a short one whatever the scenes ask.
     Raises:
         EmbodimentError: the robot has no simulated world, or no such task, or no teleop section.
+        InstructionError: no scene asks for the instruction.
     """
     from qwen_vla_sim.registry import find_tasks
+    from qwen_vla_sim.tasks.asking import scenes_asking
 
     robot = load_embodiment(path)
-    chosen = find_tasks(robot, task)[-1].name
+    chosen = find_tasks(robot, task)[-1]
+    if instruction is not None:
+        next(
+            scenes_asking((chosen,), instruction, 0)
+        )  # refused here, not in the middle of the day
+    elif full:
+        instruction = chosen.sample(0).instruction
     if robot.teleop is None:
         raise EmbodimentError(f"{path}: no teleop section: nobody can show {robot.name} anything")
     return Day(
         path=path,
         robot=robot,
         name=name,
-        task=chosen,
+        task=chosen.name,
+        instruction=instruction,
         size=FULL if full else TEST,
         out=out or Path("runs/firstday") / robot.name,
     )
@@ -214,7 +234,8 @@ def write_recipe(day: Day, name: str, sources: Sequence[dict], start_from: Path 
 
 
 def _identity(day: Day) -> dict:
-    return {"embodiment": day.robot.name, "task": day.task, **asdict(day.size)}
+    of = {"embodiment": day.robot.name, "task": day.task}
+    return of | asdict(day.size) | {"instruction": day.instruction}
 
 
 def _done_before(day: Day) -> dict[str, str]:

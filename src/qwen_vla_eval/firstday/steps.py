@@ -16,6 +16,7 @@ from qwen_vla_model.training.saves import saved_progress
 from qwen_vla_ros.bringup import describe_bringup, describe_recorder
 from qwen_vla_ros.teleop.scripted_person import PLAN, ScriptedPerson
 from qwen_vla_sim.registry import find_tasks
+from qwen_vla_sim.tasks.asking import scenes_asking
 
 from ..rates import wilson_interval
 from ..simulated_robot import SimulatedRobot, isolated_environment
@@ -23,7 +24,7 @@ from ..status_line import StatusLine
 from ..tables import write_json
 from .day import Day, Step, run_commands, write_recipe
 
-DEMONSTRATED, ATTEMPTED = 30_000, 31_000
+DEMONSTRATED, ATTEMPTED = 30_000, 40_000
 """First seeds of the scenes in which the person shows something, and in which the policy tries.
 Those below 10000 are for evaluation."""
 HELD_S = 1.0
@@ -131,6 +132,8 @@ def _word(path: Path | str) -> str:
 
 def _evaluation(day: Day, name: str, what: str, checkpoint: Path | None) -> Step:
     command = f"qwen-vla evaluate --embodiment {_word(day.name)} --task {day.task}"
+    if day.instruction is not None:
+        command += f" --instruction {_word(day.instruction)}"
     if checkpoint is not None:
         command += f" --checkpoint {_word(checkpoint)}"
     file = day.out / f"{name}.json"
@@ -194,7 +197,7 @@ def _demonstrate(day: Day, step: Step) -> str:
     if (recorded := keep_successes(folder)) < wanted:
         with _running(day, step, folder) as robot:
             person, failures = ScriptedPerson(robot.operator, day.robot), 0
-            for seed in itertools.count(DEMONSTRATED + recorded):
+            for seed in itertools.islice(seeds_of(day, DEMONSTRATED), recorded, None):
                 success = _episode(day, robot, person, seed, by_hand=True)["success"]
                 recorded, failures = recorded + success, 0 if success else failures + 1
                 ended = "" if success else ": failure, discarded"
@@ -218,7 +221,8 @@ def _intervene(day: Day, step: Step) -> str:
         policy = day.checkpoint("fine_tune")
         with _running(day, step, day.interventions, policy) as robot:
             person = ScriptedPerson(robot.operator, day.robot)
-            for seed in range(ATTEMPTED + len(attempts), ATTEMPTED + day.size.autonomous):
+            seeds = itertools.islice(seeds_of(day, ATTEMPTED), day.size.autonomous)
+            for seed in itertools.islice(seeds, len(attempts), None):
                 attempt = _episode(day, robot, person, seed, by_hand=False)
                 attempts.append({"seed": seed, **attempt})
                 write_json(file, {"attempts": attempts})
@@ -236,6 +240,20 @@ def _intervene(day: Day, step: Step) -> str:
     )
 
 
+def seeds_of(day: Day, first: int) -> Iterator[int]:
+    """The seeds of the day's scenes, from the first on."""
+    if day.instruction is None:
+        return itertools.count(first)
+    asking = scenes_asking(find_tasks(day.robot, day.task), day.instruction, first)
+    return (scene.seed for scene in asking)
+
+
+def _place(day: Day, robot: SimulatedRobot, seed: int) -> str:
+    """Lay out a scene; returns what is asked for there."""
+    own = robot.place(seed, day.task)
+    return day.instruction or own
+
+
 def _episode(
     day: Day, robot: SimulatedRobot, person: ScriptedPerson, seed: int, *, by_hand: bool
 ) -> dict:
@@ -246,7 +264,7 @@ def _episode(
             done something else.
     """
     operator, (task,) = robot.operator, find_tasks(day.robot, day.task)
-    instruction = robot.place(seed, day.task)
+    instruction = _place(day, robot, seed)
     operator.instruct(instruction)
     operator.wait(lambda: False, 0.2)  # until the recorder knows it
     _ask(robot, "record/start")
@@ -332,7 +350,7 @@ def _train(day: Day, step: Step, sources: list[dict], start_from: Path | None) -
 def _dry_run(day: Day, step: Step) -> str:
     run_commands(day, step)
     with _running(day, step, policy=day.checkpoint("fine_tune"), dry_run=True) as robot:
-        instruction = robot.place(ATTEMPTED, day.task)
+        instruction = _place(day, robot, next(seeds_of(day, ATTEMPTED)))
         outcome = robot.carry_out(instruction, time_limit_s=DRY_RUN_S, held_s=HELD_S)
     # A policy that was stopped is what a dry run is for; how good it must be a person decides.
     return f"nothing was sent to the robot; after {DRY_RUN_S:g} s it was in {outcome['mode']}"

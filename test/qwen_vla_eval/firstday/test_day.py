@@ -2,15 +2,25 @@
 
 import json
 import re
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from qwen_vla_core.errors import EmbodimentError, QwenVlaError
+from qwen_vla_core.errors import EmbodimentError, InstructionError, QwenVlaError
 from qwen_vla_data.recording import Outcome
 from qwen_vla_eval.firstday.day import Step, make_day, run_commands, run_day, write_recipe
-from qwen_vla_eval.firstday.steps import keep_successes, steps_of, success_rates
+from qwen_vla_eval.firstday.steps import (
+    ATTEMPTED,
+    DEMONSTRATED,
+    keep_successes,
+    seeds_of,
+    steps_of,
+    success_rates,
+)
 from qwen_vla_model.training.recipe import load_recipe
+from qwen_vla_sim.registry import find_tasks
+from qwen_vla_sim.tasks.asking import scenes_asking
 from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED
 from recordings import Waving
 
@@ -21,8 +31,9 @@ ORDER = (
 )
 
 
-def day_of(name, out, full=False, task=None):
-    return make_day(ROOT / "embodiments" / f"{name}.yaml", name, task, full, out)
+def day_of(name, out, full=False, task=None, instruction=None):
+    path = ROOT / "embodiments" / f"{name}.yaml"
+    return make_day(path, name, task, full, out, instruction)
 
 
 @pytest.fixture
@@ -104,6 +115,40 @@ def test_when_the_days_file_is_damaged_expect_its_name(day):
 def test_when_a_task_is_unknown_expect_those_that_there_are(tmp_path):
     with pytest.raises(EmbodimentError, match="no task 'put_on_plat'; there are .*put_on_plate"):
         day_of("widowx", tmp_path, task="put_on_plat")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("widowx", "put the blue block on the pink plate"),
+        ("aloha", "hand the blue cube to the left arm"),
+        ("mobile_base", "go to the box right of the pillar"),
+    ],
+)
+def test_when_a_day_is_full_expect_one_instruction_shown_and_measured(name, told, tmp_path):
+    day = day_of(name, tmp_path, full=True)
+    assert day.instruction == told
+    measured = [
+        one.commands[0] for one in steps_of(day) if one.commands[0][:13] == "qwen-vla eval"
+    ]
+    assert len(measured) == 3 and all(f"--instruction '{told}'" in one for one in measured)
+    for first in (DEMONSTRATED, ATTEMPTED):
+        (task,) = find_tasks(day.robot, day.task)
+        seeds = list(islice(seeds_of(day, first), 3))
+        assert seeds == [one.seed for one in islice(scenes_asking((task,), told, first), 3)]
+    last = next(islice(seeds_of(day, DEMONSTRATED), day.size.demonstrations, None))
+    assert last < ATTEMPTED
+
+
+def test_when_a_day_is_short_expect_whatever_scenes_ask_or_the_instruction_that_was_given(
+    day, tmp_path
+):
+    assert day.instruction is None and list(islice(seeds_of(day, 7), 3)) == [7, 8, 9]
+    told = "put the red block on the yellow plate"
+    given = day_of("widowx", tmp_path, instruction=told)
+    assert given.instruction == told and next(seeds_of(given, ATTEMPTED)) > ATTEMPTED
+    with pytest.raises(InstructionError, match="no scene of put_on_plate asks for 'put it away'"):
+        day_of("widowx", tmp_path, instruction="put it away")
 
 
 def test_when_a_command_of_a_step_fails_expect_the_command_and_its_status(day, capfd):
