@@ -10,7 +10,7 @@ the stream; B is any batch and N any number of tokens.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5TextRotaryEmbedding
 
-from .attention import attend
+from .attention import attend, rotate
 from .config import TIMESTEP_DIMS, QwenVlaConfig
 
 TIMESTEP_SCALE = 1000.0  # tau in [0, 1] to the range that diffusion timesteps have
@@ -76,12 +76,29 @@ class Time:
             with their 1; or [P, D, 2, ...] with those of timestep 0 as the second.
         width: of one of them, d.
         clean_PDH: bool, steps given without noise; None for none.
+        of_actions: what ``spread`` adds.
     """
 
     tau_PD: torch.Tensor
     modulations: torch.Tensor
     width: int
     clean_PDH: torch.Tensor | None
+    of_actions: torch.Tensor | None = None
+
+    def spread(self, actions: int) -> "Time":
+        """With the modulations of each of these action tokens for all blocks at once.
+
+        Fewer operations, for a chunk without gradients; those of a training's batch would take
+        gigabytes.
+        """
+        if self.clean_PDH is None:
+            return self
+        return replace(self, of_actions=self._of_actions(self.modulations, actions))
+
+    def _of_actions(self, modulations: torch.Tensor, actions: int) -> torch.Tensor:
+        clean = F.pad(self.clean_PDH, (actions - self.clean_PDH.shape[-1], 0))
+        which = torch.stack([~clean, clean], dim=-1).to(modulations.dtype)
+        return which @ modulations  # as torch.where, whose gradient takes three times as long
 
     def of_block(self, block: int, context: int, actions: int) -> "list[Modulated]":
         """What a block does with its tokens, in pieces that follow one another.
@@ -96,16 +113,20 @@ class Time:
                 state's.
         """
         six = slice(6 * block * self.width, 6 * (block + 1) * self.width)
-        modulations = self.modulations[..., six]
-        each = modulations.shape[-1] // self.width
-        one = modulations[:, :, :1].chunk(each, dim=-1)
+
+        def pieces(modulations: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return modulations.chunk(modulations.shape[-1] // self.width, dim=-1)
+
         if self.clean_PDH is None:
-            return [(context + actions, one)]
-        clean = F.pad(self.clean_PDH, (actions - self.clean_PDH.shape[-1], 0))
-        which = torch.stack([~clean, clean], dim=-1).to(self.modulations.dtype)
-        # as torch.where, whose gradient takes three times as long
-        of_actions = (which @ modulations).chunk(each, dim=-1)
-        return [(context, one), (actions, of_actions)] if context else [(actions, of_actions)]
+            return [(context + actions, pieces(self.modulations[:, :, :1, six]))]
+        if self.of_actions is None:
+            of_actions = self._of_actions(self.modulations[..., six], actions)
+        else:
+            of_actions = self.of_actions[..., six]
+        if not context:
+            return [(actions, pieces(of_actions))]
+        one = self.modulations[:, :, :1, six]
+        return [(context, pieces(one)), (actions, pieces(of_actions))]
 
 
 class Block(nn.Module):
@@ -129,7 +150,7 @@ class Block(nn.Module):
         """Rotated queries, keys, and values, each [B, heads, N, head_dim]."""
         qkv = self.qkv(x_BNd).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         weights = torch.stack([self.q_norm.weight, self.k_norm.weight])[:, None, None, None]
-        q, k = _rotate(F.rms_norm(qkv[:2], self.q_norm.normalized_shape) * weights, rope)
+        q, k = rotate(F.rms_norm(qkv[:2], self.q_norm.normalized_shape) * weights, rope)
         return q, k, qkv[2]
 
     def attend(self, q, k, v, mask=None) -> torch.Tensor:
@@ -256,6 +277,8 @@ class ActionExpert(nn.Module):
         if self.state_in is not None:
             x = torch.cat([self.state_in(state_PK)[:, None, None].expand(-1, D, 1, -1), x], dim=2)
         A = x.shape[2]
+        if D == 1 and not torch.is_grad_enabled():
+            time = time.spread(A)
         stream = self._cached if self.context == "cached" else self._joint
         x = stream(x, time, context)
         pieces = time.of_block(len(self.blocks), 0, A)
@@ -264,7 +287,9 @@ class ActionExpert(nn.Module):
     def _cached(self, x, time: Time, context: Context) -> torch.Tensor:
         """Action tokens [P, D, A, d] against the cached context; draws share one sequence."""
         P, D, A, _ = x.shape
-        rope = tuple(t.repeat(1, D, 1) for t in context.action_rope)
+        rope = context.action_rope
+        if D > 1:
+            rope = tuple(t.repeat(1, D, 1) for t in rope)
         mask = self._draw_mask(D, A, context, x.device)
 
         def attention(block, y, cache):
@@ -336,22 +361,6 @@ def _gated(x: torch.Tensor, y: torch.Tensor, pieces: list[Modulated], at: int) -
     sizes = [count for count, _ in pieces]
     parts = zip(x.split(sizes, dim=2), y.split(sizes, dim=2), pieces, strict=True)
     return torch.cat([torch.addcmul(a, those[at], b) for a, b, (_, those) in parts], dim=2)
-
-
-def _rotate(x: torch.Tensor, rope) -> torch.Tensor:
-    """Rotary positions on the first channels of each head, as transformers rotates them.
-
-    Args:
-        x: [..., heads, N, head_dim]. rope: cosines and sines [B, N, rotary], rotary <= head_dim.
-    """
-    half = rope[0].shape[-1] // 2
-    cos, sin = (t[:, None, :, :half] for t in rope)  # both halves turn by the same angles
-    first, second, rest = x.tensor_split([half, 2 * half], dim=-1)
-    turned = (
-        torch.addcmul(first * cos, second, sin, value=-1),
-        torch.addcmul(second * cos, first, sin),
-    )
-    return torch.cat([*turned, rest], dim=-1)
 
 
 def _with_actions(mask_PL: torch.Tensor | None, A: int) -> torch.Tensor | None:

@@ -12,13 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 from transformers import Qwen3_5Model
-from transformers.models.qwen3_5.modeling_qwen3_5 import apply_rotary_pos_emb_vision
 from transformers.vision_utils import (
     get_vision_interpolation_indices_and_weights,
     get_vision_position_ids,
 )
 
-from .attention import attend
+from .attention import attend, rotate
 
 Grid = tuple[int, int]
 """Patches of an image: rows, columns."""
@@ -124,10 +123,9 @@ class Backbone(Qwen3_5Model):
 def _vision_block(block, x: torch.Tensor, cos, sin) -> torch.Tensor:
     attention = block.attn
     qkv = attention.qkv(block.norm1(x)).unflatten(-1, (3, attention.num_heads, -1))
-    q, k, v = qkv.unbind(2)  # each [N, L, heads, head_dim]
-    q, k = apply_rotary_pos_emb_vision(q, k, cos, sin)
-    y = attend(*(t.transpose(1, 2) for t in (q, k, v)))
-    x = x + attention.proj(y.transpose(1, 2).flatten(2))
+    qkv = qkv.permute(2, 0, 3, 1, 4)  # each [N, heads, L, head_dim]
+    q, k = rotate(qkv[:2].float(), (cos[None].float(), sin[None].float())).to(qkv.dtype)
+    x = x + attention.proj(attend(q, k, qkv[2]).transpose(1, 2).flatten(2))
     return x + block.mlp(block.norm2(x))
 
 

@@ -165,7 +165,7 @@ def qwen_vla_tiny(
         horizon=16,
         channels=16 if channel_layout == "native" else CANONICAL_CHANNELS,
         channel_layout=channel_layout,
-        euler_steps=2,  # as good as five in the simulated tasks (docs/experiments.md, section 21)
+        euler_steps=2,  # as good as five, one is not (docs/experiments.md, section 21)
         expert=ExpertConfig(
             width=192,
             blocks=4,

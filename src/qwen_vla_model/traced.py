@@ -15,6 +15,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers.activations import GELUTanh
 
 from .action_expert import Context, Time
 from .model import Inputs, QwenVla
@@ -151,12 +152,25 @@ def _frozen(run: Callable, arguments: tuple[torch.Tensor, ...]) -> Callable:
     return call
 
 
-def lay_out(model: nn.Module) -> None:
-    """Store the matrices of linear layers the other way round, which small products read faster.
+class _TanhGelu(nn.Module):
+    """As ``F.gelu(x, approximate="tanh")``, of which torch's own takes twice as long on a CPU."""
 
-    A tenth of a chunk, of the same actions but for rounding.
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # (1 + tanh(u)) / 2 = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3); in place
+        twice = 2 * (2 / torch.pi) ** 0.5
+        gate = (x * x).mul_(0.044715 * twice).add_(twice).mul_(x).sigmoid_()
+        return gate.mul_(x)
+
+
+def lay_out(model: nn.Module) -> None:
+    """Make small products and the vision tower's activation faster, on a CPU.
+
+    Matrices of linear layers are stored the other way round, which small products read faster: a
+    tenth of a chunk. The actions are the same but for rounding.
     """
     for layer in model.modules():
+        if isinstance(getattr(layer, "act_fn", None), GELUTanh):
+            layer.act_fn = _TanhGelu()
         if isinstance(layer, nn.Linear) and layer.weight.dtype == torch.float32:
             if type(layer.weight.data) is torch.Tensor:  # quantised ones are of their own type
                 layer.weight.data = layer.weight.data.t().contiguous().t()

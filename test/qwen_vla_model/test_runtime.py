@@ -15,7 +15,7 @@ from qwen_vla_core.errors import CheckpointError
 from qwen_vla_model.config import qwen_vla_5b
 from qwen_vla_model.runtime import PrefixInputs, Runtime, compiled
 from qwen_vla_model.speed.passes import Shape, random_inputs, random_model
-from qwen_vla_model.traced import DELTA_TOKENS, TracedPass
+from qwen_vla_model.traced import DELTA_TOKENS, TracedPass, lay_out
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
@@ -288,3 +288,15 @@ def test_when_torch_cannot_trace_expect_the_eager_chunk_and_the_reason(monkeypat
     program, eager = traced("free")
     torch.testing.assert_close(program.chunk(inputs_of(1, 3)), eager.chunk(inputs_of(1, 3)))
     assert "cannot infer type" in program.why_eager and program.eager_passes == 1
+
+
+@torch.no_grad()
+def test_when_a_model_is_laid_out_for_a_cpu_expect_the_same_actions_and_another_activation():
+    model, inputs = micro_model(), inputs_of(1, 5)
+    block, noise = model.backbone.visual.blocks[0].mlp, torch.randn(2, 4, 5)
+    values = torch.linspace(-50.0, 50.0, 4001)
+    before, activation = model.denoise(inputs, noise), block.act_fn
+    lay_out(model)
+    assert block.act_fn is not activation
+    torch.testing.assert_close(block.act_fn(values), activation(values), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model.denoise(inputs, noise), before, **TOLERANCE)
