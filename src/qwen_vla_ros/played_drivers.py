@@ -4,6 +4,7 @@ import itertools
 import multiprocessing
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -116,7 +117,7 @@ def _drive(domain: int, topics: Mapping[str, float], kind: str) -> None:
 
 
 def _repeat(node: Node, topic: str, rate_hz: float, kind: str) -> None:
-    messages = _images(kind) if rate_hz == CAMERA_HZ else [_joints()]
+    messages = _images(kind, topic) if rate_hz == CAMERA_HZ else [_joints()]
     publisher = node.create_publisher(type(messages[0]), topic, RELIABLE)
     turn = itertools.cycle(messages)
 
@@ -164,9 +165,9 @@ class Person:
         return future.result().message
 
 
-def _images(kind: str) -> list[Image | CompressedImage]:
-    """A scene with edges and a camera's noise."""
-    random = np.random.default_rng(0)
+def _images(kind: str, topic: str) -> list[Image | CompressedImage]:
+    """A scene with edges and a camera's noise, which is each camera's own."""
+    random = np.random.default_rng(zlib.crc32(topic.encode()))
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     messages = []
     for k in range(FRAMES):

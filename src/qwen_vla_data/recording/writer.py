@@ -1,24 +1,28 @@
 """Writes one recording: ``.mcap.part`` while it grows, ``.mcap`` once it is whole."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mcap.writer import Writer
+from mcap.writer import CompressionType, Writer
 
 from qwen_vla_core.errors import RecordingError
 from qwen_vla_core.whole_file import synchronize
 
 from .labels import EMBODIMENT_FILE, END, START, End, Start
 from .schemas import ENCODING, SCHEMA_ENCODING, definition
-from .topics import RecordedTopic
+from .topics import COMPRESSED_IMAGE, RecordedTopic
 
 UNFINISHED = ".part"
 """What the name of a file that is still written, or never was finished, ends with."""
 
 PROFILE = "ros2"
 CHUNK_BYTES = 256 * 1024
-"""Compressed at once, and lost at once where a program is killed before the next ``flush``."""
+"""Compressed at once, and lost at once where a program is killed before the next ``flush``.
+
+A chunk that holds JPEG is stored as it is: zstd took 6 % off it, for 1.5 points of a core or more.
+"""
 
 TOPIC_KEY = "name"
 """Metadata of a channel: ``RecordedTopic.name``, whatever the topic is called on the wire."""
@@ -46,7 +50,8 @@ class RecordingWriter:
             raise _cannot_write(self._partial, error) from error
         self._channels: dict[tuple[str, str], int] = {}
         self._schemas: dict[str, int] = {}
-        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES)
+        self._writer = Writer(self._file, chunk_size=sys.maxsize)  # ``flush`` ends the chunks
+        self._chunk_bytes, self._chunk_holds_jpeg = 0, False
         with self._refusals():
             self._writer.start(PROFILE, f"qwen_vla_ros {start.package_version}")
             yaml = start.embodiment_yaml.encode()
@@ -80,6 +85,10 @@ class RecordingWriter:
             channel = self._channels[key] = self._register(topic, wire_name or topic.name)
         with self._refusals():
             self._writer.add_message(channel, received_ns, data, published_ns)
+        self._chunk_bytes += len(data)
+        self._chunk_holds_jpeg |= topic.type == COMPRESSED_IMAGE
+        if self._chunk_bytes > CHUNK_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Hand all that was taken to the operating system: a killed program loses none of it.
@@ -87,6 +96,10 @@ class RecordingWriter:
         Raises:
             RecordingError: it cannot be written.
         """
+        # The library has one compression for a whole file; this is where it looks for it.
+        kind = CompressionType.NONE if self._chunk_holds_jpeg else CompressionType.ZSTD
+        self._writer._Writer__compression = kind
+        self._chunk_bytes, self._chunk_holds_jpeg = 0, False
         with self._refusals():
             self._writer.flush()
 
@@ -96,6 +109,7 @@ class RecordingWriter:
         Raises:
             RecordingError: it cannot be written; what there is stays as ``.mcap.part``.
         """
+        self.flush()
         with self._refusals():
             self._writer.add_metadata(END, end.metadata())
             self._writer.finish()

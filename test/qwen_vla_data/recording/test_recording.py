@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from mcap.reader import make_reader
 from mcap.writer import Writer
 from rosbags.highlevel import AnyReader
 
@@ -66,6 +67,25 @@ def test_when_another_reader_opens_a_recording_expect_its_messages(waving):
         decoded = [reader.deserialize(raw, c.msgtype) for c, _, raw in reader.messages()]
     assert "control/command" in topics
     assert len(decoded) == sum(open_recording(path).counts.values())
+
+
+def test_when_a_chunk_holds_jpeg_expect_it_stored_as_it_is_and_the_others_compressed(tmp_path):
+    robot = Waving(duration_s=1.0)
+    writer = RecordingWriter(tmp_path / "one.mcap", robot.start(), 1)
+    for with_images in (True, False):
+        for topic, at_s, data in robot.messages():
+            if with_images or not topic.image:
+                writer.add(topic, data, received_ns=round(at_s * 1e9), published_ns=1)
+        writer.flush()
+    path = writer.finish(End())
+    with path.open("rb") as file:
+        summary = make_reader(file).get_summary()
+    cameras = [topic.name for topic in robot.topics if topic.image]
+    images = {n for n, channel in summary.channels.items() if channel.topic in cameras}
+    chunks = summary.chunk_indexes
+    assert {chunk.compression for chunk in chunks} == {"", "zstd"}
+    for chunk in chunks:
+        assert (chunk.compression == "") == bool(images & set(chunk.message_index_offsets))
 
 
 def test_when_a_message_is_broken_expect_it_counted_and_the_others_read(tmp_path):
