@@ -4,6 +4,7 @@ import functools
 import hashlib
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from lifecycle_msgs.msg import State
 from rclpy.clock import Clock, ClockType
@@ -34,7 +35,7 @@ class EmbodimentNode(LifecycleNode):
     """A lifecycle node for one embodiment.
 
     Subclasses implement ``configure()`` and may raise QwenVlaError there: the transition then
-    fails with that message, and nothing has been started.
+    fails with that message. Whatever ``configure`` did until then is undone, as in cleaning up.
     """
 
     def __init_subclass__(cls) -> None:
@@ -45,6 +46,7 @@ class EmbodimentNode(LifecycleNode):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._active_timers = []
+        self._undo = ExitStack()
         self._diagnostics: DiagnosticsPublisher | None = None
         kinds = ("subscription", "publisher", "service", "client")
         self._own = {kind: set(getattr(self, f"{kind}s")) for kind in kinds}
@@ -140,11 +142,20 @@ class EmbodimentNode(LifecycleNode):
         return super().on_shutdown(state)
 
     def on_cleanup(self, state: object) -> TransitionCallbackReturn:
-        """Undo ``configure``: what it connected is disconnected."""
+        self._undo_configure()
+        return super().on_cleanup(state)
+
+    def at_cleanup(self, undo: Callable[[], object]) -> None:
+        """Have something undone that ``configure`` did; what was done last is undone first."""
+        self._undo.callback(undo)
+
+    def _undo_configure(self) -> None:
+        """What it opened is closed, and what it connected is disconnected."""
+        self._undo.close()
+        self._diagnostics = None
         for kind, own in self._own.items():
             for entity in set(getattr(self, f"{kind}s")) - own:
                 getattr(self, f"destroy_{kind}")(entity)
-        return super().on_cleanup(state)
 
     def configure(self) -> None:
         """Load and connect everything; called in the configure transition."""
@@ -153,10 +164,11 @@ class EmbodimentNode(LifecycleNode):
     def on_configure(self, state: object) -> TransitionCallbackReturn:
         try:
             self.configure()
-        except (QwenVlaError, ModuleNotFoundError) as error:
+        except Exception as error:
+            self._undo_configure()
             missing = isinstance(error, ModuleNotFoundError)
             problem = explain_missing_ros(error) if missing else error
-            if problem is None:
+            if problem is None or not (missing or isinstance(error, QwenVlaError)):
                 raise
             self.get_logger().error(f"cannot be configured: {problem}")
             return TransitionCallbackReturn.FAILURE

@@ -76,6 +76,10 @@ class PageNode(EmbodimentNode):
         self._refused = ""
         self._inbox: SimpleQueue = SimpleQueue()
         self._arrived = self.create_guard_condition(self._read_inbox)
+        self.at_cleanup(lambda: self.destroy_guard_condition(self._arrived))
+        self._journal = Journal(lambda line: self._server.tell(None, line))
+        self._inputs = RobotInputs(self, robot, self._on_mode, self._on_report, self._refuse)
+        subscribe_to_state(self, String, "policy/instruction", self._on_instruction)
         host, access = self.text("host"), Access(self.text("host"))
         self._server = PageServer(
             access,
@@ -84,10 +88,8 @@ class PageNode(EmbodimentNode):
             on_open=lambda page: self._receive(page, "opened"),
             on_message=self._receive,
         )
-        self._journal = Journal(lambda line: self._server.tell(None, line))
-        self._inputs = RobotInputs(self, robot, self._on_mode, self._on_report, self._refuse)
-        subscribe_to_state(self, String, "policy/instruction", self._on_instruction)
         port = self._server.start(host, self.get_parameter("port").value)
+        self.at_cleanup(self._server.close)
         self.url = access.url(port)
         # Not in the log, which the network receives on /rosout.
         print(f"the page of {robot.name}: open {self.url}", flush=True)
@@ -110,13 +112,6 @@ class PageNode(EmbodimentNode):
         if (holder := self._presence.holder) is not None:
             self._act(self._presence.give_keys(holder))
         return super().on_deactivate(state)
-
-    def on_cleanup(self, state: object) -> TransitionCallbackReturn:
-        """Disconnect all pages."""
-        self._server.close()
-        self._inputs.close()
-        self.destroy_guard_condition(self._arrived)
-        return super().on_cleanup(state)
 
     # --- from pages; they come in the server's thread
 

@@ -61,6 +61,7 @@ class PolicyNode(EmbodimentNode):
         """Load the model and warm it up, so that the first real observation is not slow."""
         embodiment = self.load_embodiment()
         self._named, self._policy = load_named_policy(self, embodiment)
+        self.at_cleanup(self._policy.close)
         self._weights_sha256 = checkpoint_sha256(self._named)[:SHOWN_OF_SHA256]
         codec = EmbodimentCodec(embodiment)
         self._loop = PolicyLoop(codec, expected_s=self._policy.warm_up())
@@ -74,7 +75,9 @@ class PolicyNode(EmbodimentNode):
             self.get_logger().error(self._policy.slow_reason)
 
         self._embodiment = embodiment
+        self.at_cleanup(self._forget_embodiment)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self.at_cleanup(lambda: self._worker.shutdown(wait=False))
         self._inference: Future | None = None
         self._refusal: Refusal | None = None
         self._done = DoneWatch(self)
@@ -93,11 +96,9 @@ class PolicyNode(EmbodimentNode):
         self.every(diagnostics.PERIOD_S, self._report)
         return super().on_activate(state)
 
-    def on_cleanup(self, state: object) -> TransitionCallbackReturn:
-        self._worker.shutdown(wait=False)
-        self._policy.close()
+    def _forget_embodiment(self) -> None:
+        """Parameters are no longer held against it."""
         self._embodiment = None
-        return super().on_cleanup(state)
 
     # --- from operators and control_node
 

@@ -67,10 +67,15 @@ class RecorderNode(EmbodimentNode):
         namespace = self.get_namespace().strip("/")
         folder = self.text("folder") or Path("recordings") / namespace / robot.name
         self._folder = Path(folder).absolute()
-        self._lock = FolderLock(self._folder)
+        self.at_cleanup(FolderLock(self._folder).release)
+        follow_mode = self.get_parameter("follow_mode").value
+        self._writer = BackgroundWriter(
+            preroll_s=float(self.get_parameter("preroll_s").value) if follow_mode else 0.0,
+            raw_images=self.get_parameter("raw_images").value,
+        )
+        self.at_cleanup(lambda: self._writer.close(CLOSE_S))
         self._recover()
         path = find_embodiment(self.text("embodiment"), embodiments_directory())
-        follow_mode = self.get_parameter("follow_mode").value
         start = Start(
             embodiment=robot.name,
             embodiment_yaml=path.read_text(encoding="utf-8"),
@@ -80,10 +85,6 @@ class RecorderNode(EmbodimentNode):
             checkpoint_sha256=checkpoint_sha256(self.text("checkpoint")),
             package_version=package_version(),
             instruction=self.text("instruction"),
-        )
-        self._writer = BackgroundWriter(
-            preroll_s=float(self.get_parameter("preroll_s").value) if follow_mode else 0.0,
-            raw_images=self.get_parameter("raw_images").value,
         )
         self._session = Session(
             self._writer, start, new_path=self._new_path, follow_mode=follow_mode
@@ -110,12 +111,6 @@ class RecorderNode(EmbodimentNode):
         self._session.close(self._now_ns(), "recorder_node was stopped")
         self._writer.drain(CLOSE_S)
         return super().on_deactivate(state)
-
-    def on_cleanup(self, state: object) -> TransitionCallbackReturn:
-        """Let another recorder have the folder."""
-        self._writer.close(CLOSE_S)
-        self._lock.release()
-        return super().on_cleanup(state)
 
     def _recover(self) -> None:
         """Make whole recordings of what a recorder left that was killed."""

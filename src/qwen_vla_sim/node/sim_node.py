@@ -85,6 +85,7 @@ class SimNode(EmbodimentNode):
         )
         self._meter, self._stalls = StreamMeter(time.monotonic()), 0
         self._world = make_world(self._embodiment)
+        self.at_cleanup(self._world.close)
         self._expert = self.get_parameter("expert").value and ExpertEndpoint(
             self, self._embodiment, self.text("expert_topic")
         )

@@ -109,8 +109,7 @@ class Rig:
         return open_recording(path)
 
     def close(self):
-        self.recorder.trigger_deactivate()
-        self.recorder.trigger_cleanup()
+        self.recorder.trigger_shutdown()
         self.executor.shutdown()
         self.recorder.destroy_node()
         self.drivers.destroy_node()  # or the next recorder here would see two publishers
@@ -299,6 +298,22 @@ def test_when_another_recorder_has_the_folder_expect_one_line_and_it_undisturbed
     second.destroy_node()
     rig.record(2)
     assert rig.recording(rig.ask("success")).counts[STATES] == 2
+
+
+def test_when_configuring_fails_half_way_expect_the_folder_free_for_another(
+    ros_domain, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "nav_msgs.msg", None)  # as where it is not installed
+    folder = tmp_path / "recordings"
+    rclpy.init(args=arguments(folder, embodiment="widowx_mobile"), domain_id=ros_domain)
+    try:
+        node = RecorderNode()
+        assert node.trigger_configure() != TransitionCallbackReturn.SUCCESS
+        assert not list(node.subscriptions)
+        FolderLock(folder).release()
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
 
 
 def test_when_the_folder_cannot_be_written_expect_one_line(tmp_path):
