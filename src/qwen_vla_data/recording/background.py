@@ -47,14 +47,26 @@ class BackgroundWriter:
         size_bytes: of the messages in the current or last recording.
     """
 
-    def __init__(self, *, preroll_s: float = 0.0, raw_images: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        preroll_s: float = 0.0,
+        raw_images: bool = False,
+        on_end: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            raw_images: keep them as they are.
+            on_end: called by the thread when all is written, which may be after ``close``.
+        """
         self.failure, self.size_bytes = "", 0
         self.failed: Path | None = None
         self._path: Path | None = None
         self._preroll_ns, self._raw = round(preroll_s * 1e9), raw_images
         self._queue: deque[Sample | Callable[[], None]] = deque()
         self._queued_bytes = self._taken_bytes = 0  # each written by one of the two threads
-        self._wake, self._ended = threading.Event(), False
+        self._wake, self._ended, self._on_end = threading.Event(), False, on_end
         self._writer: RecordingWriter | None = None
         self._failed: RecordingWriter | None = None  # of the last recording, if it failed
         self._taking = False
@@ -127,6 +139,7 @@ class BackgroundWriter:
                     self._flushed_s = time.monotonic()
             except Exception as error:  # whatever it is, the next recording has its chance
                 self._fail(error)
+        self._on_end()
 
     def _carry_out(self, entry: Sample | Callable[[], None]) -> None:
         if not isinstance(entry, Sample):

@@ -67,11 +67,12 @@ class RecorderNode(EmbodimentNode):
         namespace = self.get_namespace().strip("/")
         folder = self.text("folder") or Path("recordings") / namespace / robot.name
         self._folder = Path(folder).absolute()
-        self.at_cleanup(FolderLock(self._folder).release)
+        lock = FolderLock(self._folder)
         follow_mode = self.get_parameter("follow_mode").value
         self._writer = BackgroundWriter(
             preroll_s=float(self.get_parameter("preroll_s").value) if follow_mode else 0.0,
             raw_images=self.get_parameter("raw_images").value,
+            on_end=lock.release,  # not before: a slow disk may still be writing after CLOSE_S
         )
         self.at_cleanup(lambda: self._writer.close(CLOSE_S))
         self._recover()

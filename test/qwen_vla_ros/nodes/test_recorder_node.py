@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from array import array
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from child_processes import wait_for
 from qwen_vla_core.errors import RecordingError
 from qwen_vla_data.recording import Outcome, open_recording, read_streams, unfinished_in, writer
 from qwen_vla_data.recording.folder_lock import FolderLock
+from qwen_vla_ros.nodes import recorder_node
 from qwen_vla_ros.nodes.recorder_node import RecorderNode
 from qwen_vla_ros.qos import LATCHED
 from qwen_vla_ros.raw_topics import DEPTH
@@ -314,6 +316,31 @@ def test_when_configuring_fails_half_way_expect_the_folder_free_for_another(
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
+
+
+def test_when_a_slow_disk_still_writes_after_the_end_expect_the_folder_taken_until_it_is_done(
+    start, monkeypatch
+):
+    works = threading.Event()
+    monkeypatch.setattr(recorder_node, "CLOSE_S", 0.05)
+    monkeypatch.setattr(writer, "synchronize", lambda path: works.wait(WAIT_S))
+    rig = start()
+    try:
+        rig.record(2)
+        rig.ask("success")
+        rig.recorder.trigger_deactivate(), rig.recorder.trigger_cleanup()
+        with pytest.raises(RecordingError, match="another recorder writes to"):
+            FolderLock(rig.folder)
+    finally:
+        works.set()
+
+    def is_free():
+        with suppress(RecordingError):
+            FolderLock(rig.folder).release()
+            return True
+
+    wait_for(is_free, WAIT_S)
+    assert [path.suffix for path in rig.folder.glob("*.mcap*")] == [".mcap"]
 
 
 def test_when_the_folder_cannot_be_written_expect_one_line(tmp_path):
