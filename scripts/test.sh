@@ -32,7 +32,7 @@ else
     short=" and not long"
     # shellcheck disable=SC2086  # several words
     beside -n 2 $(printf -- "--ignore=%s " $NODES) "$@"
-    beside -n 4 $NODES "$@"
+    beside -n 5 $NODES "$@"
     # Only files with such tests: to import all others takes longer than some of the tests.
     round -m "alone$short" $(grep -rl --include="test_*.py" "mark\.alone" test) "$@"
 fi

@@ -28,6 +28,13 @@ FLOAT32 = 1e-6
 """Commands travel as float32: two neighbours are rounded by up to 0.2 urad each."""
 
 
+def slow_cameras(node):
+    """A node that shows 5 images a second if it is sim_node, and else the same."""
+    if node.name != "sim_node":
+        return node
+    return replace(node, parameters=node.parameters | {"camera_rate_hz": 5.0})
+
+
 class ClosedLoop:
     """Some of the nodes, and a person who watches them; rclpy is initialised."""
 
@@ -44,6 +51,8 @@ class ClosedLoop:
         nodes = [n for n in nodes if n.name in names]
         if policy:  # a file of test/faults in its place
             nodes = [replace(n, module=policy) if n.name == "policy_node" else n for n in nodes]
+        if "policy_node" not in names:  # to draw images is half of the simulator's work
+            nodes = [slow_cameras(n) for n in nodes]
         if sim:
             nodes = [replace(n, module=sim) if n.name == "sim_node" else n for n in nodes]
         if relay:  # the process ``camera_relay`` between cameras and policy

@@ -11,7 +11,7 @@ from qwen_vla_core.observation.empty_scene import empty_scene
 from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_model.policy import QwenVlaPolicy
 
-PASSES, ROBOTS = 8, 8
+PASSES, ROBOTS = 6, 8
 
 
 def faults() -> list[int]:

@@ -20,7 +20,8 @@ class SimNodeProcess:
     def __init__(self, ros, embodiment: Path | str, parameters=()):
         self.ros, self.node, self.status = ros, ros.create_node("sim_node_test"), {}
         command = [sys.executable, "-m", "qwen_vla_sim.node", "--ros-args"]
-        for parameter in (f"embodiment:={embodiment}", *parameters):
+        # To draw images is half of its work. The last value of a parameter counts.
+        for parameter in (f"embodiment:={embodiment}", "camera_rate_hz:=5", *parameters):
             command += ["-p", parameter]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.node.create_subscription(String, "sim_node/task_status", self._on_status, LATCHED)

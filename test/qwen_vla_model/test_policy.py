@@ -81,21 +81,22 @@ def test_when_an_image_is_missing_expect_its_camera_named(change, words):
         chunk(**change)
 
 
-@pytest.mark.parametrize("prefix_steps", [0, 3])
-def test_when_warmed_up_expect_every_view_with_its_history_and_every_kind_of_prefix(
-    prefix_steps, monkeypatch
-):
-    warm, asked = policy(prefix_steps=prefix_steps), []
-    infer = warm.infer
-    monkeypatch.setattr(
-        warm, "infer", lambda *asks: asked.append((*asks, None)[:2]) or infer(*asks)
-    )
-    assert 0.0 < warm.warm_up() < 60.0
+def warmed_up(monkeypatch, expected, **choices):
+    """A policy that has seen every view with its history, and every kind of prefix."""
+    warm, asked = policy(**choices), []
+    with monkeypatch.context() as patch:
+        infer = warm.infer
+        patch.setattr(warm, "infer", lambda *asks: asked.append((*asks, None)[:2]) or infer(*asks))
+        assert 0.0 < warm.warm_up() < 60.0
     for seen, _ in asked:
         assert set(seen.images) == {"front", "depth"}
         assert {name: len(past) for name, past in seen.history.items()} == {"front": 2, "depth": 0}
-    committed = [prefix and prefix.committed for _, prefix in asked]
-    assert committed == ([None, 1, 4, None] if prefix_steps else [None, 1, None])
+    assert [prefix and prefix.committed for _, prefix in asked] == expected
+    return warm
+
+
+def test_when_no_prefix_was_learned_and_it_is_warmed_up_expect_guided_passes_prepared(monkeypatch):
+    warmed_up(monkeypatch, [None, 1, None], prefix_steps=0)
 
 
 @pytest.mark.parametrize("fixed_shapes", [False, True])
@@ -105,8 +106,7 @@ def test_when_warm_expect_nothing_left_to_prepare_for_the_first_images_of_any_ca
     """Traced as on a CPU, and from buffers as on a GPU."""
     sizes = []
     monkeypatch.setattr(policies, "prepare_sizes", lambda *asked: sizes.append(asked))
-    warm = policy(fixed_shapes, prefix_steps=3)
-    warm.warm_up()
+    warm = warmed_up(monkeypatch, [None, 1, 4, None], fixed_shapes=fixed_shapes, prefix_steps=3)
     assert sizes == [(warm.runtime.device, ARMS.cameras)]
     programs = [*warm.runtime._fixed.values(), *warm.runtime._traced.values()]
     prepared = [(one, dict(one) if isinstance(one, dict) else one) for one in programs]

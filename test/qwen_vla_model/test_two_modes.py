@@ -15,7 +15,7 @@ MODE_HK = torch.tensor([1.0, -1.0, 0.5, -0.5])[:, None].expand(-1, 5)
 """The other mode is its negative."""
 SHARE = 0.7
 """Of the samples that are the first mode."""
-STEPS, PROMPTS, DRAWS, RATE = 200, 16, 16, 3e-3
+STEPS, PROMPTS, DRAWS, RATE = 240, 8, 8, 3e-3
 CHUNKS = 400
 DEVIATION = (SHARE * (1 - SHARE) / CHUNKS) ** 0.5
 

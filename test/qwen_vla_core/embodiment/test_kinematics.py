@@ -31,6 +31,7 @@ def test_when_joints_are_anywhere_expect_the_published_product_of_exponentials(p
 
 @pytest.mark.parametrize("joint", range(6), ids=lambda k: ALOHA.joints[k].driver_name)
 @pytest.mark.parametrize("group", [0, 2], ids=lambda k: ALOHA.groups[k].name)
+@settings(max_examples=30)
 @given(angle=st.floats(-1.5, 1.2))
 def test_when_one_joint_of_an_aloha_turns_expect_its_published_axis_sign_and_unit(
     group, joint, angle

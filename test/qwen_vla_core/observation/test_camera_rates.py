@@ -1,5 +1,6 @@
 """Slow and unsteady cameras are no fault: each new image can become an observation."""
 
+import functools
 import heapq
 import itertools
 
@@ -17,6 +18,11 @@ LATENCY_S = 0.05
 JOINTS_S, POLL_S = 0.01, 0.02
 
 
+@functools.cache
+def robot_of(name):
+    return load_embodiment(embodiments_directory() / f"{name}.yaml")
+
+
 def longest_without_observation_s(robot, image_s, jitter, seed, for_s=6.0):
     """Cameras with phases of their own, each image up to ``jitter`` of a period late."""
     rng = np.random.default_rng(seed)
@@ -28,12 +34,12 @@ def longest_without_observation_s(robot, image_s, jitter, seed, for_s=6.0):
             events.append((taken_s + LATENCY_S, camera.name, taken_s))
     heapq.heapify(events)
     last_s, longest_s = None, 0.0
-    pixels = np.zeros((2, 2, 3), np.uint8)
+    pixels, streams = np.zeros((2, 2, 3), np.uint8), joint_streams(robot)
     while events[0][0] < for_s:
         at_s, what, taken_s = heapq.heappop(events)
         now = Instant(ros_s=1e6 + at_s, steady_s=at_s)
         if what == "joints":
-            for stream in joint_streams(robot):
+            for stream in streams:
                 names = stream.driver_names
                 assembler.add_joints(
                     stream.topic, names, [0.0] * len(names), stamp_s=now.ros_s, now=now
@@ -65,6 +71,5 @@ def longest_without_observation_s(robot, image_s, jitter, seed, for_s=6.0):
 def test_when_cameras_are_slow_or_unsteady_expect_an_observation_in_each_period_of_theirs(
     name, rate_hz, jitter, seed
 ):
-    robot = load_embodiment(embodiments_directory() / f"{name}.yaml")
-    longest_s = longest_without_observation_s(robot, 1.0 / rate_hz, jitter, seed)
+    longest_s = longest_without_observation_s(robot_of(name), 1.0 / rate_hz, jitter, seed)
     assert longest_s <= (1.0 + jitter) / rate_hz + POLL_S

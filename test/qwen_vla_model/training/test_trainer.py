@@ -42,7 +42,7 @@ def check_policy(checkpoint, robot=WIDOWX, **choices):
     assert np.isfinite(actions_HC).all()
 
 
-@pytest.mark.parametrize("batches", [1, 3])
+@pytest.mark.parametrize("batches", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_when_a_run_is_interrupted_and_resumed_expect_the_weights_of_an_uninterrupted_one(
     recipe, two_robots, tmp_path, monkeypatch, batches
 ):

@@ -3,11 +3,14 @@
 import pytest
 
 from control_system import System
+from qwen_vla_ros.nodes import control_node
 from teleop_person import Person
 
 
 @pytest.fixture
-def start_control(tmp_path, ros_domain):
+def start_control(tmp_path, ros_domain, monkeypatch):
+    # In one process nodes discover each other in milliseconds.
+    monkeypatch.setattr(control_node, "DISCOVERY_S", 0.3)
     systems = []
 
     def start(*args, **kwargs):

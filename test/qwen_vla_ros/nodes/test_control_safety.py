@@ -20,6 +20,7 @@ from command_observer import BaseObserver
 from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS, WAIT_S
 from qwen_vla_core.from_messages import seconds
 from qwen_vla_ros.graph import publishers_of
+from qwen_vla_ros.nodes import control_node
 from qwen_vla_ros.nodes.control_node import ControlNode
 from robots import arm_on_base_text, base_text
 
@@ -140,6 +141,17 @@ def test_when_an_emergency_stop_is_published_with_any_quality_of_service_expect_
     button.publish(Bool(data=True))
     system.expect(lambda: system.operator.mode.startswith("ESTOP"), "it latches", 2.0)
     system.stands()
+
+
+def test_when_it_has_just_become_active_expect_no_engaging_before_stops_can_be_discovered(
+    start_control, monkeypatch
+):
+    system = start_control(base_text(), base=True, begin=False)
+    monkeypatch.setattr(control_node, "DISCOVERY_S", 60.0)
+    system.begin()
+    system.expect(lambda: system.messages, "control_node runs")
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "waits 60 s for the emergency stops" in reason
 
 
 def test_when_a_latched_button_was_pressed_before_control_node_started_expect_no_engaging(
@@ -356,7 +368,7 @@ def test_when_estop_is_pressed_expect_zero_at_the_base_long_before_the_next_peri
     text = base_text().replace("command_hz: 50", "command_hz: 10")
     system = start_control(text, base=True, process=True)
     latencies_s = []
-    for _ in range(11):
+    for _ in range(7):
         system.drive()
         pressed_s = time.monotonic()
         assert system.operator.request("estop")[0]

@@ -30,7 +30,9 @@ class Lab:
     """A robot with its nodes in a thread, and pages in ours."""
 
     def __init__(self, start_control, teleop):
-        self.system = start_control(arm_on_base_text() + TELEOP, LEFT, base=True)
+        # A thread shared with a loaded machine may stand still for longer than a page would.
+        text = (arm_on_base_text() + TELEOP).replace("teleop_s: 0.2", "teleop_s: 0.5")
+        self.system = start_control(text, LEFT, base=True)
         self.operator = self.system.operator
         self.operator.destroy_publisher(self.system._teleop)  # teleop_node refuses two
         self.keys = []

@@ -253,7 +253,6 @@ def test_when_a_base_drives_expect_its_way_and_footprint_in_the_frame_of_its_odo
         assert len(at.markers()["footprint", 0].points) == 5
 
 
-@pytest.mark.alone
 def test_when_an_aloha_is_drawn_for_every_viewer_expect_little_of_a_core(lab):
     with lab("aloha") as at:
         at.watch(MarkerArray, "view/markers")
