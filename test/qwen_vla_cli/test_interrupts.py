@@ -65,16 +65,12 @@ def has_begun(command):
     [
         (("evaluate", "--expert", "--episodes", 500), has_begun, "no result was written"),
         (("bench", "chunks", "--episodes", 300), has_workers, "no result was written"),
-        *(
-            pytest.param(*case, marks=pytest.mark.long)
-            for case in (
-                (("bench", "sim", "--seconds", 100), has_workers, "no result was written"),
-                (
-                    ("bench", "model", "--passes", 100_000),
-                    lambda command: command.wait_until("plain"),
-                    "no result",
-                ),
-            )
+        (("bench", "sim", "--seconds", 100), has_workers, "no result was written"),
+        pytest.param(
+            ("bench", "model", "--passes", 100_000),
+            lambda command: command.wait_until("plain"),
+            "no result",
+            marks=pytest.mark.long,
         ),
     ],
 )
