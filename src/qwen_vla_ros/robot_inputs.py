@@ -197,10 +197,6 @@ class RobotInputs:
         self._ros_s = ros_s
         self._streams.take()
 
-    def close(self) -> None:
-        """Unsubscribe from the streams; the rest is the node's."""
-        self._streams.close()
-
     # --- subscriptions
 
     def _subscribe(self, node: Node) -> None:

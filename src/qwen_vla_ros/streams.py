@@ -100,12 +100,6 @@ class Streams:
         stamp_s = self._stamps_s.get(topic, 0.0)
         return max(age_s, ros_s - stamp_s) if stamp_s > 0.0 else age_s
 
-    def close(self) -> None:
-        """Unsubscribe everything."""
-        for subscription, _ in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions.clear()
-
 
 def _unused(message: bytes) -> None:
     """Callback of a subscription that is never executed."""
