@@ -112,8 +112,8 @@ def make_day(
     Args:
         task: the robot's last one if it is None, which the shipped weights do not know.
         out: runs/firstday/<robot> if it is None.
-        instruction: if it is None, in a full day what the task's first scene asks for: 50
-            demonstrations are enough for one thing. In a short one whatever the scenes ask.
+        instruction: if it is None, in a full day what the task's first scene asks for, as a lab
+            begins with one thing; in a short one whatever the scenes ask.
     Raises:
         EmbodimentError: the robot has no simulated world, or no such task, or no teleop section.
         InstructionError: no scene asks for the instruction.
@@ -124,9 +124,8 @@ def make_day(
     robot = load_embodiment(path)
     chosen = find_tasks(robot, task)[-1]
     if instruction is not None:
-        next(
-            scenes_asking((chosen,), instruction, 0)
-        )  # refused here, not in the middle of the day
+        # Refused here, not in the middle of the day.
+        next(scenes_asking((chosen,), instruction, 0))
     elif full:
         instruction = chosen.sample(0).instruction
     if robot.teleop is None:
