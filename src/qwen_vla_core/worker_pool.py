@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -29,7 +30,8 @@ class WorkerPool:
 
     Workers are started by spawn, because fork is unsafe once torch has threads, and have one
     thread each for rendering, resizing and matrices: more would fight for the cores. Ctrl-C
-    reaches the command alone. What has not begun then never begins, and what has is cut short.
+    reaches the command alone. What has not begun then never begins, and what has is cut short. A
+    second Ctrl-C changes nothing until the workers are gone.
     """
 
     def __init__(
@@ -48,6 +50,9 @@ class WorkerPool:
         self._pool = ProcessPoolExecutor(
             self._workers, multiprocessing.get_context("spawn"), initializer=_begin
         )
+        self._on_interrupt = signal.getsignal(signal.SIGINT)
+        if self._handles_interrupts():
+            signal.signal(signal.SIGINT, self._first_interrupt)
         return self
 
     def __exit__(
@@ -61,6 +66,17 @@ class WorkerPool:
                 # Without cancelling jobs first: concurrent.futures stumbles over those.
                 self._end_workers()
             self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._handles_interrupts():
+            signal.signal(signal.SIGINT, self._on_interrupt)
+
+    def _handles_interrupts(self) -> bool:
+        main = threading.current_thread() is threading.main_thread()
+        return main and callable(self._on_interrupt)
+
+    def _first_interrupt(self, number: int, frame: object) -> None:
+        # One more, on the way to ``__exit__``, would be raised before workers are ended there.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._on_interrupt(number, frame)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Results in the order of the items, each as soon as it and those before it are there.

@@ -41,12 +41,18 @@ def test_when_a_worker_is_killed_expect_one_sentence_and_what_to_do():
 
 
 PROGRAM = """
-import sys
+import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {folder!r})
 from qwen_vla_core.worker_pool import WorkerPool
 from pool_work import slow
+
+def press_again(frame, event, argument):
+    if event == "call" and frame.f_code is WorkerPool.__exit__.__code__:
+        os.kill(os.getpid(), signal.SIGINT)
+
 if __name__ == "__main__":
+    sys.setprofile(press_again)  # at the worst moment
     with WorkerPool(2) as pool:
         list(pool.map(slow, [(Path({out!r}), i) for i in range(20)]))
 """
