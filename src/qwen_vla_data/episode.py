@@ -25,6 +25,8 @@ OPTIONAL = {
     "stamps_T": np.float64,
     "modes_T": np.str_,
     "interventions_T": bool,
+    "observed_T": bool,
+    "left_out": np.str_,
     "success": bool,
     "actions_NTHC": np.float32,
     "valid_NTH": bool,
@@ -34,8 +36,15 @@ OPTIONAL = {
     "seen_KTV4": np.float32,
 }
 """What an episode may lack, and how it is stored."""
-_CONVERTED = ("success", "things")
-STEPWISE = ("commanded_TD", "positions_TD", "stamps_T", "modes_T", "interventions_T")
+_CONVERTED = ("success", "things", "left_out")
+STEPWISE = (
+    "commanded_TD",
+    "positions_TD",
+    "stamps_T",
+    "modes_T",
+    "interventions_T",
+    "observed_T",
+)
 """Columns with one row for each recorded step."""
 
 
@@ -59,6 +68,11 @@ class Episode:
         stamps_T: float64 [T], ROS time of what was observed at each step, s.
         modes_T: str [T], mode of the control node (``core.modes.Mode``) at each step.
         interventions_T: bool [T], whether a person had the robot.
+        observed_T: bool [T], False where the robot could not be observed and the observation
+            before stands: what was commanded then is known, but nothing is learned from that
+            step. None where every step was observed.
+        left_out: how much of what was driven a recording holds beside these steps, and why; None
+            where that is nothing.
         success: whether the task was done, as a person or a simulator judged; None where nobody
             did.
         actions_NTHC: float32 [N, T, H, C], order of ``Embodiment.action_channels``: the chunk the
@@ -81,6 +95,8 @@ class Episode:
     stamps_T: np.ndarray | None = None
     modes_T: np.ndarray | None = None
     interventions_T: np.ndarray | None = None
+    observed_T: np.ndarray | None = None
+    left_out: str | None = None
     success: bool | None = None
     actions_NTHC: np.ndarray | None = None
     valid_NTH: np.ndarray | None = None
@@ -181,6 +197,7 @@ class Episode:
                     seed=int(arrays["seed"]) if "seed" in arrays else None,
                     success=bool(arrays["success"]) if "success" in arrays else None,
                     things=tuple(map(str, arrays["things"])) if "things" in arrays else None,
+                    left_out=str(arrays["left_out"]) if "left_out" in arrays else None,
                     **{n: arrays[n] for n in OPTIONAL if n in arrays and n not in _CONVERTED},
                 )
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:

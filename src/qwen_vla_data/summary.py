@@ -21,6 +21,8 @@ class EpisodeSummary:
         success: None where nobody judged.
         intervention_share: of the steps, those in which a person had the robot; None where that
             was not recorded.
+        unobserved: steps at which the robot could not be observed. left_out: what of the
+            recording is not in the episode, and why; None where that is nothing.
         cameras: their names. megabytes: of encoded images.
     """
 
@@ -32,6 +34,8 @@ class EpisodeSummary:
     sentences: int
     success: bool | None
     intervention_share: float | None
+    unobserved: int
+    left_out: str | None
     cameras: tuple[str, ...]
     megabytes: float
 
@@ -51,6 +55,8 @@ def summary_of(episode: Episode, robot: Embodiment) -> EpisodeSummary:
         sentences=len(episode.instructions),
         success=episode.success,
         intervention_share=share,
+        unobserved=0 if episode.observed_T is None else int((~episode.observed_T).sum()),
+        left_out=episode.left_out,
         cameras=tuple(episode.images),
         megabytes=sum(len(data) for frames in episode.images.values() for data in frames) / 1e6,
     )

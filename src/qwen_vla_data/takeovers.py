@@ -6,6 +6,8 @@ from qwen_vla_core.modes import Mode
 
 from .episode import Episode
 
+DRIVEN = (Mode.TELEOP, Mode.AUTONOMY)
+"""Modes in which a person or a policy moves the robot."""
 BEFORE_S = 1.0
 """A person needs about as long to see that something goes wrong and to take over. What the policy
 did in that time is what it must not learn again."""
@@ -38,7 +40,7 @@ def driven(episode: Episode) -> np.ndarray:
     """
     if episode.modes_T is None:
         return np.ones(len(episode.states_TS), dtype=bool)
-    return np.isin(episode.modes_T, (Mode.TELEOP.value, Mode.AUTONOMY.value))
+    return np.isin(episode.modes_T, [mode.value for mode in DRIVEN])
 
 
 def _person(episode: Episode) -> np.ndarray:

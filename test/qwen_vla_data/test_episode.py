@@ -60,6 +60,8 @@ def test_when_a_robot_was_recorded_expect_its_stamps_modes_and_outcome_back(tmp_
         "stamps_T": 1.7e9 + np.arange(3) / 5.0,
         "modes_T": np.array(["HOLD", "AUTONOMY", "TELEOP"]),
         "interventions_T": np.array([False, False, True]),
+        "observed_T": np.array([True, False, True]),
+        "left_out": "2.0 s of the 3.0 s that were driven are left out",
         "success": False,
         "done_NT": np.array([[False, False, True], [False] * 3]),
         "things": ("red block", "blue block"),
@@ -68,8 +70,8 @@ def test_when_a_robot_was_recorded_expect_its_stamps_modes_and_outcome_back(tmp_
     episode(**columns).save(tmp_path / "one.npz")
     loaded = Episode.load(tmp_path / "one.npz")
     assert loaded.success is False
-    assert loaded.things == columns["things"]
-    for name in columns.keys() - {"success", "things"}:
+    assert (loaded.things, loaded.left_out) == (columns["things"], columns["left_out"])
+    for name in columns.keys() - {"success", "things", "left_out"}:
         np.testing.assert_array_equal(getattr(loaded, name), columns[name])
 
 

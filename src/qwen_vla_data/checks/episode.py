@@ -31,6 +31,8 @@ def check_episode(episode: Episode, codec: EmbodimentCodec) -> Checked:
     except QwenVlaError as error:
         return Checked(findings=(Finding(second=0.0, what=str(error)),), looks=())
     findings = instruction_findings(episode) + time_findings(episode, robot)
+    if episode.left_out is not None:
+        findings.append(Finding(second=0.0, what=episode.left_out))
     findings += joint_findings(episode, robot) + motion_findings(episode, codec)
     small = {}
     for camera in robot.cameras:

@@ -14,6 +14,7 @@ from .layout import (
     COMMANDED,
     INTERVENTION,
     MODE,
+    OBSERVED,
     PLAN,
     PLAN_VALID,
     POSITIONS,
@@ -67,6 +68,8 @@ def columns_of(episode: Episode, codec: EmbodimentCodec) -> dict[str, Column]:
         columns[MODE] = _one(np.array([MODES.index(mode) for mode in episode.modes_T], np.int64))
     if episode.interventions_T is not None:
         columns[INTERVENTION] = _one(episode.interventions_T.astype(bool))
+    observed_T = np.ones(steps, bool) if episode.observed_T is None else episode.observed_T
+    columns[OBSERVED] = _one(observed_T)
     if episode.actions_NTHC is not None:
         columns[PLAN] = Column(
             values_TN=episode.actions_NTHC[0].reshape(steps, -1).astype(np.float32)

@@ -24,6 +24,7 @@ STATE, ACTION = "observation.state", "action"
 # Ours. Not below "observation.": LeRobot's policies take whatever stands there as an input.
 COMMANDED, POSITIONS = "commanded", "positions"
 STAMP, MODE, INTERVENTION, SUCCESS = "stamp", "mode", "intervention", "success"
+OBSERVED = "observed"
 PLAN, PLAN_VALID = "plan", "plan_valid"
 
 INDICES: dict[str, str] = {

@@ -24,6 +24,7 @@ from .layout import (
     IMAGES,
     INTERVENTION,
     MODE,
+    OBSERVED,
     PLAN,
     PLAN_VALID,
     POSITIONS,
@@ -37,8 +38,8 @@ from .layout import (
 )
 from .video import decode_video
 
-USED = (STATE, ACTION, COMMANDED, POSITIONS, STAMP, MODE, INTERVENTION, SUCCESS, PLAN, PLAN_VALID)
-USED += ("task_index",)
+USED = (STATE, ACTION, COMMANDED, POSITIONS, STAMP, MODE, INTERVENTION, SUCCESS, OBSERVED)
+USED += (PLAN, PLAN_VALID, "task_index")
 """Columns that are read where they are there, beside the images."""
 VIDEO = {"dtype": "video"}
 
@@ -242,10 +243,12 @@ class _Reader:
         """Stamps, modes, interventions and the outcome, as far as they are there."""
         stamps, modes = frames.thinned(STAMP), frames.thinned(MODE)
         interventions, success = frames.thinned(INTERVENTION), frames.thinned(SUCCESS)
+        observed = frames.thinned(OBSERVED)
         return {
             "stamps_T": None if stamps is None else stamps[:, 0].astype(float),
             "modes_T": None if modes is None else np.array([MODES[m] for m in modes[:, 0]]),
             "interventions_T": None if interventions is None else interventions[:, 0].astype(bool),
+            "observed_T": None if observed is None or observed.all() else observed[:, 0] > 0,
             "success": None if success is None or success[-1, 0] < 0 else bool(success[-1, 0]),
         }
 

@@ -9,8 +9,10 @@ import numpy as np
 from qwen_vla_core.embodiment import Embodiment, EmbodimentCodec
 from qwen_vla_core.embodiment.streams import joint_streams
 from qwen_vla_core.errors import ObservationError, QwenVlaError, RecordingError
+from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import (
     COMMAND,
+    Fault,
     Instant,
     MessageObserver,
     Refusal,
@@ -20,6 +22,7 @@ from qwen_vla_core.types import Observation
 
 from ..episode import Episode
 from ..images import encode_png
+from ..takeovers import DRIVEN
 from .labels import Outcome
 from .reader import Recording
 from .streams import Series, Streams, read_streams
@@ -28,6 +31,13 @@ from .topics import COMMAND as COMMAND_TOPIC
 JUDGED = {Outcome.SUCCESS: True, Outcome.FAILURE: False}
 LEAST_STEPS = 2
 """One step has nothing after it to learn from."""
+BRIDGED_S = 0.5
+"""Where the robot could not be observed for at most this long, the recording goes on, s: a busy
+computer delivers joint states or an image late. So long a silence of the commands means that the
+control node is gone (``COMMAND_MAX_AGE_S``)."""
+NEGLIGIBLE_S = 0.5
+"""So much of what was driven may be missing at the ends without a word, s: the first step is the
+first at which every stream was there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +46,28 @@ class Step:
 
     Attributes:
         time_s: ROS time of the step; the observation is of its stamp, a little before.
+        observed: False where the robot could not be observed: the observation before stands.
     """
 
     time_s: float
     observation: Observation
+    observed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """The longest part of a recording that goes on, and what ended the parts.
+
+    Attributes:
+        gaps: (ROS time, s; why the robot could not be observed), at the end of each part.
+    """
+
+    steps: list[Step]
+    gaps: list[tuple[float, str]]
 
 
 def episode_of(recording: Recording, codec: EmbodimentCodec, *, views: bool = True) -> Episode:
-    """The longest part of a recording in which there is an observation at every action step.
+    """The longest part of a recording without a gap of more than ``BRIDGED_S``.
 
     Commands are taken on the even grid of the steps, as long before each as its observation's
     stamp is in the median: stamps come as unevenly as a camera's frames, plans must not.
@@ -56,9 +80,10 @@ def episode_of(recording: Recording, codec: EmbodimentCodec, *, views: bool = Tr
     """
     robot = codec.embodiment
     _check_robot(recording, robot)
-    steps = observe(recording, robot)
-    streams = read_streams(recording)
-    lag_s = float(np.median([step.time_s - step.observation.stamp_s for step in steps]))
+    observed = observe(recording, robot)
+    steps, streams = observed.steps, read_streams(recording)
+    seen = [step for step in steps if step.observed]
+    lag_s = float(np.median([step.time_s - step.observation.stamp_s for step in seen]))
     times_T = np.array([step.time_s for step in steps]) - lag_s
     observations = [step.observation for step in steps]
     positions_TD = np.stack([observation.positions_D for observation in observations])
@@ -73,14 +98,17 @@ def episode_of(recording: Recording, codec: EmbodimentCodec, *, views: bool = Tr
         stamps_T=np.array([observation.stamp_s for observation in observations]),
         modes_T=_during([(at_s, mode.value) for at_s, mode, _ in streams.modes], times_T),
         interventions_T=_during(streams.interventions, times_T),
+        observed_T=None if seen == steps else np.array([step.observed for step in steps]),
+        left_out=_left_out(recording, streams, robot, observed),
         success=JUDGED.get(recording.end.outcome),
     )
 
 
-def observe(recording: Recording, robot: Embodiment) -> list[Step]:
+def observe(recording: Recording, robot: Embodiment) -> Observed:
     """The observations at the action steps of the longest part without a gap.
 
-    Every message is taken when it was received, and by the code that takes it on the robot.
+    Every message is taken when it was received, and by the code that takes it on the robot. Steps
+    of a gap of at most ``BRIDGED_S`` are part of it, and marked.
 
     Raises:
         RecordingError: there is no part of ``LEAST_STEPS``; it says why the robot could not be
@@ -91,17 +119,26 @@ def observe(recording: Recording, robot: Embodiment) -> list[Step]:
     names |= {stream.topic: stream.topic for stream in joint_streams(robot)}
     names[COMMAND_TOPIC] = COMMAND
     longest: list[Step] = []
-    current: list[Step] = []
+    current: list[Step] = []  # ends with an observed step
+    missed: list[Step] = []  # what follows it unobserved, until it is observed again
+    gaps: list[tuple[float, str]] = []
     refusal, next_s = "nothing was received", None
     for message in recording.messages(names):
         while next_s is not None and next_s < message.received_s:
             found = observer.assemble(recording.instruction, _instant(next_s))
-            if isinstance(found, Refusal):
-                refusal, current, next_s = str(found), [], None
+            if not isinstance(found, Refusal):
+                current += [*missed, Step(time_s=next_s, observation=found)]
+                missed = []
+                longest = max(longest, current, key=len)
+                next_s += robot.action_step_s
+                continue
+            refusal = str(found)
+            last = current[-1] if current else None
+            if not last or next_s - last.time_s > BRIDGED_S or _time_went_back(found):
+                gaps.append((next_s, refusal))
+                current, missed, next_s = [], [], None
                 break
-            current.append(Step(time_s=next_s, observation=found))
-            if len(current) > len(longest):
-                longest = current
+            missed.append(Step(time_s=next_s, observation=last.observation, observed=False))
             next_s += robot.action_step_s
         try:
             observer.take(names[message.topic], message.decode(), _instant(message.received_s))
@@ -113,10 +150,40 @@ def observe(recording: Recording, robot: Embodiment) -> list[Step]:
             if isinstance(found, Refusal):
                 refusal = str(found)
             else:
+                if not gaps:  # until now it could not be observed
+                    gaps.append((recording.start_s, refusal))
                 next_s = message.received_s
+    if next_s is not None and recording.end_s - next_s > BRIDGED_S:
+        gaps.append((current[-1].time_s, "nothing more was received"))
     if len(longest) < LEAST_STEPS:
         raise RecordingError(f"{recording.path}: {robot.name} cannot be observed: {refusal}")
-    return longest
+    return Observed(steps=longest, gaps=gaps)
+
+
+def _left_out(
+    recording: Recording, streams: Streams, robot: Embodiment, observed: Observed
+) -> str | None:
+    """How much of what was driven is not in an episode, and why; None where it is nothing."""
+    changes = streams.modes or ((recording.start_s, Mode.TELEOP, ""),)
+    ends_s = [*(at_s for at_s, *_ in changes[1:]), recording.end_s]
+    first_s = observed.steps[0].time_s
+    last_s = observed.steps[-1].time_s + robot.action_step_s
+    driven_s = missing_s = 0.0
+    for (from_s, mode, _), to_s in zip(changes, ends_s, strict=True):
+        if mode in DRIVEN:
+            driven_s += to_s - from_s
+            missing_s += (to_s - from_s) - max(min(to_s, last_s) - max(from_s, first_s), 0.0)
+    if missing_s <= NEGLIGIBLE_S:
+        return None
+    said = f"{missing_s:.1f} s of the {driven_s:.1f} s that were driven are left out"
+    at_s, why = min(
+        observed.gaps, key=lambda gap: min(abs(gap[0] - first_s), abs(gap[0] - last_s))
+    )
+    return f"{said}: {why}, at {at_s - recording.start_s:.1f} s of the recording"
+
+
+def _time_went_back(refusal: Refusal) -> bool:
+    return any(reason.fault is Fault.TIME_WENT_BACK for reason in refusal.reasons)
 
 
 def _instant(time_s: float) -> Instant:

@@ -89,6 +89,12 @@ def _totals(found: Sequence[EpisodeSummary], robot: Embodiment) -> list[str]:
         by_person = sum(one.intervention_share * one.length_s for one in shares)
         recorded = sum(one.length_s for one in shares)
         lines.append(f"a person had the robot for {by_person / recorded:.0%} of the time")
+    if lacking := sum(one.left_out is not None for one in found):
+        lines.append(
+            f"{lacking} of them lack a part that was driven: qwen-vla data check says why"
+        )
+    if unobserved := sum(one.unobserved for one in found):
+        lines.append(f"{unobserved} steps lie in short gaps; they are not learned from")
     cameras = Counter(camera for one in found for camera in one.cameras)
     lines.append(
         "cameras: " + ", ".join(f"{name} in {count}" for name, count in sorted(cameras.items()))

@@ -66,6 +66,7 @@ class EpisodeDataset:
 
     Attributes:
         patches: for each camera, those of some of its images (``view_statistics.py``).
+        lacking: how many of the episodes lack a part that was driven (``Episode.left_out``).
 
     Args:
         space: how actions are encoded; fitted to these episodes where it is None.
@@ -96,6 +97,7 @@ class EpisodeDataset:
             episodes = list(pool.map(self._load, sources))
         if not episodes:
             raise QwenVlaError("no episodes to learn from")
+        self.lacking = sum(episode.left_out is not None for episode, _ in episodes)
         self.patches = [
             [one for images in of_camera for one in patches_of_episode(images)]
             for of_camera in zip(*(views for _, views in episodes), strict=True)
@@ -119,6 +121,8 @@ class EpisodeDataset:
         """How often each step is learned from, [T]."""
         times_T = np.where(taken_over(episode), takeovers, 1)
         learned_T = episode.valid_NTH.any(axis=(0, 2)) & self._usable(episode)
+        if episode.observed_T is not None:
+            learned_T &= episode.observed_T
         return np.where(learned_T, times_T, 0)
 
     def _usable(self, episode: Episode) -> np.ndarray:

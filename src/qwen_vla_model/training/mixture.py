@@ -185,6 +185,16 @@ def robot_of(recipe: Recipe, source: Source) -> Embodiment:
     return robot
 
 
+def lacking(mixture: Mixture) -> list[str]:
+    """Where parts that were driven are not learned from, and who says which; in words."""
+    return [
+        f"{name}: {data.lacking} recordings lack a part that was driven, for the robot could not "
+        "be observed; qwen-vla data check says which and why"
+        for name, data in mixture.learned.items()
+        if data.lacking
+    ]
+
+
 def small_views(config: QwenVlaConfig, robots: Iterable[Embodiment]) -> list[str]:
     """Views below what the backbone was made for, each with the size to use; in words."""
     vision = config.backbone_config().vision_config

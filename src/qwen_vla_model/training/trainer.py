@@ -41,7 +41,7 @@ from .auxiliary import AuxiliaryExamples
 from .average import Average
 from .dataset import Batch, EpisodeDataset
 from .grounding import Forecast, answer_loss, answer_places, without_answers
-from .mixture import Mixture, small_views
+from .mixture import Mixture, lacking, small_views
 from .optimizer import ADAPTER, Optimizer
 from .parallel import Processes, Trained, part, whole
 from .passes import Passes
@@ -117,7 +117,8 @@ class Trainer:
         self.tokenizer, self._pad = tokenizer, tokenizer.convert_tokens_to_ids(PAD)
         self.mixture = Mixture(recipe, model.config, tokenizer)
         robots = [data.processor.embodiment for data in self.mixture.learned.values()]
-        for line in small_views(model.config, robots if recipe.images else ()):
+        small = small_views(model.config, robots if recipe.images else ())
+        for line in [*small, *lacking(self.mixture)]:
             self._say(f"warning: {line}")
         self._auxiliary = recipe.auxiliary and AuxiliaryExamples(
             recipe.auxiliary, model.config, tokenizer

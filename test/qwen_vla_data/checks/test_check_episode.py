@@ -165,6 +165,7 @@ HARMS = {
         0.0,
         "far outside its workspace; is that mm?",
     ),
+    "left out": (lambda e: {"left_out": "2.0 s are left out"}, 0.0, "2.0 s are left out"),
     "another robot": (lambda e: {"embodiment": "aloha"}, 0.0, "recorded on aloha with 7 joints"),
 }
 

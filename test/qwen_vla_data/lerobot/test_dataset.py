@@ -21,7 +21,7 @@ from waved_episodes import ROBOTS, codec_of, dots, planned, png, teleoperated
 
 NUMBERS = ("states_TS", "commanded_TD", "positions_TD")
 STEPS = 10
-LABELS = ("stamps_T", "modes_T", "interventions_T")
+LABELS = ("stamps_T", "modes_T", "interventions_T", "observed_T")
 
 
 def write(folder, codec, *episodes, exact=False):
@@ -65,7 +65,9 @@ def folder(written, tmp_path):
 @pytest.mark.parametrize("robot", ROBOTS)
 def test_when_a_person_drove_expect_the_same_numbers_and_labels_back(tmp_path, robot):
     codec = codec_of(robot)
-    episodes = teleoperated(codec, STEPS), teleoperated(codec, 7, seed=1, success=None)
+    unobserved = {"observed_T": np.arange(7) != 3}
+    other = teleoperated(codec, 7, seed=1, success=None, **unobserved)
+    episodes = teleoperated(codec, STEPS), other
     assert write(tmp_path, codec, *episodes) == []
     assert problems_of(tmp_path) == []
     dataset = LeRobotFolder(tmp_path)

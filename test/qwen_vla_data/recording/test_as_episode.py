@@ -1,5 +1,6 @@
 """A recording is an episode: what the policy would have observed, and what was commanded."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_when_a_robot_was_recorded_expect_the_observations_that_it_had_to_the_la
     """The same messages, converted by rclpy and taken at the same moments as on the robot."""
     waving = Waving(embodiment=name, duration_s=2.0)
     known = waving.robot
-    steps = observe(open_recording(waving.write(tmp_path / "1.mcap")), known)
+    steps = observe(open_recording(waving.write(tmp_path / "1.mcap")), known).steps
     live = MessageObserver(known, simulated=False, rgb=rgb_from_image)
     names = {camera.topic: camera.name for camera in known.cameras}
     names |= {stream.topic: stream.topic for stream in joint_streams(known)}
@@ -105,6 +106,42 @@ def test_when_a_camera_was_silent_for_a_while_expect_the_longer_part(tmp_path):
     replace(waving, skip={topic: (1.0, 2.0)}).write(tmp_path / "1.mcap")
     times_T = load(tmp_path, waving.robot).stamps_T - BEGIN_S
     assert times_T[0] >= 1.9 and np.diff(times_T).max() < 2 * waving.robot.action_step_s
+
+
+def test_when_joint_states_came_late_for_a_moment_expect_the_whole_with_that_step_marked(tmp_path):
+    """As on a busy computer: the arm goes on, and the way that it took is known."""
+    waving = Waving(duration_s=4.0)
+    replace(waving, skip={JOINTS: (1.02, 1.38)}).write(tmp_path / "1.mcap")
+    episode = load(tmp_path, waving.robot)
+    assert len(episode.states_TS) >= 4.0 * waving.robot.action_hz - 2
+    (unseen,) = np.flatnonzero(~episode.observed_T)
+    assert episode.stamps_T[unseen] == episode.stamps_T[unseen - 1]
+    assert episode.left_out is None
+    moved_D = waving.positions((unseen + 0.5) * waving.robot.action_step_s)
+    np.testing.assert_allclose(episode.commanded_TD[unseen], moved_D, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("skip", "says"),
+    [
+        ((1.0, 2.4), r"2\.\d s of the 4\.0 s that were driven are left out: .*old.*, at \d\.\d s"),
+        ((0.0, 1.4), r"1\.\d s of the 4\.0 s that were driven are left out: .*, at 0\.0 s of"),
+        ((2.4, 4.0), r"1\.\d s of the 4\.0 s that were driven are left out: .*old.*, at \d\.\d s"),
+    ],
+)
+def test_when_a_part_that_was_driven_is_left_out_expect_how_much_of_it_and_which_stream(
+    tmp_path, skip, says
+):
+    waving = Waving(duration_s=4.0)
+    replace(waving, skip={JOINTS: skip}).write(tmp_path / "1.mcap")
+    left_out = load(tmp_path, waving.robot).left_out
+    assert re.search(says, left_out) and JOINTS in left_out
+
+
+def test_when_what_is_left_out_was_not_driven_expect_no_word_of_it(tmp_path):
+    waving = Waving(duration_s=4.0, modes=((0.0, "HOLD: start"), (2.0, "TELEOP: engage teleop")))
+    replace(waving, skip={JOINTS: (0.5, 1.7)}).write(tmp_path / "1.mcap")
+    assert load(tmp_path, waving.robot).left_out is None
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,18 @@ def test_when_a_person_took_over_expect_their_steps_more_often_and_the_second_be
     assert learned == [*range(15), *(t for t in range(20, 39) for _ in range(3))]
 
 
+def test_when_the_robot_was_not_observed_for_a_moment_expect_its_actions_and_not_that_step(
+    tmp_path,
+):
+    widowx = codec_of("widowx")
+    unseen = {"observed_T": np.arange(40) != 7}
+    teleoperated(widowx, 40, left_out="9.0 s are left out", **unseen).save(tmp_path / "1.npz")
+    data = EpisodeDataset(find_episodes(tmp_path), micro_processor(widowx.embodiment)[1])
+    assert [t for *_, t in data.steps] == [t for t in range(39) if t != 7]
+    assert batch_of(data, [6]).mask_PHK[0].any(-1).all()
+    assert data.lacking == 1
+
+
 def test_when_a_recording_begins_before_a_person_engages_expect_nothing_learned_of_that(tmp_path):
     widowx = codec_of("widowx")
     modes = ["HOLD"] * 5 + ["TELEOP"] * 30 + ["HOLD"] * 5
