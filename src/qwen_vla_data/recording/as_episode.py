@@ -59,7 +59,8 @@ class Observed:
     """The longest part of a recording that goes on, and what ended the parts.
 
     Attributes:
-        gaps: (ROS time, s; why the robot could not be observed), at the end of each part.
+        gaps: (ROS time, s; why the robot could not be observed), from when it could not: at the
+            beginning of the recording and at the end of each part.
     """
 
     steps: list[Step]
@@ -135,7 +136,7 @@ def observe(recording: Recording, robot: Embodiment) -> Observed:
             refusal = str(found)
             last = current[-1] if current else None
             if not last or next_s - last.time_s > BRIDGED_S or _time_went_back(found):
-                gaps.append((next_s, refusal))
+                gaps.append((last.time_s if last else next_s, refusal))
                 current, missed, next_s = [], [], None
                 break
             missed.append(Step(time_s=next_s, observation=last.observation, observed=False))
@@ -153,8 +154,8 @@ def observe(recording: Recording, robot: Embodiment) -> Observed:
                 if not gaps:  # until now it could not be observed
                     gaps.append((recording.start_s, refusal))
                 next_s = message.received_s
-    if next_s is not None and recording.end_s - next_s > BRIDGED_S:
-        gaps.append((current[-1].time_s, "nothing more was received"))
+    if current and recording.end_s - current[-1].time_s > BRIDGED_S:
+        gaps.append((current[-1].time_s, refusal if missed else "nothing more was received"))
     if len(longest) < LEAST_STEPS:
         raise RecordingError(f"{recording.path}: {robot.name} cannot be observed: {refusal}")
     return Observed(steps=longest, gaps=gaps)
@@ -168,18 +169,21 @@ def _left_out(
     ends_s = [*(at_s for at_s, *_ in changes[1:]), recording.end_s]
     first_s = observed.steps[0].time_s
     last_s = observed.steps[-1].time_s + robot.action_step_s
-    driven_s = missing_s = 0.0
+    driven_s = before_s = after_s = 0.0
     for (from_s, mode, _), to_s in zip(changes, ends_s, strict=True):
         if mode in DRIVEN:
             driven_s += to_s - from_s
-            missing_s += (to_s - from_s) - max(min(to_s, last_s) - max(from_s, first_s), 0.0)
-    if missing_s <= NEGLIGIBLE_S:
+            before_s += max(min(to_s, first_s) - from_s, 0.0)
+            after_s += max(to_s - max(from_s, last_s), 0.0)
+    if before_s + after_s <= NEGLIGIBLE_S:
         return None
-    said = f"{missing_s:.1f} s of the {driven_s:.1f} s that were driven are left out"
-    at_s, why = min(
-        observed.gaps, key=lambda gap: min(abs(gap[0] - first_s), abs(gap[0] - last_s))
+    before = [gap for gap in observed.gaps if gap[0] <= first_s]
+    after = [gap for gap in observed.gaps if gap[0] > first_s]
+    at_s, why = before[-1] if before_s > after_s or not after else after[0]
+    return (
+        f"{before_s + after_s:.1f} s of the {driven_s:.1f} s that were driven are left out: "
+        f"{why}, from {at_s - recording.start_s:.1f} s of the recording on"
     )
-    return f"{said}: {why}, at {at_s - recording.start_s:.1f} s of the recording"
 
 
 def _time_went_back(refusal: Refusal) -> bool:
