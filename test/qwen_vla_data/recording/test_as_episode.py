@@ -16,7 +16,8 @@ from qwen_vla_data.episode import Episode
 from qwen_vla_data.images import decode_image
 from qwen_vla_data.plans import with_plans
 from qwen_vla_data.recording import Outcome, open_recording
-from qwen_vla_data.recording.as_episode import episode_of, observe
+from qwen_vla_data.recording.as_episode import episode_of
+from qwen_vla_data.recording.observed import observe
 from qwen_vla_data.sources import find_episodes
 from qwen_vla_ros.images import rgb_from_image
 from recordings import BEGIN_S, EMBODIMENTS, Waving
