@@ -173,6 +173,13 @@ def franka_text() -> str:
 """
 
 
+def stranger(folder: Path) -> Path:
+    """The file of a robot that no weights were trained for: a WidowX of another name."""
+    path = folder / "stranger.yaml"
+    path.write_text(WIDOWX.read_text().replace("\nname: widowx\n", "\nname: stranger\n"))
+    return path
+
+
 def base_text(stamped: bool = False) -> str:
     """A base that follows waypoints."""
     base = _BASE.format(

@@ -17,6 +17,7 @@ from qwen_vla_model import load_policy
 from qwen_vla_ros.load_policy import HOLD
 from qwen_vla_sim.registry import find_tasks, make_world
 from robot_checks import check_normalisation, check_prompt, check_scripted_policy, check_start
+from robots import stranger
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -114,13 +115,13 @@ def test_when_nothing_is_named_expect_the_shipped_checkpoint_on_a_widowx():
     assert policy.infer(observation).shape == (16, 7)
 
 
-def test_when_a_policy_is_requested_that_does_not_exist_expect_the_names_there_are():
+def test_when_a_policy_is_requested_that_does_not_exist_expect_the_names_there_are(tmp_path):
     with pytest.raises(YamlFileError, match="no embodiment 'windowx'.*widowx"):
         load_policy(embodiment="windowx")
     with pytest.raises(CheckpointError, match="'nowhere' is neither a folder nor a name"):
         load_policy("nowhere")
-    with pytest.raises(CheckpointError, match="not trained for widowx_mobile"):
-        load_policy(embodiment="widowx_mobile")
+    with pytest.raises(CheckpointError, match="not trained for stranger"):
+        load_policy(embodiment=stranger(tmp_path))
 
 
 def test_when_the_five_lines_of_the_readme_run_expect_joint_targets():

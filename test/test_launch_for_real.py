@@ -22,6 +22,7 @@ from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 pytest.importorskip("ros2launch", reason="needs a ROS distribution: launch is no Python wheel")
 
 ROOT = Path(__file__).parents[1]
+PANDA = ROOT / "embodiments" / "benchmarks" / "libero_panda.yaml"
 ROS2 = [sys.executable, "-c", "import sys; from ros2cli.cli import main; sys.exit(main())"]
 WAIT_S = 150.0
 """A busy machine with two cores takes a minute to load a policy."""
@@ -118,7 +119,7 @@ def launch():
         ("dry_runn:=true", "unknown launch argument 'dry_runn'"),
         ("robot:=aloha", "unknown launch argument 'robot'"),
         ("embodiment:=nosuch", "no embodiment 'nosuch'"),
-        ("embodiment:=widowx_mobile", "not trained for widowx_mobile, only for aloha"),
+        (f"embodiment:={PANDA}", "not trained for libero_panda, only for aloha"),
         ("checkpoint:=expert", "simulated robots only: add use_sim:=true"),
         ("checkpoint:=ws://gpu:8000", "is the address of a server: give it as policy_url"),
         ("policy_url:=gpu:8000", "policy_url gpu:8000 is no address"),

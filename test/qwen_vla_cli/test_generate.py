@@ -13,6 +13,7 @@ from qwen_vla_data.episode import Episode
 from qwen_vla_eval.policy_driver import policy_driver
 from qwen_vla_sim.generate import record_episode
 from qwen_vla_sim.registry import make_tasks, make_world
+from robots import stranger
 
 SEED = 20_000
 
@@ -53,9 +54,10 @@ def test_when_a_policy_drives_expect_episodes_that_their_seed_decides(command):
 def test_when_the_weights_do_not_know_the_robot_expect_refusal_before_anything_is_written(
     command, tmp_path
 ):
-    with pytest.raises(QwenVlaError, match="not trained for widowx_mobile"):
-        command("widowx_mobile", SEED)
-    assert not list(tmp_path.iterdir())
+    unknown = stranger(tmp_path)
+    with pytest.raises(QwenVlaError, match="not trained for stranger"):
+        command(str(unknown), SEED)
+    assert list(tmp_path.iterdir()) == [unknown]
 
 
 def test_when_a_seed_belongs_to_the_evaluation_expect_refusal(command, tmp_path):

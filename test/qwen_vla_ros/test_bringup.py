@@ -16,7 +16,7 @@ from qwen_vla_ros.bringup import (
 )
 from qwen_vla_ros.operator import Operator
 from qwen_vla_ros.processes import NodeProcesses
-from robots import base_text, robot
+from robots import base_text, robot, stranger
 
 SHIPPED = str(SHIPPED_CHECKPOINT)
 
@@ -30,10 +30,13 @@ def test_when_the_checkpoint_was_trained_for_the_robot_expect_it_to_pass(use_sim
     assert check_policy(shipped("aloha"), SHIPPED, use_sim) is None
 
 
-def test_when_the_checkpoint_was_not_trained_for_the_robot_expect_refusal_and_the_expert_named():
-    with pytest.raises(BringupError, match="not trained for widowx_mobile, only.*=expert"):
-        check_policy(shipped("widowx_mobile"), SHIPPED, True)
-    check_policy(shipped("widowx_mobile"), None, True)
+def test_when_the_checkpoint_was_not_trained_for_the_robot_expect_refusal_and_the_expert_named(
+    tmp_path,
+):
+    unknown = load_embodiment(stranger(tmp_path))
+    with pytest.raises(BringupError, match="not trained for stranger, only.*=expert"):
+        check_policy(unknown, SHIPPED, True)
+    check_policy(unknown, None, True)
 
 
 def test_when_the_expert_is_to_drive_a_real_robot_expect_refusal():

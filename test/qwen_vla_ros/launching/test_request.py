@@ -6,6 +6,7 @@ from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.resources import SHIPPED_CHECKPOINT
 from qwen_vla_ros.launching.arguments import ARGUMENTS, read
 from qwen_vla_ros.launching.request import understand
+from robots import stranger
 
 URL = "ws://gpu-machine:8000/policy"
 
@@ -37,7 +38,6 @@ def parameters_of(request, node):
         ({"checkpoint": "expert"}, "simulated robots only: add use_sim:=true"),
         ({"backend": "openpi_aloha"}, "name it, for example policy_url:=ws"),
         ({"policy_url": URL, "backend": "openpi_aloha"}, "openpi_aloha does not fit widowx"),
-        ({"embodiment": "widowx_mobile"}, "not trained for widowx_mobile"),
         ({"teleop": "keybord"}, "no teleop device 'keybord' .*did you mean keyboard"),
         ({"instruction": "x" * 10_000}, "instruction"),
     ],
@@ -47,6 +47,11 @@ def test_when_arguments_do_not_fit_each_other_or_the_robot_expect_refusal_in_wor
 ):
     with pytest.raises(QwenVlaError, match=reason):
         request_of(**arguments)
+
+
+def test_when_the_shipped_weights_do_not_know_the_robot_expect_refusal_in_words(tmp_path):
+    with pytest.raises(QwenVlaError, match="not trained for stranger"):
+        request_of(str(stranger(tmp_path)))
 
 
 def test_when_nothing_but_the_robot_is_named_expect_the_shipped_weights():
