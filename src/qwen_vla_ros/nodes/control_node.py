@@ -22,6 +22,7 @@ from ..diagnostics import DiagnosticsPublisher, lateness
 from ..drivers import make_drivers
 from ..drivers.robot import RobotDrivers
 from ..estop_topic import TELEOP_ESTOP
+from ..graph import rival_problem
 from ..messages import joint_state_message
 from ..mode_topics import ModeTopics
 from ..qos import RELIABLE
@@ -37,6 +38,8 @@ VERIFY_PERIOD_S = 0.2
 DISCOVERY_S = 1.0
 """Engaging waits for this long after the node became active, s: until then an e-stop that was
 pressed before may not have been discovered."""
+
+COMMAND = "control/command"
 
 NEAR = (Rule.COLLISION, Rule.WORKSPACE)
 """Rules that say in words what is in the way."""
@@ -98,7 +101,8 @@ class ControlNode(EmbodimentNode):
         self._limited: dict[str, str] = {}  # joint -> rule, since the last report
         self._lateness_s: list[float] = []
 
-        self._command = self.create_publisher(JointState, "control/command", RELIABLE)
+        self._command = self.create_publisher(JointState, COMMAND, RELIABLE)
+        self._rival: str | None = None
         self._feedback = self.create_publisher(JointState, "teleop/feedback", RELIABLE)
         self._mode_topics = ModeTopics(self)
         self._diagnostics = DiagnosticsPublisher(
@@ -219,7 +223,8 @@ class ControlNode(EmbodimentNode):
     # --- check and report
 
     def _driver_problems(self) -> list[str]:
-        return [*self._drivers.problems, *self._intersection.empty]
+        rival = [] if self._rival is None else [self._rival]
+        return [*rival, *self._drivers.problems, *self._intersection.empty]
 
     def _blockers(self, event: ModeEvent) -> list[str]:
         """Why a request cannot be granted now, beside the reasons that the loop finds itself."""
@@ -241,6 +246,10 @@ class ControlNode(EmbodimentNode):
 
     def _verify(self) -> None:
         self._drivers.verify()
+        # Also of another robot: each request of a person would move both.
+        self._rival = rival_problem(
+            self, COMMAND, "end one of them, or launch each robot with a namespace:= of its own"
+        )
         self._obey_robot_limits()
         self._inputs.check_graph()
 

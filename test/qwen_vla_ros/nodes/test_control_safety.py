@@ -96,6 +96,27 @@ def test_when_a_second_control_node_starts_expect_the_first_to_hold_and_to_name_
     system.engage()
 
 
+def test_when_a_second_robot_shares_the_namespace_expect_both_to_hold_and_nobody_to_engage(
+    start_control, tmp_path
+):
+    system = start_control(base_text(), base=True).drive()
+    path = tmp_path / "second.yaml"
+    path.write_text(base_text().replace("mobile_base/", "second_base/"))
+    second = ControlNode()  # of other drivers; a person's request would move both robots
+    second._parameters["embodiment"] = Parameter("embodiment", value=str(path))
+    second.trigger_configure()
+    second.trigger_activate()
+    try:
+        system.expect(lambda: system.operator.mode.startswith("HOLD"), "hold", FOUND_S + 0.5)
+        assert "control/command: another /control_node" in system.operator.mode
+        system.stands()
+        for request in ("engage_policy", "engage_teleop", "go_to_start"):
+            granted, reason = system.operator.request(request)
+            assert not granted and "namespace:=" in reason
+    finally:
+        second.destroy_node()
+
+
 def test_when_someone_else_drives_the_base_later_expect_hold_within_a_second_and_the_name(
     start_control, other
 ):
