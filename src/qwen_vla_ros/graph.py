@@ -69,6 +69,28 @@ def rivals(node: Node, topic: str) -> tuple[str, ...]:
     return (*others, *[f"another {own_name}"] * (len(names) - len(others) - own))
 
 
+def twins_problem(node: Node, measured: str, commands: str) -> str | None:
+    """Who beside one node says what a robot measures and takes its commands, in one sentence.
+
+    Such as a simulation beside the driver of the robot: both would follow each command. A driver
+    that was killed and started again has one name, and one that only listens says nothing.
+
+    Args:
+        measured, commands: topics of a driver.
+    """
+    if node.count_publishers(node.resolve_topic_name(measured)) < 2:
+        return None
+    subscriptions = node.get_subscriptions_info_by_topic(node.resolve_topic_name(commands))
+    names = {publisher.node for publisher in publishers_of(node, measured)}
+    names &= {node_of(subscription) for subscription in subscriptions}
+    if len(names) < 2:
+        return None
+    return (
+        f"{node.resolve_topic_name(commands)}: {' and '.join(sorted(names))} both follow it; end "
+        "all but one: a simulation must not run beside the robot's driver"
+    )
+
+
 def rival_problem(node: Node, topic: str, advice: str) -> str | None:
     """Who commands ``topic`` beside this node, in one sentence with the advice; None if nobody."""
     names = sorted(set(rivals(node, topic)))

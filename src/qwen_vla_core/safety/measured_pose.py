@@ -62,6 +62,7 @@ class MeasuredPose:
         self._unmeasured = set(self._rows)
         self._samples = {topic: deque[tuple[float, np.ndarray]]() for topic in self._rows}
         self._doubtful = {topic: deque(maxlen=AGREEING) for topic in self._rows}
+        self._refused_s = dict.fromkeys(self._rows, -np.inf)
 
     @property
     def complete(self) -> bool:
@@ -83,9 +84,11 @@ class MeasuredPose:
             since_s, last = samples[-1]
             beyond = self._beyond(rows, np.abs(positions - last), steady_s - since_s)
             if beyond and not self._begins_again(topic, positions, steady_s, since_s):
+                self._refused_s[topic] = steady_s
                 return beyond
             if beyond:
                 samples.clear()
+                self._refused_s[topic] = -np.inf
         self._doubtful[topic].clear()
         while samples and samples[0][0] < steady_s - RECENT_S:
             samples.popleft()
@@ -100,11 +103,17 @@ class MeasuredPose:
 
         Args:
             steady_s: now, steady clock, s.
-            for_s: how long at least the samples must have agreed, s; at most ``RECENT_S``.
+            for_s: how long at least the samples must have agreed, s; at most ``RECENT_S``; 0 for a
+                pose to start from.
         """
         for topic, rows in self._rows.items():
-            if self._doubtful[topic]:  # that may be where the robot really is
-                return f"{topic}: its latest sample is too far from the one before to be believed"
+            # That may be where the robot really is: two drivers take turns in saying otherwise.
+            refused_s = steady_s - self._refused_s[topic]
+            if self._doubtful[topic] or refused_s < (for_s or RECENT_S):
+                return (
+                    f"{topic}: a sample was too far from the one before to be believed, "
+                    f"{refused_s:.2f} s ago"
+                )
             known = [sample for sample in self._samples[topic] if sample[0] >= steady_s - RECENT_S]
             window = [sample for sample in known if sample[0] >= steady_s - for_s]
             if len(window) < AGREEING:

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from qwen_vla_core.embodiment.schema import Joint
 from qwen_vla_core.safety import RobotLimits
 
-from ..graph import rival_problem
+from ..graph import rival_problem, twins_problem
 from .motor_registers import MotorRegisters
 from .robot_info import ExpectedInfo, RobotInfoWatch
 
@@ -69,7 +69,10 @@ class InterbotixDriver:
         self._notice_restart()
         self._info.poll(now_s)
         self._registers.poll(now_s, self._info.joint_names, self._info.profile_type)
-        self.problem = self._info.problem or self._registers.problem or self._rival_problem()
+        twins = twins_problem(self._node, self._states_topic, self._topics[0])
+        self.problem = (
+            twins or self._info.problem or self._registers.problem or self._rival_problem()
+        )
         self.warning = self._registers.warning
 
     @property

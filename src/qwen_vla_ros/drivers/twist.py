@@ -90,11 +90,23 @@ class TwistDriver:
             "set 'stamped' of the base's driver"
         )
 
+    def _several_problem(self) -> str | None:
+        """One that stands still would not be noticed while the other says where it is."""
+        topic = self._spec.odometry_topic
+        nodes = sorted({publisher.node for publisher in publishers_of(self._node, topic)})
+        if len(nodes) < 2:
+            return None
+        topic = self._node.resolve_topic_name(topic)
+        return (
+            f"{topic} is published by {' and '.join(nodes)}; end all but one: a simulation must "
+            "not run beside the base's driver"
+        )
+
     def _odometry_problem(self) -> str | None:
         topic, wanted = self._spec.odometry_topic, type_name(Odometry)
         types = sorted({publisher.type for publisher in publishers_of(self._node, topic)})
         if wanted in types:
-            return None
+            return self._several_problem()
         found = f"only {', '.join(types)}" if types else "nothing"
         topic = self._node.resolve_topic_name(topic)
         return f"{topic}: {found} is published there, not {wanted}"

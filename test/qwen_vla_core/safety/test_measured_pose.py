@@ -75,12 +75,22 @@ def test_when_it_has_not_stood_for_long_enough_expect_so_said():
     assert "too few samples" in measured.unsteady(0.05, for_s=0.2)
 
 
-def test_when_the_latest_sample_was_refused_expect_no_steady_pose_until_one_is_taken():
+def test_when_a_sample_was_refused_expect_no_pose_to_start_from_for_half_a_second():
     measured = fed()
     measured.add("arm", HERE + [2.5, 0.0], 0.2)
-    assert "arm: its latest sample is too far" in measured.unsteady(0.2)
-    measured.add("arm", HERE, 0.21)
-    assert measured.unsteady(0.21) == ""
+    assert "arm: a sample was too far" in measured.unsteady(0.2)
+    for now_s in np.arange(0.21, 0.75, 0.01):
+        assert measured.add("arm", HERE, now_s) == measured.add("gripper", [0.03], now_s) == ""
+        assert bool(measured.unsteady(now_s)) == (now_s < 0.695), now_s
+    assert measured.unsteady(0.75) == ""
+
+
+def test_when_two_drivers_say_otherwise_in_turn_expect_never_a_pose_to_start_from():
+    measured = fed()
+    for now_s in np.arange(0.2, 1.0, 0.01):
+        measured.add("arm", HERE + [0.9, 0.0], now_s)
+        assert measured.add("arm", HERE, now_s + 0.005) == ""
+        assert "arm: a sample was too far" in measured.unsteady(now_s + 0.006)
 
 
 def test_when_the_robot_is_being_moved_expect_the_joint_that_moves():

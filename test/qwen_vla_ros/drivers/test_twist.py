@@ -107,6 +107,17 @@ def test_when_the_base_appears_bit_by_bit_expect_what_is_missing_and_then_no_pro
     assert "odom: nothing is published" in problem_when(make_node, driver, "odom")
 
 
+def test_when_a_second_base_says_where_it_is_expect_both_named_until_one_has_ended(make_node):
+    driver, base = driver_of(make_node), Base(make_node)
+    assert problem_when(make_node, driver, "none") == "none"
+    second = make_node("sim_node")
+    odometry = second.create_publisher(Odometry, ODOMETRY, 50)
+    problem = problem_when(make_node, driver, "/base and /sim_node")
+    assert problem.startswith("/mobile_base/odom is published by /base and /sim_node; end all")
+    second.destroy_publisher(odometry)
+    assert problem_when(make_node, driver, "none") == "none" and base.received == []
+
+
 @pytest.mark.parametrize("driving", [False, True])
 def test_when_someone_else_starts_to_command_the_base_later_expect_their_name_within_1_s(
     make_node, driving

@@ -6,9 +6,12 @@ import pytest
 import rclpy
 from interbotix_xs_msgs.msg import JointSingleCommand, JointTrajectoryCommand
 from rclpy.context import Context
+from rclpy.node import Node
 
 from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS
-from robots import pwm_arm_text
+from fake_robot import PERIOD_S, FakeArm
+from robots import one_arm_text, pwm_arm_text
+from spinning import SpinningThread
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -27,6 +30,24 @@ def rival(ros_domain):
     yield node
     node.destroy_node()
     rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def simulated(start_control):
+    """Starts the simulation of an arm, beside the driver that runs already."""
+    started = []
+
+    def start(pose):
+        node = Node("sim_node")
+        arm = FakeArm(node, "follower_left", pose)
+        node.create_timer(PERIOD_S, arm.publish)
+        started.append((node, SpinningThread(node)))
+        return arm
+
+    yield start
+    for node, spinning in started:
+        spinning.end()
+        node.destroy_node()
 
 
 def moving(start_control):
@@ -54,6 +75,21 @@ def holds(system, words, limit_s):
 def refuses(system, words):
     granted, reason = system.operator.request("engage_policy")
     assert not granted and words in reason, reason
+
+
+@pytest.mark.parametrize("pose", [LEFT, [1.0, -0.9, 0.5, 0.03]], ids=["alike", "elsewhere"])
+def test_when_a_simulation_runs_beside_the_robots_driver_expect_neither_to_move(
+    start_control, simulated, pose
+):
+    system = start_control(one_arm_text(), {"follower_left": LEFT})
+    arm, twin = system.robot.arms["follower_left"], simulated(pose)
+    both = "/robot and /sim_node both follow it"
+    system.expect(lambda: system.said and both in system.said[0], "both are named")
+    for _ in range(20):
+        granted, reason = system.operator.request("go_to_start")
+        assert not granted and both in reason
+        system.operator.wait(lambda: False, 0.05)
+    assert arm.group == twin.group == []
 
 
 @pytest.mark.parametrize(
