@@ -17,6 +17,14 @@ def not_negative(text: str) -> int:
     return _at_least(0, text)
 
 
+def port(text: str) -> int:
+    """A TCP port, or 0."""
+    value = not_negative(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError(f"{value} is above 65535")
+    return value
+
+
 def _at_least(lowest: int, text: str) -> int:
     try:
         value = int(text)

@@ -2,7 +2,7 @@
 
 With --live, look for some seconds whether the robot that runs is the one that an embodiment
 describes: topics, types, rates, images, joint names, units and limits, and what its nodes
-report. Nothing is published and nothing moves. Exit status 1 if something has to be changed.
+report. Nothing is published and nothing moves.
 
 With --wiggle as well, each joint moves two degrees there and back, through control_node and all
 its limits as teleoperation, after a person's yes for each: sign, unit and size of the answer.
@@ -21,6 +21,11 @@ import sys
 from pathlib import Path
 
 from .arguments import embodiment_file, positive
+
+EXIT_STATUSES = (
+    "Exit status: 0 done, 1 with --live: something has to be changed, 2 could not be done, "
+    "130 interrupted."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     path = embodiment_file(arguments.file)
     if (arguments.wiggle or arguments.cover) and not arguments.live:
-        raise QwenVlaError("--wiggle and --cover are of the robot that runs: add --live")
+        raise QwenVlaError("--wiggle and --cover need the robot that runs: add --live")
     if arguments.live:
         return _check_live(load_embodiment(path), path, arguments)
     match read_yaml(path).kind:

@@ -5,7 +5,7 @@ Example:
   qwen-vla evaluate --embodiment mobile_base --task go_to --shift background
   qwen-vla evaluate --embodiment aloha --expert --ros --episodes 30
   qwen-vla evaluate --task put_on_plate --instruction "put the red block on the yellow plate"
-  qwen-vla evaluate --report       # all of config/reports/report.yaml, with figures; hours
+  qwen-vla evaluate --report       # all of config/reports/report.yaml, with figures; 35 minutes
 
 Chance is the success of a policy that carries out any instruction of the scene without reading the
 given one. A distribution shift changes one thing that training never varied in that way: colour,

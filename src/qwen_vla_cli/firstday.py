@@ -2,7 +2,7 @@
 
 Example:
   qwen-vla firstday --embodiment widowx            # a few episodes: does all of it work?
-  qwen-vla firstday --embodiment widowx --full     # 50 demonstrations: what comes of a day
+  qwen-vla firstday --embodiment widowx --full     # 50 demonstrations: hours
   qwen-vla firstday --embodiment aloha --task hand_over_cube --out runs/my_day
 
 A scripted person moves the simulated robot through control_node, on teleop/command. Each step
@@ -26,9 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_instruction(
         parser,
-        "all that is asked for (of all kinds; with --full what the task's first scene asks)",
+        "the only instruction of the day (all of the task; with --full that of its first scene)",
     )
-    parser.add_argument("--full", action="store_true", help="the real thing, hours")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="50 demonstrations, two trainings of an hour at most; four hours",
+    )
     parser.add_argument("--out", type=Path, help="folder of the day (runs/firstday/<robot>)")
 
 

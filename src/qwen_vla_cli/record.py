@@ -19,6 +19,10 @@ from pathlib import Path
 
 from .arguments import embodiment_file
 
+EXIT_STATUSES = (
+    "Exit status: 0 done, 1 recorder_node did not start, 2 could not be done, 130 interrupted."
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `qwen-vla record`."""

@@ -22,8 +22,8 @@ from pathlib import Path
 from .arguments import (
     add_checkpoint,
     embodiment_file,
-    not_negative,
     policy_name,
+    port,
     positive,
 )
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--instruction", help="of clients that send no prompt, such as openpi's ALOHA"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=not_negative, default=8000, help="0: any free one (8000)")
+    parser.add_argument("--port", type=port, default=8000, help="0: any free one (8000)")
     parser.add_argument(
         "--device",
         action="append",

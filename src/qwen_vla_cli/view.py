@@ -1,8 +1,8 @@
 """Watch and command a robot in a browser.
 
 Example:
-  qwen-vla demo                      # or a robot that runs already; then, in another terminal:
-  qwen-vla view
+  ros2 launch qwen_vla_ros widowx.launch.py use_sim:=true     # or a real robot
+  qwen-vla view                                               # in another terminal
 
 It prints an address that holds a token: whoever has it can move the robot. The page is for this
 machine only; from another one: ssh -L 8765:127.0.0.1:8765 robot, and open the same address there.
@@ -12,7 +12,11 @@ import argparse
 import os
 import sys
 
-from .arguments import embodiment_file, not_negative
+from .arguments import embodiment_file, port
+
+EXIT_STATUSES = (
+    "Exit status: 0 done, 1 page_node did not start, 2 could not be done, 130 interrupted."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--embodiment", help="name or YAML file of the robot (what its control_node says)"
     )
     parser.add_argument("--namespace", default="", help="ROS namespace of the robot")
-    parser.add_argument("--port", type=not_negative, default=8765, help="0: any free one (8765)")
+    parser.add_argument("--port", type=port, default=8765, help="0: any free one (8765)")
     parser.add_argument(
         "--host",
         default="127.0.0.1",

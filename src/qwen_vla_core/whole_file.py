@@ -54,7 +54,8 @@ def write_text_whole(path: Path, text: str) -> None:
 
 def cannot_write(path: Path, error: OSError) -> QwenVlaError:
     """The error in one line, to be raised."""
-    return QwenVlaError(f"{path} cannot be written: {error.strerror or error}")
+    reason = "it is a file, no folder" if isinstance(error, FileExistsError) else error.strerror
+    return QwenVlaError(f"{path} cannot be written: {reason or error}")
 
 
 def synchronize(path: Path) -> None:

@@ -12,11 +12,11 @@ def decode_image(data: bytes, what: str) -> np.ndarray:
     Args:
         what: whose image it is, for the error.
     Raises:
-        QwenVlaError: it is damaged.
+        QwenVlaError: it is damaged, or no image.
     """
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
-        raise QwenVlaError(f"{what} is damaged")
+        raise QwenVlaError(f"{what} is damaged, or no image")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -142,7 +142,9 @@ def free_bytes(device: torch.device) -> int:
         return int(lines["MemAvailable"].split()[0]) * 1024
     if device.type == "cuda" and torch.cuda.is_available():
         return torch.cuda.mem_get_info(device)[0]
-    raise CheckpointError(f"device {device}: torch finds none here")
+    raise CheckpointError(
+        f"device {device}: torch finds none here (nvidia-smi shows what there is); use cpu"
+    )
 
 
 def _gb(count: int) -> str:

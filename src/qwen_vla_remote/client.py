@@ -204,7 +204,7 @@ class RemotePolicy(ChannelPolicy):
         while not self._links:
             left_s = end_s - time.monotonic()
             if left_s <= 0:
-                raise RemoteError(f"{self.url}: cannot be reached ({reason})")
+                raise RemoteError(f"{self.url}: cannot be reached ({reason}); is the server up?")
             try:
                 self._links.append(await asyncio.wait_for(self._connect(), left_s))
             except (ConnectionClosed, OSError, asyncio.TimeoutError) as error:

@@ -128,6 +128,10 @@ def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
     [
         (("check", "windowx"), "no embodiment 'windowx'"),
         (("check", "nowhere.yaml"), "nowhere.yaml"),
+        (("check", str(Path(__file__).parent)), "is a folder; name the file of the embodiment"),
+        (("check", __file__), "is no *.yaml file"),
+        (("serve", "--port", "65536"), "65536 is above 65535"),
+        (("generate", "--embodiment", "widowx", "--out", __file__), "it is a file, no folder"),
         (("evaluate", "--embodiment", "windowx"), "windowx"),
         (("evaluate", "--checkpoint", "/nowhere"), "/nowhere"),
         (("evaluate", "--episodes", "0"), "--episodes"),

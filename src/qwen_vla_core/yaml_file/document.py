@@ -90,6 +90,8 @@ def read_yaml(path: Path) -> Document:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise YamlFileError(f"{path}: larger than {MAX_FILE_BYTES} bytes; not a file to read")
         text = path.read_text(encoding="utf-8")
+    except IsADirectoryError as error:
+        raise YamlFileError(f"{path}: is a folder; name a YAML file") from error
     except FileNotFoundError as error:
         beside = [file.name for file in path.parent.glob("*.y*ml")]
         hint = did_you_mean(path.name, beside) or f" (working folder: {Path.cwd()})"

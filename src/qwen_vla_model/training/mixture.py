@@ -39,11 +39,12 @@ def check_sources(recipe: Recipe) -> None:
     """
     for source in recipe.mixture:
         folder, held_out = source.episodes, recipe.validation_episodes
-        record = f"qwen-vla generate --embodiment {source.embodiment} --out {folder}"
         if not folder.is_dir():
-            where = "" if folder.is_absolute() else f" (seen from {Path.cwd()})"
+            where = "" if folder.is_absolute() else f" (working folder: {Path.cwd()})"
             raise QwenVlaError(
-                f"mixture: episodes: {folder}: no such folder{where}; record them with: {record}"
+                f"mixture: episodes: {folder}: no such folder{where}; record them with: "
+                f"qwen-vla record --embodiment {source.embodiment} --folder {folder}, or in "
+                f"simulation: qwen-vla generate --embodiment {source.embodiment} --out {folder}"
             )
         if (found := len(episodes_of(source))) <= held_out:
             raise QwenVlaError(

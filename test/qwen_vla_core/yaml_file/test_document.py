@@ -71,7 +71,7 @@ def test_when_a_file_is_not_there_expect_its_neighbour_or_the_working_folder(tmp
 
 def test_when_a_path_is_a_folder_or_no_text_expect_one_line(tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    for path, words in ((tmp_path, "Is a directory"), (tmp_path / "binary.yaml", "not UTF-8")):
+    for path, words in ((tmp_path, "is a folder"), (tmp_path / "binary.yaml", "not UTF-8")):
         with pytest.raises(YamlFileError) as caught:
             read_yaml(path)
         assert words in str(caught.value) and "\n" not in str(caught.value)

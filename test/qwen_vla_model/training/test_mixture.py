@@ -17,7 +17,8 @@ def test_when_a_folder_of_episodes_is_missing_expect_its_key_and_how_to_record(
     with pytest.raises(QwenVlaError) as refused:
         check_sources(load_recipe(recipe("run", mixture=mixture)))
     assert str(refused.value) == (
-        f"mixture: episodes: none: no such folder (seen from {tmp_path}); record them with: "
+        f"mixture: episodes: none: no such folder (working folder: {tmp_path}); record them with: "
+        f"qwen-vla record --embodiment {PATH} --folder none, or in simulation: "
         f"qwen-vla generate --embodiment {PATH} --out none"
     )
 
