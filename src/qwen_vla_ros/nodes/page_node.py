@@ -29,7 +29,7 @@ from ..page.images import jpeg_from_message
 from ..page.journal import NUMBER, Journal
 from ..page.messages import Guard, Hands, Instruct, Keys, Message, Request, Seen
 from ..page.presence import Consequence, Presence
-from ..page.requests import Requests
+from ..page.requests import MOVES, Requests
 from ..page.server import PageServer
 from ..page.state import page_state
 from ..qos import LATCHED, RELIABLE
@@ -131,6 +131,12 @@ class PageNode(EmbodimentNode):
         match message:
             case Request() | Instruct() | Keys() | Guard() if not self.active:  # nothing watches
                 self._answer(page, message.id, message.type, False, "page_node is not active")
+            case Request(id=number, name=name) if name in MOVES and (
+                late := self._presence.late(page, now_s)
+            ):
+                self._answer(page, number, name, False, late)
+            case Instruct(id=number) if late := self._presence.late(page, now_s):
+                self._answer(page, number, "instruction", False, late)
             case "opened":
                 self._presence.join(page, now_s)
                 for line in self._journal.lines():
@@ -139,8 +145,8 @@ class PageNode(EmbodimentNode):
                 self._act(self._presence.leave(page))
                 if self.active:
                     self._watch()
-            case Seen():
-                self._presence.seen(page, now_s)
+            case Seen(number=number):
+                self._presence.seen(page, number)
             case Hands():
                 self._on_hands(page, message, now_s)
             case Request(id=number, name=name):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 GUARD_S = 2.0
-"""A page that guards autonomy and confirms nothing for this time holds the robot, s: 20 states.
-A wireless link or a browser that loads something may pause for half of it."""
+"""A page that guards autonomy and confirms nothing newer than this holds the robot, s: 20 states.
+A wireless link or a browser that loads something may pause for half of it. Nor does such a page
+begin a motion: what a person asked for when a line stalled comes when it is back."""
 
 AGAIN_S = 1.0
 """A hold is asked for again after this time while the robot moves on, s: a request may be lost."""
@@ -31,6 +32,7 @@ SHOWN = 64
 @dataclass(eq=False)
 class _Page:
     seen_s: float
+    """When the newest state that it confirmed was given to it."""
     guards: bool = False
 
 
@@ -96,10 +98,17 @@ class Presence:
             message="keys: the page that held them is gone" if had_keys else "",
         )
 
-    def seen(self, page: int, now_s: float) -> None:
-        """A person can see this page."""
-        if page in self._pages:
-            self._pages[page].seen_s = now_s
+    def seen(self, page: int, number: int) -> None:
+        """A person can see this state on this page."""
+        if (one := self._pages.get(page)) is not None:
+            one.seen_s = max(one.seen_s, dict(self._shown).get(number, -inf))
+
+    def late(self, page: int, now_s: float) -> str:
+        """Why a page may not begin a motion; "" where its person sees what happens now."""
+        one = self._pages.get(page)
+        if one is not None and now_s - one.seen_s <= GUARD_S:
+            return ""
+        return f"it came late, from a page that saw nothing newer than {GUARD_S:g} s: press again"
 
     def shown(self, number: int, now_s: float) -> None:
         """A state was given to the pages."""

@@ -24,6 +24,16 @@ REQUESTS = (
     "record/discard",
 )
 
+MOVES = (
+    "control/engage_policy",
+    "control/engage_teleop",
+    "control/go_to_start",
+    "teleop/engage",
+    "teleop/align",
+    "teleop/hand_back",
+)
+"""After these the robot may move; all others are granted however late they come."""
+
 NODES = {
     "control": "control_node",
     "policy": "policy_node",

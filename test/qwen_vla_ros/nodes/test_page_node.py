@@ -283,6 +283,32 @@ def test_when_a_guarding_page_is_not_seen_before_somebody_engages_expect_the_rob
     one.expect(lambda: any("not seen" in line for line in other.journal), "the journal says why")
 
 
+def test_when_the_line_of_a_page_stalls_expect_what_moves_to_be_refused_and_stops_granted(lab):
+    one = lab()
+    page = one.open()
+    one.expect(lambda: page.state, "the page draws")
+    one.follow()
+    one.operator.request("hold")
+    page.frozen = True  # as where what it says comes seconds later
+    one.operator.wait(lambda: False, GUARD_S + 0.5)
+    page.say(type="request", id=1, name="control/engage_policy")
+    page.say(type="request", id=2, name="control/go_to_start")
+    page.say(type="instruct", id=3, text="go")
+    page.say(type="request", id=4, name="control/estop")
+    one.mode("ESTOP")
+    modes = one.system.modes
+    one.expect(lambda: modes[-1][1].startswith("ESTOP"), "it is stopped")
+    assert modes[-2][1].startswith("HOLD")  # and nothing in between
+    page.frozen = False
+    one.expect(lambda: len(page.answers) == 4, "all are answered")
+    for number in (1, 2, 3):
+        granted, why = page.answers[number]
+        assert not granted and "press again" in why
+    assert page.answers[4][0]
+    assert page.request("control/reset")[0]
+    assert page.request("control/go_to_start")[0]
+
+
 def test_when_a_guarding_pages_hold_is_lost_expect_it_asked_for_again(lab, monkeypatch):
     one = lab()
     page = one.open()

@@ -13,10 +13,16 @@ class Shown(Presence):
     """Its pages have received what was shown just now, unless they say otherwise."""
 
     def hands(self, page, pressed, now_s, number=None):
-        if number is None:
-            number = 1_000_000 + int(now_s * 1000)
-            self.shown(number, now_s)
+        number = self._shown_at(now_s) if number is None else number
         return super().hands(page, pressed, number, now_s)
+
+    def seen(self, page, now_s):
+        super().seen(page, self._shown_at(now_s))
+
+    def _shown_at(self, now_s):
+        number = 1_000_000 + int(now_s * 1000)
+        self.shown(number, now_s)
+        return number
 
 
 def with_pages(*pages):
@@ -89,6 +95,22 @@ def test_when_a_guarding_page_is_not_seen_expect_a_hold_and_after_it_was_seen_an
     assert "not seen" in presence.tick(late_s).hold and not presence.tick(late_s + 0.1).hold
     presence.seen(1, 20.0)
     assert not presence.tick(20.1).hold and presence.tick(20.1 + GUARD_S).hold
+
+
+def test_when_a_line_delays_all_alike_expect_a_guarding_page_to_count_as_not_seen():
+    presence = Presence(silence_s=SILENCE_S)
+    presence.join(1, 0.0)
+    presence.guard(1, True, 0.0)
+    held = []
+    for tenth in range(60):
+        now_s = tenth / 10
+        presence.shown(tenth, now_s)
+        presence.seen(1, tenth - 25)  # each is confirmed, 2.5 s later
+        held.append(bool(presence.tick(now_s).hold))
+        assert bool(presence.late(1, now_s)) == (now_s > GUARD_S)
+    assert not any(held[:20]) and held[21]
+    presence.seen(1, 59)
+    assert presence.late(1, 6.0) == "" and "press again" in presence.late(2, 6.0)
 
 
 def test_when_a_guarding_page_is_hidden_at_rest_expect_each_motion_that_begins_to_be_held():
