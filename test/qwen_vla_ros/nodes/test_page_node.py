@@ -291,20 +291,20 @@ def test_when_the_line_of_a_page_stalls_expect_what_moves_to_be_refused_and_stop
     one.operator.request("hold")
     page.frozen = True  # as where what it says comes seconds later
     one.operator.wait(lambda: False, GUARD_S + 0.5)
-    page.say(type="request", id=1, name="control/engage_policy")
-    page.say(type="request", id=2, name="control/go_to_start")
-    page.say(type="instruct", id=3, text="go")
-    page.say(type="request", id=4, name="control/estop")
+    page.say(type="request", id=11, name="control/engage_policy")
+    page.say(type="request", id=12, name="control/go_to_start")
+    page.say(type="instruct", id=13, text="go")
+    page.say(type="request", id=14, name="control/estop")
     one.mode("ESTOP")
     modes = one.system.modes
     one.expect(lambda: modes[-1][1].startswith("ESTOP"), "it is stopped")
     assert modes[-2][1].startswith("HOLD")  # and nothing in between
     page.frozen = False
     one.expect(lambda: len(page.answers) == 4, "all are answered")
-    for number in (1, 2, 3):
+    for number in (11, 12, 13):
         granted, why = page.answers[number]
         assert not granted and "press again" in why
-    assert page.answers[4][0]
+    assert page.answers[14][0]
     assert page.request("control/reset")[0]
     assert page.request("control/go_to_start")[0]
 
