@@ -5,6 +5,8 @@ from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 
+# The repository, also where `colcon build --symlink-install` runs a link to this file.
+ROOT = Path(__file__).resolve().parent
 NAME = "qwen_vla_ros"
 VERSION = ElementTree.parse("package.xml").findtext("version")
 PACKAGES = find_packages("src", exclude=["interfaces", "interfaces.*"])
@@ -35,7 +37,7 @@ def package_data(top_level):
 
 def requirements(file):
     """The lines of a requirements file: the one place where a dependency is named."""
-    lines = Path(file).read_text().splitlines()
+    lines = (ROOT / file).read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -44,7 +46,7 @@ DEPENDENCIES = ("requirements.txt", "requirements-distribution.txt")
 # Each further requirements-NAME.txt is an extra: pip install '.[ros,gpu]'.
 EXTRAS = {
     path.stem.partition("-")[2]: requirements(path)
-    for path in sorted(Path().glob("requirements-*.txt"))
+    for path in sorted(ROOT.glob("requirements-*.txt"))
     if path.name not in DEPENDENCIES
 }
 
@@ -67,6 +69,8 @@ setup(
         *share("embodiments"),
         *share("rviz"),
         *share("resource/web"),
+        # colcon.pkg names it: `qwen-vla` is a command wherever the workspace is sourced.
+        (f"share/{NAME}/hook", ["resource/hook/path.dsv"]),
     ],
     install_requires=[line for file in DEPENDENCIES for line in requirements(file)],
     # Without 'test', `colcon test` runs nothing and says OK; see test/quick_selection.py.

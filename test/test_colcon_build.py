@@ -123,6 +123,24 @@ def test_when_built_expect_ros_to_find_package_and_executables(prefix):
         assert os.access(executables / name, os.X_OK), name
 
 
+def test_when_the_workspace_is_sourced_expect_qwen_vla_to_be_a_command(workspace):
+    run = subprocess.run(
+        ["bash", "-c", ". install/setup.bash && command -v qwen-vla && qwen-vla --version"],
+        env={**os.environ, "PATH": "/usr/bin:/bin"},
+        cwd=workspace,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.startswith(f"{workspace}/install/"), run.stdout + run.stderr
+    assert run.returncode == 0, run.stderr
+
+
+def test_when_colcon_links_instead_of_copying_expect_setup_to_find_the_requirements(tmp_path):
+    for name in ("setup.py", "setup.cfg", "package.xml", "src"):  # all that colcon links
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    subprocess.run([sys.executable, "setup.py", "--name"], cwd=tmp_path, check=True)
+
+
 def test_when_built_expect_all_files_of_the_python_packages(site_packages):
     src = REPOSITORY / "src"
     for package in src.glob("qwen_vla_*/"):
