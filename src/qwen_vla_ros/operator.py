@@ -30,6 +30,7 @@ from qwen_vla_core.interrupts import interrupts_held_back
 from .images import rgb_from_image
 from .newest import Newest
 from .qos import IMAGES, LATCHED, RELIABLE
+from .trigger_client import trigger_client
 
 ANSWER_TIMEOUT_S = 20.0
 """Services answer within milliseconds; on a machine that starts everything at once, in seconds."""
@@ -236,7 +237,10 @@ class Operator(Node):
 
     def _call(self, service_type: type, name: str, request: object, again=lambda: True):
         if name not in self._service_clients:  # finding a service again each time takes long
-            self._service_clients[name] = self.create_client(service_type, name)
+            trigger = service_type is Trigger
+            self._service_clients[name] = (
+                trigger_client(self, name) if trigger else self.create_client(service_type, name)
+            )
         client = self._service_clients[name]
         if not self.wait(client.service_is_ready, ANSWER_TIMEOUT_S):
             raise OperatorError(f"{client.srv_name}: no such service for {ANSWER_TIMEOUT_S:g} s")

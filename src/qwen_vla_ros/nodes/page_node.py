@@ -29,11 +29,12 @@ from ..page.images import jpeg_from_message
 from ..page.journal import NUMBER, Journal
 from ..page.messages import Guard, Hands, Instruct, Keys, Message, Request, Seen
 from ..page.presence import Consequence, Presence
-from ..page.requests import MOVES, Requests
+from ..page.requests import Requests
 from ..page.server import PageServer
 from ..page.state import page_state
 from ..qos import LATCHED, RELIABLE
 from ..robot_inputs import NodeReport, RobotInputs
+from ..trigger_client import MOVES
 from .lifecycle import EmbodimentNode, read_only
 from .parameters import declare_integer
 from .process import run

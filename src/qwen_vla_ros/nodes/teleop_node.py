@@ -28,6 +28,7 @@ from ..qos import LATCHED, RELIABLE
 from ..stream_meter import StreamMeter
 from ..teleop import make_device
 from ..teleop.base import receive
+from ..trigger_client import trigger_client
 from .lifecycle import EmbodimentNode, read_only
 from .process import run
 
@@ -78,7 +79,7 @@ class TeleopNode(EmbodimentNode):
         self.create_subscription(String, "control/mode", self._on_mode, LATCHED)
         command = (JointState, "control/command", JOINTS_BYTES, self._on_command)
         receive(self, *command, self._refuse, self._meter)
-        self._asks = {ask: self.create_client(Trigger, f"control/{ask.value}") for ask in Ask}
+        self._asks = {ask: trigger_client(self, f"control/{ask.value}") for ask in Ask}
         for name, answer in (
             ("engage", self._engage),
             ("release", self._release),

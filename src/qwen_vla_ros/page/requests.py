@@ -6,6 +6,8 @@ from collections.abc import Callable
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from ..trigger_client import trigger_client
+
 REQUESTS = (
     "control/engage_policy",
     "control/engage_teleop",
@@ -23,16 +25,6 @@ REQUESTS = (
     "record/failure",
     "record/discard",
 )
-
-MOVES = (
-    "control/engage_policy",
-    "control/engage_teleop",
-    "control/go_to_start",
-    "teleop/engage",
-    "teleop/align",
-    "teleop/hand_back",
-)
-"""After these the robot may move; all others are granted however late they come."""
 
 NODES = {
     "control": "control_node",
@@ -52,7 +44,7 @@ class Requests:
     """Calls services without waiting for them."""
 
     def __init__(self, node: Node) -> None:
-        self._clients = {name: node.create_client(Trigger, name) for name in REQUESTS}
+        self._clients = {name: trigger_client(node, name) for name in REQUESTS}
         self._waiting: dict[object, tuple[float, str, Answer]] = {}
 
     def available(self) -> list[str]:
