@@ -37,7 +37,7 @@ help:
 	@echo "make reference  write docs/commands.md anew from the code"
 	@echo "make docs       build the documentation as a site: out/docs"
 	@echo "make generalist train one set of weights for three robots: about two and a half hours on two cores"
-	@echo "make seven      the shipped weights go on learning: seven tasks, four robots; about five hours on two cores"
+	@echo "make seven      the shipped weights go on learning: seven tasks, four robots; about seven hours on two cores"
 	@echo "make fleet      two replicas of the shipped weights, eight robots: replicas die and are replaced"
 	@echo "make soak       four robots ask a policy server for half an hour; fails if its memory grows"
 	@echo "make bench-gpu  measure the model on this machine's GPU in ten minutes: out/bench-gpu"
