@@ -65,7 +65,7 @@ class Operator(Node):
 
     def __init__(self, embodiment: Embodiment, namespace: str = "") -> None:
         super().__init__("operator", namespace=namespace)
-        self.mode = ""
+        self.mode, self._modes = "", 0
         self._images: dict[str, np.ndarray] = {}
         self.commands: list[tuple[float, np.ndarray]] = []
         self.velocities: list[np.ndarray] = []
@@ -139,13 +139,14 @@ class Operator(Node):
             OperatorError: no answer.
         """
         self.wait(lambda: bool(self.mode), ASK_AGAIN_S)
-        before = self.mode
-        # Not after a change of mode: what a person stopped meanwhile is not engaged again.
+        before = self._modes
+        # Not after a change of mode, also one and back: what a person stopped meanwhile is not
+        # engaged again.
         answer = self._call(
             Trigger,
             f"control/{name}",
             Trigger.Request(),
-            again=lambda: bool(before) and self.mode == before,
+            again=lambda: 0 < before == self._modes,
         )
         return answer.success, answer.message
 
@@ -253,7 +254,7 @@ class Operator(Node):
         return next(future for future in futures if future.done()).result()
 
     def _on_mode(self, message: String) -> None:
-        self.mode = message.data
+        self.mode, self._modes = message.data, self._modes + 1
 
     def _on_command(self, message: JointState) -> None:
         self.commands.append((seconds(message.header.stamp), np.array(message.position)))

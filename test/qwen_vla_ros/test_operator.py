@@ -18,9 +18,9 @@ class LostError(Exception):
 class Control:
     """In the place of control_node: its mode, and a service that loses its first answer."""
 
-    def __init__(self, ros, mode_after):
+    def __init__(self, ros, modes_after):
         self.asked = []
-        self._mode_after = mode_after
+        self._modes_after = modes_after
         self._node = ros.create_node("control_node")
         self._mode = self._node.create_publisher(String, "control/mode", LATCHED)
         self._mode.publish(String(data="HOLD: started"))
@@ -30,7 +30,8 @@ class Control:
     def _answer(self, request, response):
         self.asked.append(request)
         if len(self.asked) == 1:
-            self._mode.publish(String(data=self._mode_after))
+            for mode in self._modes_after:
+                self._mode.publish(String(data=mode))
             raise LostError
         response.success, response.message = True, "granted"
         return response
@@ -46,8 +47,8 @@ def meet(ros, monkeypatch):
     monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 1.5)
     made = []
 
-    def meet(mode_after):
-        made.append(Control(ros, mode_after))
+    def meet(*modes_after):
+        made.append(Control(ros, modes_after))
         operator = Operator(robot(base_text()))
         made.append(operator)
         operator.end = operator.destroy_node
@@ -60,13 +61,16 @@ def meet(ros, monkeypatch):
 
 
 def test_when_an_answer_is_lost_expect_the_request_again(meet):
-    control, operator = meet("HOLD: started")
+    control, operator = meet()
     assert operator.request("engage_teleop") == (True, "granted")
     assert len(control.asked) == 2
 
 
-def test_when_the_mode_changed_after_a_lost_answer_expect_no_second_engaging(meet):
-    control, operator = meet("HOLD: a person pressed hold")
+@pytest.mark.parametrize(
+    "modes", [["HOLD: a person pressed hold"], ["TELEOP: engage teleop", "HOLD: started"]]
+)
+def test_when_the_mode_changed_after_a_lost_answer_expect_no_second_engaging(meet, modes):
+    control, operator = meet(*modes)
     with pytest.raises(OperatorError, match="no answer"):
         operator.request("engage_teleop")
     assert len(control.asked) == 1
