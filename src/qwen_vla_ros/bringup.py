@@ -198,7 +198,7 @@ def describe_bringup(
             NodeDescription(
                 name="teleop_node",
                 module="qwen_vla_ros.nodes.teleop_node",
-                parameters={"embodiment": embodiment, "device": teleop},
+                parameters={"embodiment": embodiment, "device": teleop, "dry_run": dry_run},
                 parameter_file=config / "teleop_node.yaml",
             )
         )

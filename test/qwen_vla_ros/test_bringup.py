@@ -130,7 +130,7 @@ def test_when_an_instruction_looks_like_yaml_expect_it_as_text(instruction):
 def test_when_a_teleop_device_is_named_expect_its_node_and_when_none_is_expect_no_such_node():
     with_joy = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED, teleop="joy")
     (node,) = [node for node in with_joy if node.name == "teleop_node"]
-    assert node.parameters == {"embodiment": "x.yaml", "device": "joy"}
+    assert node.parameters == {"embodiment": "x.yaml", "device": "joy", "dry_run": False}
     assert node.parameter_file.is_file()
     plain = describe_bringup(embodiment="x.yaml", checkpoint=SHIPPED)
     assert "teleop_node" not in {node.name for node in plain}

@@ -49,6 +49,9 @@ class TeleopNode(EmbodimentNode):
         self.declare_parameter(
             "device", "", read_only("type of a device in the embodiment's teleop section")
         )
+        self.declare_parameter(
+            "dry_run", False, read_only("send nothing to hardware: a leader's motors stand still")
+        )
 
     def configure(self) -> None:
         """Connect the device; nothing is published before a person presses or engages."""
@@ -63,6 +66,8 @@ class TeleopNode(EmbodimentNode):
                 f"{did_you_mean(device, sections)}"
             )
         self._section = sections[device]
+        if device == "leader" and self.get_parameter("dry_run").value:
+            self._section = self._section.without_motors
         self._leader = self._section if device == "leader" else None
         self._meter = StreamMeter(time.monotonic())
         self._device = make_device(self, self._section, robot, self._refuse, self._meter)

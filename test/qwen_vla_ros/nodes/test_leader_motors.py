@@ -29,8 +29,9 @@ NEAR_RAD = 0.15
 def person(start_person):
     """control_node, teleop_node, and a leader whose waist is 0.4 rad from the robot's."""
 
-    def start(waist=LEFT[0] + 0.4):
-        one = start_person(TEXT, {"follower_left": LEFT, "leader": [waist, *LEFT[1:]]}, "leader")
+    def start(waist=LEFT[0] + 0.4, dry=False):
+        arms = {"follower_left": LEFT, "leader": [waist, *LEFT[1:]]}
+        one = start_person(TEXT, arms, "leader", "-p", f"dry_run:={dry}")
         one.leader = one.system.robot.arms["leader"]
         one.expect(lambda: one.teleop._session.phase.name == "READY", "the leader is received")
         one.expect(lambda: not one.teleop._drive_problem, "the leader's driver answers")
@@ -65,6 +66,18 @@ def test_when_the_policy_moves_the_robot_expect_the_leader_to_follow_and_takeove
     one.leader.goals["waist"] = one.leader.positions["waist"] = moved - 0.1  # a hand moves it
     one.expect(lambda: one.system.messages[-1].position[0] < moved - 0.09, "the robot follows")
     assert len(one.leader.group) == count, "a leader in the hand is left alone"
+
+
+def test_when_it_is_a_dry_run_expect_the_leaders_motors_left_alone(person):
+    one = person(dry=True)
+    one.system.engage()
+    one.system.plan([0.6, 0.0, 0.0])
+    one.expect(lambda: one.system.messages[-1].position[0] > LEFT[0] + 0.3, "the policy moves")
+    one.operator.request("hold")
+    assert one.call("align")[1].startswith("the robot moves slowly"), "and not the leader"
+    one.expect_mode("TELEOP", "it would move")
+    arms = one.system.robot.arms
+    assert arms["leader"].group == arms["follower_left"].group == []
 
 
 def test_when_a_leader_with_motors_is_aligned_expect_it_to_come_slowly_and_the_robot_to_stay(

@@ -100,6 +100,12 @@ class Leader(Strict):
         """What it is received by."""
         return tuple(dict.fromkeys(topic for arm in self.arms for topic in arm.topics))
 
+    @property
+    def without_motors(self) -> "Leader":
+        """The same leader, which nothing moves."""
+        arms = tuple(arm.model_copy(update={"drive": None}) for arm in self.arms)
+        return self.model_copy(update={"arms": arms})
+
 
 class Joy(Strict):
     """A gamepad; sensor_msgs/Joy."""
