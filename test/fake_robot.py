@@ -82,7 +82,7 @@ class FakeArm:
         torque: whether the arm's servos hold; without it the arm falls, elbow first.
         obstacles: joint -> (lowest, highest) position that something in the way allows.
         false: joint -> what its joint states say instead of the truth.
-        modes: motor -> operating mode; ``group_mode``: what it believes of the group.
+        modes: motor -> operating mode; ``group_mode``: what it has for the group.
         servos: what their registers say.
         silent: whether requests are taken and never answered.
         asked: (cmd_type, name) of every request to get_robot_info.

@@ -7,7 +7,7 @@ Example:
   qwen-vla data export --help
 
 An episode is a file of this program, a recording, or part of a LeRobot folder (v3.0); a folder of
-episodes is all that it holds. docs/data.md goes through an owner's day.
+episodes is all that it holds. docs/data.md has all steps.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from .types import ActionChunk
 NS_PER_S = 1_000_000_000
 
 NOT_OURS = "no joint of this robot is named in the messages that come"
-"""Said of a joint state topic on which only other publishers are still heard."""
+"""Said of a joint state topic on which only other publishers are still received."""
 
 
 def seconds(stamp: Any) -> float:

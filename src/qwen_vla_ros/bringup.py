@@ -93,7 +93,7 @@ def check_policy(
         named = f"device:={device}" if device else f"weights:={weights}"
         raise BringupError(
             f"{named} says how weights are loaded, and {checkpoint or 'the expert'} has none: "
-            "leave it out (a server is told by `qwen-vla serve`)"
+            "leave it out (of a server it is an argument of `qwen-vla serve`)"
         )
     if checkpoint is None:
         if not use_sim:

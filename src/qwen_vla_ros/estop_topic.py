@@ -1,4 +1,4 @@
-"""One topic on which an emergency stop is published, and whose release is to be believed.
+"""One topic on which an emergency stop is published, and whose release is accepted.
 
 A press counts whoever publishes it. ROS does not say in Python which publisher a message came
 from, so a release counts only while the topic has had one single publisher for a while: with two,
@@ -64,12 +64,12 @@ class EstopTopic:
         if len(self._publishers) > 1:
             names = ", ".join(sorted(publisher.node for publisher in self._publishers))
             self._refuse(
-                f"{self._topic}: a release is not believed while several publish it ({names}); "
+                f"{self._topic}: a release is not accepted while several publish it ({names}); "
                 "give each a topic of its own in estop_topics"
             )
         elif alone_s < ALONE_S:
             self._refuse(
-                f"{self._topic}: a release is believed once its publisher has been the only one "
+                f"{self._topic}: a release is accepted once its publisher has been the only one "
                 f"for {ALONE_S:g} s, now {alone_s:.1f}; go on publishing it (--rate, not --once)"
             )
         else:

@@ -80,7 +80,7 @@ def test_when_estop_is_pressed_mid_motion_expect_hold_and_no_reset_before_its_re
         estop.publish(Bool(data=False))
         return system.operator.request("reset")[0]
 
-    system.expect(released, 5.0, "the release is believed")
+    system.expect(released, 5.0, "the release is accepted")
     system.expect(lambda: system.operator.mode.startswith("HOLD"), 2.0, "reset leads to hold")
 
 

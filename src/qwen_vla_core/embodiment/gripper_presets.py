@@ -50,7 +50,7 @@ def ends_problem(
         ends: of the embodiment.
         finger_m: position of the finger that the driver reports, m.
         motor_rad: angle of the motor that it reports in the same message, rad.
-        preset: where the ends came from. Ends that were measured are believed where the report
+        preset: where the ends came from. Ends that were measured are accepted where the report
             belongs to no known robot model, those of a preset are not.
     """
     models = models_that_report(finger_m, motor_rad)

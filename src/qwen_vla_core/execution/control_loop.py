@@ -1,6 +1,6 @@
 """One control period: read, decide, limit. The node around it only receives and sends.
 
-What was received and may be believed is in inputs.py; here are mode, source and command.
+What was received and may be used is in inputs.py; here are mode, source and command.
 
 Nothing here waits. Until a person engages, and after a fault until a person has reset and engaged,
 nothing is commanded, so that nothing that is measured or received can move the robot. From then on

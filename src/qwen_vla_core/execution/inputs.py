@@ -1,4 +1,4 @@
-"""What a control loop received, and whether it may be believed: complete, young, possible.
+"""What a control loop received, and whether it may be used: complete, young, possible.
 
 Steady time drives the watchdogs, ROS time samples the chunk. What is decided from it stands in
 control_loop.py.

@@ -18,7 +18,7 @@ JITTER_S = 0.05
 the 100 Hz at which xs_sdk publishes."""
 
 AGREEING = 3
-"""Samples in a row that have to agree before a pose is believed, to start from or to accept a
+"""Samples in a row that have to agree before a pose is accepted, to start from or to accept a
 stream again that had been silent."""
 
 AGREE_S = 0.01
@@ -111,7 +111,7 @@ class MeasuredPose:
             refused_s = steady_s - self._refused_s[topic]
             if self._doubtful[topic] or refused_s < (for_s or RECENT_S):
                 return (
-                    f"{topic}: a sample was too far from the one before to be believed, "
+                    f"{topic}: a sample was too far from the one before to be accepted, "
                     f"{refused_s:.2f} s ago"
                 )
             known = [sample for sample in self._samples[topic] if sample[0] >= steady_s - RECENT_S]

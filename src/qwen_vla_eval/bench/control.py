@@ -142,7 +142,7 @@ class _Bench:
             self._stack = stack.pop_all()
         self._robot, self._operator = robot, self._simulated.operator
         self._limits_D = np.array([joint.velocity for joint in robot.joints])
-        self._operator.press_estop(False)  # believed once its publisher has been known for 1 s
+        self._operator.press_estop(False)  # accepted once its publisher has been known for 1 s
         for trial in range(len(ACTIONS)):  # until all publishers are discovered
             self.run(trial)
         self._forget()

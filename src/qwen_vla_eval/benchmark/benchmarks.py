@@ -9,8 +9,6 @@ from qwen_vla_core.did_you_mean import did_you_mean
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.resources import embodiments_directory
 
-INITIAL_STATES = 50
-"""Of each task, as LIBERO has them; gym-aloha's are seeds, and LeRobot evaluates as many."""
 FIRST_TRAINING_STATE = 10_000
 """States from here on are seeds of ours, of the benchmark's own distribution: for recordings."""
 FOLDER = "QWEN_VLA_BENCHMARKS"

@@ -192,5 +192,5 @@ class MotorRegisters:
             return None
         return (
             f"{self._service.name}: {' and '.join(warm)}; at 72 to 80 a servo switches itself off "
-            "and the arm falls: let it rest"
+            "and the arm falls: pause, with the arm supported"
         )

@@ -46,7 +46,7 @@ class ExpectedInfo:
         if answer.mode != self.mode:
             return (
                 f"is in mode '{answer.mode}', the embodiment needs '{self.mode}'; "
-                "set it with set_operating_modes while the arm rests"
+                "set it with set_operating_modes while the arm is supported"
             )
         return None
 

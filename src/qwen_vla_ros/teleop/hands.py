@@ -62,7 +62,7 @@ class TwistHand(Hand):
     """One of the standard teleoperation packages: it publishes while it is pressed.
 
     It says once that nobody presses it, as those do when it is let go: what teleop_node knows
-    nothing of could have been pressed all the time, and is not believed.
+    nothing of could have been pressed all the time, and is not accepted.
     """
 
     def __init__(self, node: Node, robot: Embodiment, section: TwistInput) -> None:

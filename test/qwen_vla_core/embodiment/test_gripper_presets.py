@@ -140,7 +140,7 @@ def test_when_both_models_report_the_same_expect_neither_preset_refused():
         assert ends_problem(GRIPPER_PRESETS[preset], **reported, preset=preset) is None
 
 
-def test_when_no_known_model_reports_so_expect_measured_ends_believed_and_presets_refused():
+def test_when_no_known_model_reports_so_expect_measured_ends_accepted_and_presets_refused():
     ends = GripperEnds(
         finger_closed_m=0.01, finger_open_m=0.05, motor_closed_rad=-0.5, motor_open_rad=1.2
     )

@@ -92,7 +92,7 @@ def test_when_samples_are_wrong_while_the_robot_holds_expect_the_command_never_t
     held_D = robot.run(0.1).commands[-1]
     wrong_samples(robot, waist(2.5), count).run(2.0)
     assert robot.loop.state.mode is mode
-    assert bool(robot.loop.state.fault) == (count == 50)  # who says it for a second is believed
+    assert bool(robot.loop.state.fault) == (count == 50)  # who says it for a second is right
     assert (np.array(robot.commands[-5:]) == held_D).all()
 
 

@@ -1,4 +1,4 @@
-"""Which samples are believed, and when a pose is steady enough to start from."""
+"""Which samples are accepted, and when a pose is steady enough to start from."""
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ def test_when_the_stream_has_died_expect_no_steady_pose():
 
 
 @pytest.mark.parametrize("burst", [1, 3, 5])
-def test_when_samples_arrive_in_bursts_expect_a_joint_at_its_limit_believed(burst):
+def test_when_samples_arrive_in_bursts_expect_a_joint_at_its_limit_accepted(burst):
     measured = fed()
     for k in range(1, 100):
         arrived_s = 0.2 + 0.01 * burst * np.ceil(k / burst)
@@ -114,7 +114,7 @@ def test_when_samples_arrive_in_bursts_expect_a_joint_at_its_limit_believed(burs
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-1.0, 1.0), min_size=5, max_size=60), st.floats(0.005, 0.04))
-def test_when_a_joint_moves_within_its_speed_expect_every_sample_believed(speeds, dt_s):
+def test_when_a_joint_moves_within_its_speed_expect_every_sample_accepted(speeds, dt_s):
     measured = pose()
     position, now_s = HERE.copy(), 0.0
     for speed in speeds:

@@ -74,7 +74,7 @@ def test_when_estop_is_pressed_or_a_person_takes_over_expect_it_at_the_base_in_t
                 answer_s(system, said_s, lambda r: r[0] > said_s and r[1:] == (0.0, 0.0))  # noqa: B023
             )
             system.silence_policy()
-            system.expect(released, "the release is believed")
+            system.expect(released, "the release is accepted")
     for what, values_s in (("e-stop", stops_s), ("takeover", takeovers_s)):
         p50, p99 = np.percentile(values_s, (50, 99)) * 1e3
         print(f"{what} beside {others} busy processes: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
