@@ -30,6 +30,7 @@ from ..teleop import make_device
 from ..teleop.base import receive
 from ..trigger_client import trigger_client
 from .lifecycle import EmbodimentNode, read_only
+from .priority import PRIORITY_OF_HANDS, run_first
 from .process import run
 
 CHECK_PERIOD_S = 0.2
@@ -277,6 +278,7 @@ class TeleopNode(EmbodimentNode):
 
 def main() -> None:
     """Entry point of the teleop_node executable."""
+    run_first(PRIORITY_OF_HANDS)
     run(TeleopNode, commands=True)
 
 

@@ -1,4 +1,4 @@
-"""control_node before all else where that is allowed, and as ever where it is not."""
+"""control_node and teleop_node before all else where that is allowed, as ever where it is not."""
 
 import re
 import resource
@@ -38,3 +38,16 @@ def test_when_a_user_may_not_have_real_time_priority_expect_the_usual_one():
 @pytest.mark.skipif(not MAY, reason="this process has no right to it")
 def test_when_real_time_priority_is_allowed_expect_it():
     assert tried() == "True"
+
+
+@pytest.mark.skipif(not MAY, reason="this process has no right to it")
+def test_when_nodes_start_expect_a_persons_hands_before_all_else_but_the_control_loop():
+    priorities = {}
+    for node in ("control_node", "teleop_node"):
+        code = (
+            f"import os; from qwen_vla_ros.nodes import {node} as node; "
+            "node.run = lambda *_, **__: print(os.sched_getparam(0).sched_priority); node.main()"
+        )
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+        priorities[node] = int(ended.stdout)
+    assert priorities["control_node"] > priorities["teleop_node"] > 0
