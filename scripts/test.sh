@@ -5,7 +5,6 @@
 # Arguments are pytest's; with tests named, e.g. test/test_layering.py, only these run, long or not.
 set -uo pipefail
 
-# Long files first: as the last ones they would keep one worker busy alone.
 NODES="test/qwen_vla_eval/test_episodes.py test/test_own_robot.py test/qwen_vla_remote
     test/qwen_vla_ros test/qwen_vla_sim/node"
 NONE=5  # pytest's exit status where it found no test, which is right for all rounds but one

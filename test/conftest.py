@@ -21,6 +21,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
+# Begun first: a file stays with one worker, and as the last one it would keep that one busy alone.
+LONG_FILES = {
+    "test_episodes.py",
+    "test_process.py",
+    "test_sim_node_process.py",
+    "test_slate_endpoint.py",
+    "test_wiggle.py",
+}
+
 # Before any test imports mujoco, which reads then how to render.
 with suppress(QwenVlaError):  # said by the tests that need it
     import qwen_vla_sim  # noqa: F401
@@ -40,6 +49,10 @@ def pytest_collection():
         return (yield)
     finally:
         gc.enable()
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
 
 
 def pytest_collection_finish():

@@ -14,8 +14,10 @@ from qwen_vla_eval.episodes import directly, through_ros
 from qwen_vla_eval.runner import EvaluationCase
 from qwen_vla_sim.registry import find_tasks
 
+# The arm and the base of these two are in a robot that has both.
+LONG = {"widowx", "mobile_base"}
 ROBOTS = [
-    path.stem
+    pytest.param(path.stem, marks=[pytest.mark.long] if path.stem in LONG else [])
     for path in sorted(embodiments_directory().glob("*.yaml"))
     if load_embodiment(path).simulated_world is not None
 ]

@@ -8,6 +8,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from closed_loop import slow_cameras
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_ros.bringup import describe_bringup
@@ -31,7 +32,7 @@ class Robot:
         nodes = describe_bringup(
             embodiment=str(PATH), checkpoint=None, use_sim=True, namespace=namespace
         )
-        self.processes = NodeProcesses(nodes, {}, folder / namespace)
+        self.processes = NodeProcesses([*map(slow_cameras, nodes)], {}, folder / namespace)
         self.node = ros.create_node("person", namespace=namespace)
         self.mode, self.ahead_m, self.images = "", None, 0
         subscribe = self.node.create_subscription
