@@ -8,6 +8,7 @@ brought to one form, here and nowhere else.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from .errors import InstructionError
 
@@ -31,6 +32,7 @@ _ASKED = re.compile(
 _THANKED = re.compile(r"(?:,? (?:please|thanks|thank you))+$")
 
 
+@lru_cache  # a simulated task reads the same few sentences at every step
 def normalize_instruction(text: str) -> str:
     """The form in which policies are trained and run; doing it twice changes nothing.
 

@@ -1,5 +1,6 @@
 """What the WidowX's tasks share: colours, where things and the arm may stand on its table."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -54,12 +55,13 @@ def draw_apart(
         separation_m: how far the centres of two things have to be apart.
         outside_m: a part of the area where none shall be.
     """
+    low_m, high_m = np.transpose(area_m)
     centres: list[np.ndarray] = []
     refused = 0
     while len(centres) < count:
-        centre = rng.uniform(*np.transpose(area_m))
+        centre = rng.uniform(low_m, high_m)
         if not _inside(centre, outside_m) and all(
-            np.linalg.norm(centre - other) >= separation_m(len(centres), index)
+            math.dist(centre, other) >= separation_m(len(centres), index)
             for index, other in enumerate(centres)
         ):
             centres.append(centre)
