@@ -13,9 +13,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
-# Module -> installed distributions; pinocchio's wheel hides it below cmeel.prefix, and peft and
-# ray are only there for who trains adapters or serves a fleet.
-BROUGHT_BY = {**packages_distributions(), "pinocchio": ["pin"], "peft": ["peft"], "ray": ["ray"]}
 OURS = {path.name for path in REPOSITORY.glob("src/*/")} | {
     path.stem for path in REPOSITORY.glob("test/**/*.py")
 }
@@ -74,6 +71,16 @@ BUILDS_MESSAGES = ("ros-jazzy-ament-", "ros-jazzy-rosidl-", "ros-jazzy-python-cm
 BUILD_TOOLS = {"catkin-pkg", "cmake", "empy", "lark"}
 
 
+@cache
+def brought_by():
+    """Module -> installed distributions, which takes half a second to find.
+
+    pinocchio's wheel hides it below cmeel.prefix, and peft and ray are only there for who trains
+    adapters or serves a fleet.
+    """
+    return {**packages_distributions(), "pinocchio": ["pin"], "peft": ["peft"], "ray": ["ray"]}
+
+
 def imported_below(folder):
     """Third-party modules that the Python files below a folder import, anywhere in them."""
     modules = set()
@@ -106,7 +113,7 @@ def key_of(module):
     if module in KEYS:
         return KEYS[module]
     is_ros = module in ONLY_IN_A_DISTRIBUTION or any(
-        name.startswith("ros-") for name in BROUGHT_BY.get(module, ())
+        name.startswith("ros-") for name in brought_by().get(module, ())
     )
     return module if is_ros else None
 
@@ -115,7 +122,7 @@ def distribution_of(module):
     """The requirement that brings a module: ros-jazzy-std-msgs for std_msgs."""
     if module in ONLY_IN_A_DISTRIBUTION | {MESSAGES_OF_INTERBOTIX}:
         return None
-    names = {canonicalize_name(name) for name in BROUGHT_BY[module]}
+    names = {canonicalize_name(name) for name in brought_by()[module]}
     if any(name.startswith("ros-") for name in names):
         return "ros-jazzy-" + module.replace("_", "-")
     (name,) = names & required_by(*ALL_REQUIREMENTS)
