@@ -28,8 +28,6 @@ from qwen_vla_model.training.saves import check_save, saved_progress
 from qwen_vla_model.training.stages import train
 from qwen_vla_model.training.validation import read_curve
 
-validation._draw = lambda path, rows: path.write_bytes(b"a figure")  # drawing takes seconds
-
 CHANGES = 60
 """A save makes about 25, so kills are spread over two or three of them."""
 DEADLINE_S = 120.0
@@ -94,6 +92,7 @@ def _train(recipe: Path, log: Path, resume: bool) -> None:
     os.dup2(out, 1)
     os.dup2(out, 2)
     sys.stdout = os.fdopen(1, "w", buffering=1)
+    validation._draw = lambda path, rows: path.write_bytes(b"a figure")  # drawing takes seconds
     try:
         if not resume:
             try:

@@ -47,7 +47,7 @@ def recipes_in(folder, micro_checkpoint):
         values = {
             "mixture": [{"embodiment": str(PATH), "episodes": str(episodes)}],
             "out": str(folder / name),
-            "max_steps": 5,
+            "max_steps": 3,
             "observations": 2,
             "instructions": 2,
             "draws": 2,

@@ -130,7 +130,7 @@ def test_when_a_training_is_rehearsed_expect_what_it_takes_and_nothing_written(
     path = recipe("rehearsed", grounding=BARE)
     rehearse([path, recipe("after", start_from=None)], None, None)
     said = capsys.readouterr().out
-    for words in ("parameters ", "memory ", "tokens a second", "hours", "measured on 4 steps"):
+    for words in ("parameters ", "memory ", "tokens a second", "hours", "measured on 2 steps"):
         assert words in said
     assert str(path) in said and "after.yaml" in said
     assert not (tmp_path / "rehearsed").exists()

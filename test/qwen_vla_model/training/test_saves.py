@@ -1,6 +1,5 @@
 """A run's folder always holds one whole save of one step, and says what is damaged."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from killed_trainings import kill_trainings
 from qwen_vla_core.errors import CheckpointError, QwenVlaError
 from qwen_vla_model.training.saves import (
     Progress,
@@ -17,8 +17,6 @@ from qwen_vla_model.training.saves import (
     refuse_overwriting,
     saved_progress,
 )
-
-TEST = Path(__file__).parents[2]
 
 
 def save(out, step):
@@ -47,20 +45,7 @@ def test_when_trainings_are_killed_at_random_moments_expect_each_to_go_on_from_o
     tmp_path,
 ):
     """By SIGKILL, in the middle of saving most of them; test/killed_trainings.py does more."""
-    program = (
-        "import sys; from pathlib import Path; from killed_trainings import kill_trainings\n"
-        "print(*kill_trainings(Path(sys.argv[1]), 2, seed=0))"
-    )
-    path = os.pathsep.join([str(TEST), *filter(None, sys.path)])
-    ended = subprocess.run(
-        [sys.executable, "-c", program, tmp_path],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert ended.returncode == 0, ended.stderr
-    steps = [int(step) for step in ended.stdout.split()]
+    steps = kill_trainings(tmp_path, 2, seed=0)
     assert len(steps) == 2 and steps == sorted(steps) and steps[-1] > 0
 
 

@@ -15,7 +15,7 @@ from qwen_vla_model.training.saves import check_save
 from qwen_vla_model.training.stages import load_stages, train
 from qwen_vla_model.training.trainer import Trainer
 
-STEPS = 5
+STEPS = 3
 LATER = {"start_from": None}
 """Of a recipe that starts from the one before."""
 

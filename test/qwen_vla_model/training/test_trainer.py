@@ -48,7 +48,8 @@ def test_when_a_run_is_interrupted_and_resumed_expect_the_weights_of_an_uninterr
 ):
     """On one core: several do the same but for rounding."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    stage = {"mixture": two_robots, "batches": batches, "save_every_minutes": 1e-9}
+    stage = {"mixture": two_robots, "batches": batches, "max_steps": 4}
+    stage["save_every_minutes"] = 1e-9
     train(recipe("whole", **stage))
 
     learn = Trainer.learn
