@@ -24,7 +24,7 @@ def images():
     """For each of some evaluated scenes an image, and the box of everything that has a name."""
     world, (task,) = make_world(WIDOWX), find_tasks(WIDOWX, "pick_up")
     seen = []
-    for seed in range(12):
+    for seed in range(8):
         scene = task.sample(seed)
         scene.lay_out(world)
         boxes = world.visible_boxes("over_shoulder", [*scene.names])
@@ -57,7 +57,7 @@ def test_when_unseen_scenes_are_asked_about_expect_the_thing_that_is_named(image
         for name, box in boxes.items()
         if np.isfinite(box).all()
     ]
-    assert len(found) > 24 and np.mean(found) > 0.75  # of three blocks by chance one
+    assert len(found) > 16 and np.mean(found) > 0.75  # of three blocks by chance one
 
 
 def test_when_weights_never_learned_what_is_done_expect_that_said_and_not_a_guess(images):

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from command_process import Command
 
-EPISODES = ("generate", "--embodiment", "mobile_base", "--task", "go_to", "--episodes", 3)
+EPISODES = ("generate", "--embodiment", "mobile_base", "--task", "go_to", "--episodes", 1)
 EPISODES += ("--workers", 1)
 
 
@@ -19,9 +19,9 @@ def test_when_a_terminal_is_narrow_expect_the_bar_within_it(tmp_path, columns):
         assert command.end() == 0
     finally:
         command.close()
-    bar, _, closing = command.said.rpartition("3 episodes recorded, 3 are in ")
+    bar, _, closing = command.said.rpartition("1 episodes recorded, 1 are in ")
     updates = [part for part in bar.replace("\n", "\r").split("\r") if part.strip()]
-    assert any("3/3" in update for update in updates)
+    assert any("1/1" in update for update in updates)
     assert max(map(cell_len, updates)) <= columns
     assert "config/recipes/finetune_widowx.yaml" in closing
 
@@ -34,7 +34,7 @@ def test_when_the_output_goes_into_a_file_expect_lines_and_no_carriage_returns(t
         command.close()
     lines = command.said.splitlines()
     assert "\r" not in command.said and len(lines) <= 5
-    assert "3/3" in lines[-2] and lines[-1].startswith("3 episodes recorded")
+    assert "1/1" in lines[-2] and lines[-1].startswith("1 episodes recorded")
 
 
 def test_when_the_reader_has_seen_enough_expect_no_complaint():

@@ -50,6 +50,7 @@ def test_when_a_shipped_policy_sees_a_fixed_scene_expect_the_chunk_that_it_alway
         np.testing.assert_allclose(chunks[kind][[4, -1]].sum(1), expected, atol=2e-3)
 
 
+@pytest.mark.long  # test_freed_memory.py is the quick one
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 def test_when_passes_follow_one_another_expect_their_memory_kept():
     """Without it each fetches some ten thousand pages anew, for an eighth of its time."""

@@ -13,6 +13,8 @@ from qwen_vla_sim.generate import generate, record_episode
 from qwen_vla_sim.registry import make_tasks, make_world
 
 WIDOWX = Path(__file__).parents[2] / "embodiments" / "widowx.yaml"
+BASE = WIDOWX.with_name("mobile_base.yaml")
+"""Where any robot does: its episodes are quickly recorded."""
 SEED = 10_003
 
 
@@ -30,6 +32,24 @@ def record(codec):
 @pytest.fixture(scope="module")
 def episode(record):
     return record("pick_up", SEED)
+
+
+class WithoutWorkers:
+    """A pool whose work is done in this process: most tests ask what is recorded, not by whom."""
+
+    def __init__(self, workers):
+        self.map = map
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+@pytest.fixture
+def without_workers(monkeypatch):
+    monkeypatch.setattr("qwen_vla_sim.generate.WorkerPool", WithoutWorkers)
 
 
 def test_when_a_seed_is_recorded_twice_expect_the_same_episode(record, episode):
@@ -75,39 +95,39 @@ def test_when_images_are_stored_expect_the_model_s_size(codec, episode):
 
 
 def test_when_recording_is_repeated_expect_only_what_is_missing_to_be_done(tmp_path):
-    generate(WIDOWX, tmp_path, first_seed=SEED, episodes=1, workers=1)
+    generate(BASE, tmp_path, first_seed=SEED, episodes=1, workers=1)
     kept = tmp_path / f"{SEED}.npz"
     before = kept.stat().st_mtime_ns
-    generate(WIDOWX, tmp_path, first_seed=SEED, episodes=2, workers=1)
+    generate(BASE, tmp_path, first_seed=SEED, episodes=2, workers=1)
     assert kept.stat().st_mtime_ns == before
     assert Episode.load(tmp_path / f"{SEED + 1}.npz").seed == SEED + 1
 
 
 @pytest.fixture
 def another_robot(tmp_path):
-    file = tmp_path / "widowx.yaml"
-    file.write_text(WIDOWX.read_text().replace("width: 96", "width: 144"))
+    file = tmp_path / "mobile_base.yaml"
+    file.write_text(BASE.read_text().replace("width: 96", "width: 144"))
     return file
 
 
 def test_when_the_folder_is_of_another_robot_task_or_driver_expect_refusal_and_nothing_lost(
-    tmp_path, episode, another_robot
+    tmp_path, another_robot, without_workers
 ):
     out = tmp_path / "episodes"
-    generate(WIDOWX, out, SEED, episodes=1, workers=1, task="pick_up")
+    generate(BASE, out, SEED, episodes=1, workers=1, task="go_to")
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     again = {"out": out, "first_seed": SEED, "episodes": 2, "workers": 1}
     with pytest.raises(QwenVlaError, match="episodes has episodes of another embodiment .see"):
-        generate(another_robot, task="pick_up", **again)
+        generate(another_robot, task="go_to", **again)
     with pytest.raises(QwenVlaError, match="of another task and driver"):
-        generate(WIDOWX, task=None, driver_name="checkpoint 1", **again)
+        generate(BASE, task=None, driver_name="checkpoint 1", **again)
     with pytest.raises(QwenVlaError, match="of another look"):
-        generate(WIDOWX, task="pick_up", diverse=True, **again)
+        generate(BASE, task="go_to", diverse=True, **again)
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 
 def test_when_diverse_episodes_are_requested_expect_the_same_motion_under_another_look(
-    tmp_path, episode
+    tmp_path, episode, without_workers
 ):
     generate(WIDOWX, tmp_path, SEED, episodes=1, workers=1, diverse=True)
     diverse = Episode.load(tmp_path / f"{SEED}.npz")
@@ -118,13 +138,15 @@ def test_when_diverse_episodes_are_requested_expect_the_same_motion_under_anothe
         generate(WIDOWX, tmp_path, SEED, episodes=2, workers=1, task="pick_up")
 
 
-def test_when_one_instruction_is_requested_expect_only_scenes_that_ask_for_it(tmp_path):
-    asked = {"task": "pick_up", "instruction": "pick up the blue block"}
-    generate(WIDOWX, tmp_path, SEED, episodes=2, workers=1, **asked)
+def test_when_one_instruction_is_requested_expect_only_scenes_that_ask_for_it(
+    tmp_path, without_workers
+):
+    asked = {"task": "go_to", "instruction": "go to the red pillar"}
+    generate(BASE, tmp_path, SEED, episodes=2, workers=1, **asked)
     episodes = [Episode.load(file) for file in sorted(tmp_path.glob("*.npz"))]
-    assert len(episodes) == 2 and all("blue" in one.instructions[0] for one in episodes)
+    assert len(episodes) == 2 and all("red pillar" in one.instructions[0] for one in episodes)
     with pytest.raises(QwenVlaError, match="of another instruction"):
-        generate(WIDOWX, tmp_path, SEED, episodes=2, workers=1, task="pick_up")
+        generate(BASE, tmp_path, SEED, episodes=2, workers=1, task="go_to")
 
 
 def test_when_nothing_asks_for_the_instruction_expect_refusal_and_no_folder(tmp_path):
@@ -163,6 +185,7 @@ def test_when_a_policy_drives_expect_where_it_leads_and_what_the_expert_would_ha
 ):
     world, tasks = make_world(codec.embodiment), make_tasks(codec.embodiment)
     policy, seeds = StandStill(codec), []
+    tasks["pick_up"].time_limit_s = 4.0
 
     def driver(seed):
         seeds.append(seed)

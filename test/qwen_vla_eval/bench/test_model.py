@@ -23,6 +23,7 @@ def small(monkeypatch):
     monkeypatch.setitem(bench.CONFIGS, "tiny", micro_config)
     monkeypatch.setitem(bench.SHAPES, "tiny", SMALL)
     monkeypatch.setitem(bench.SIZES, "tiny", (16, 32))
+    monkeypatch.setattr("qwen_vla_model.speed.machine.PROBE_S", 0.01)
 
 
 def measured(paths, passes=2, device="cpu", **more):

@@ -22,6 +22,7 @@ from qwen_vla_model.tokenizer import IMAGE, train_tokenizer
 from qwen_vla_sim.registry import find_tasks
 
 ROBOTS = ("aloha", "mobile_base", "widowx_mobile")
+"""The last has an arm and a base: the others are long."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,8 @@ def embodiment(name):
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param("aloha", marks=pytest.mark.long), *ROBOTS[1:]]
+    scope="module",
+    params=[*(pytest.param(name, marks=pytest.mark.long) for name in ROBOTS[:-1]), ROBOTS[-1]],
 )
 def runner(request, untrained):
     path = embodiments_directory() / f"{request.param}.yaml"

@@ -49,7 +49,8 @@ def runner():
     runner.world.close()
 
 
-def test_when_an_episode_is_repeated_after_another_expect_the_same_again(runner):
+def test_when_an_episode_is_repeated_after_another_expect_the_same_again(runner, monkeypatch):
+    monkeypatch.setattr(runner.task, "time_limit_s", 4.0)
     scenes = [runner.task.sample(0), runner.task.sample(1, Shift.COLOUR)]
     first, other, again = (runner.run(scenes[i]) for i in (0, 1, 0))
     assert {**first, "wall_s": 0} == {**again, "wall_s": 0} != {**other, "wall_s": 0}
