@@ -83,6 +83,16 @@ class InterbotixDriver:
     def stop(self) -> None:
         """Nothing to send: servos in a position mode hold their last goal."""
 
+    def _is_verified(self) -> bool:
+        """Whether the driver that was verified is still there, to be asked before each command.
+
+        One that was just started may have other modes: in its sight an effort is an angle. How
+        many publish is asked, a tenth of the time that it takes to ask who.
+        """
+        if self._node.count_publishers(self._states_topic) != len(self._gids):
+            self._notice_restart()
+        return self.problem is None
+
     def _notice_restart(self) -> None:
         """What tells one run of the driver from the next is its publisher of joint states.
 
@@ -93,6 +103,7 @@ class InterbotixDriver:
         if gids - self._gids:
             self._info.forget()
             self._registers.forget()
+            self.problem = f"{self._states_topic}: its driver was started; it is being verified"
         self._gids = gids
 
     def _rival_problem(self) -> str | None:

@@ -40,5 +40,7 @@ class InterbotixGroupDriver(InterbotixDriver):
         self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray | None
     ) -> None:
         """Command the arm's joints [G], rad, embodiment order."""
+        if not self._is_verified():
+            return
         order = [self._names.index(name) for name in self._info.joint_names]
         self._publisher.publish(JointGroupCommand(name=self._group, cmd=command_G[order].tolist()))

@@ -62,6 +62,8 @@ class InterbotixPositionGripperDriver(InterbotixDriver):
         self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray | None
     ) -> None:
         """Command the motor for the finger's position [1], m."""
+        if not self._is_verified():
+            return
         finger_m = float(command_G[0])
         if self._began_at_m is None:
             self._began_at_m = finger_m

@@ -45,6 +45,8 @@ class InterbotixPwmGripperDriver(InterbotixDriver):
         self, command_G: np.ndarray, velocity_G: np.ndarray, measured_G: np.ndarray | None
     ) -> None:
         """Move the finger from measured [1] towards the command [1], m."""
+        if not self._is_verified():
+            return
         if self._gripper is None:
             self._gripper = PwmGripper(
                 gain_per_m=self._spec.gain_per_m,

@@ -358,6 +358,20 @@ def test_when_it_restarts_between_two_checks_expect_it_queried_before_anything_i
     assert drivers["gripper"].problem is not None
 
 
+def test_when_a_killed_driver_is_back_before_a_check_expect_no_command_to_the_new_one(ros, node):
+    robot = FakeXsSdk(node)
+    drivers = make_drivers(node, WIDOWX)
+    assert verified(ros, node, drivers)
+    robot.modes = robot.modes | {"gripper": "position"}
+    robot.start()  # the one that was killed stays in the graph for a while
+    assert spin_until(ros, node, lambda: node.count_publishers("wx250s/joint_states") == 2)
+    for group, measured_G in (("arm", np.zeros(6)), ("gripper", np.array([0.03]))):
+        drivers[group].send(np.zeros(len(measured_G)), np.zeros(len(measured_G)), measured_G)
+        assert "it is being verified" in drivers[group].problem
+    spin_until(ros, node, lambda: False, 0.2)
+    assert robot.group == robot.single == []
+
+
 def test_when_it_dies_while_it_answers_expect_it_reported_and_the_query_repeated(ros, node):
     robot = FakeXsSdk(node)
     drivers = make_drivers(node, WIDOWX)
