@@ -20,9 +20,13 @@ import argparse
 import msgpack
 import numpy as np
 import torch
-from lerobot.configs import PreTrainedConfig
-from lerobot.policies.factory import get_policy_class, make_pre_post_processors
 from websockets.sync.server import serve
+
+try:
+    from lerobot.configs import PreTrainedConfig
+    from lerobot.policies.factory import get_policy_class, make_pre_post_processors
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error}: run this with the Python of LeRobot's environment") from None
 
 
 class Served:

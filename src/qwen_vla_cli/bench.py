@@ -1,6 +1,7 @@
-"""Measure this machine: every figure in the README comes from one of these.
+"""Measure this machine: latencies, rates and memory of nodes, model, server and simulator.
 
 Example:
+  qwen-vla bench control --trials 20
   qwen-vla bench model --help
 """
 

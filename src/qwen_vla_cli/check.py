@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cover",
         action="store_true",
-        help="with --live: ask the policy what it plans with each camera covered; nothing moves",
+        help="with --live: show what the policy plans with each camera covered; nothing moves",
     )
     parser.add_argument(
         "--checkpoint",
@@ -115,7 +115,7 @@ def _check_live(robot, path, arguments: argparse.Namespace) -> int:
     if arguments.cover:
         from qwen_vla_eval.cover import cover
 
-        print("asking the policy with each camera covered ...", flush=True)
+        print("planning with each camera covered ...", flush=True)
         findings += cover(robot, seen, checkpoint, "")
     _show(findings)
     if arguments.wiggle:

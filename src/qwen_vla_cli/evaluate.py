@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         default="",
-        help="how another's server is asked: a name in config/backends/, or a YAML file",
+        help="format of another's server: a name in config/backends/, or a YAML file",
     )
     parser.add_argument(
         "--weights",

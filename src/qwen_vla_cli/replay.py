@@ -1,4 +1,4 @@
-"""Ask a policy at every recorded observation, and report how far it is from what was done.
+"""Run a policy on every recorded observation, and report how far it is from what was done.
 
 Example:
   qwen-vla replay recordings/widowx --checkpoint runs/my_task/checkpoint
@@ -9,7 +9,8 @@ figure, beside those of standing still, the worst moments as frames, and the wor
 film, with what was planned beside what was done. To do a recording again on the robot, slowly to
 its first pose and then in its own time, name it as the policy:
 
-  ros2 launch qwen_vla_ros widowx.launch.py checkpoint:=recordings/widowx/1.npz dry_run:=true
+  ros2 launch qwen_vla_ros widowx.launch.py dry_run:=true \\
+      checkpoint:=recordings/widowx/20261127-153000.mcap
 
 and engage; without dry_run the robot follows.
 """
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, print the tables, and say where the report is."""
+    """Run it, print the tables, and say where the report is."""
     from qwen_vla_data.sources import find_named
     from qwen_vla_eval.data.robot import robot_of
     from qwen_vla_eval.replay.measure import compare

@@ -46,7 +46,7 @@ def evaluate(
         replan_steps: action steps used per chunk; None for the robot's.
         workers: processes.
         ros: carry them out through the real nodes as well.
-        backend: how another's server is asked, as for ``load_policy``.
+        backend: format of another's server, as for ``load_policy``.
         instruction: as many scenes as there are seeds, from the first of these on, but only those
             that ask for this; None for all.
     Raises:

@@ -28,7 +28,7 @@ class EvaluationCase:
         weights: data type of the policy's weights, see ``qwen_vla_model.precision``.
         prompt_embodiment: YAML file of the robot that the prompt describes, its own except to
             measure what that sentence is worth; None for no such sentence.
-        backend: how another's server is asked, as for ``load_policy``.
+        backend: format of another's server, as for ``load_policy``.
     """
 
     embodiment: Path

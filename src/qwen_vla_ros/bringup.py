@@ -153,7 +153,7 @@ def describe_bringup(
         embodiment: path of its YAML file.
         checkpoint: the policy as ``load_policy`` takes it, a server's address as well; None for
             the simulator's scripted expert in the place of policy_node.
-        backend: how another's server is asked, as for ``load_policy``; empty for a policy of ours.
+        backend: format of another's server, as for ``load_policy``; empty for a policy of ours.
         device: torch device of the policy; empty for what the parameter file says.
         weights: their data type; None for what the parameter file says.
         instruction: the task in words; may come later on policy/instruction.

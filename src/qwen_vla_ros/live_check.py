@@ -353,7 +353,7 @@ def _nodes(statuses: Sequence[NodeStatus], file: str) -> list[Finding]:
             Finding(
                 level="warning",
                 about="control_node",
-                text="it does not run: driver modes, the robot's own limits and rivals on command "
+                text="it does not run: driver modes, the robot's own limits and others on command "
                 "topics were not checked. Start the robot with dry_run:=true and check again",
             )
         )

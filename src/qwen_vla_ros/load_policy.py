@@ -112,7 +112,7 @@ def check_backend(embodiment: Embodiment, policy: object, backend: str) -> None:
         return
     if not is_server(policy):
         raise CheckpointError(
-            f"backend {backend} says how another's server is asked; name it, for example "
+            f"backend {backend} is the format of another's server; name the server, for example "
             "policy_url:=ws://gpu-machine:8000"
         )
     _adapter(embodiment, backend)

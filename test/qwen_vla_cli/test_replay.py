@@ -85,7 +85,7 @@ def test_when_one_chunk_is_off_expect_it_worst_with_its_joint_and_step(tmp_path)
     assert float(rows["elbow, rad"][4]) == pytest.approx(OFF / known, abs=1e-4)
     assert rows["waist, rad"][1:6] == ("0.0000",) * 5  # as it was done
     shown = write_report(tmp_path / "out", [one], codec.embodiment, "a policy")
-    assert shown[0] == "a policy asked at 24 observations of 1 episodes"
+    assert shown[0] == "a policy on 24 observations of 1 episodes"
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["worst"][0]["what"].startswith("1.0 s: elbow 0.2 rad off after 4 steps")
     for image in ("errors.png", "worst.png"):
@@ -139,7 +139,7 @@ def test_when_a_policy_does_what_was_done_expect_no_error_and_that_of_standing_s
     ("words", "says"),
     [
         ("nowhere", "nowhere: no such file or folder"),
-        ("{file} --checkpoint {file}", "is an episode, not a policy that could be asked"),
+        ("{file} --checkpoint {file}", "is an episode, not a policy that plans"),
         ("{file} --checkpoint {folder}", "checkpoint"),
         ("{file} --embodiment aloha", "recorded on widowx with 7 joints, not on aloha"),
         ("{file} {file}", "was named twice"),

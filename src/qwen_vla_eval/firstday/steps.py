@@ -81,7 +81,7 @@ def steps_of(day: Day) -> tuple[Step, ...]:
         ),
         Step(
             name="dry_run",
-            what="ask the policy before it moves anything",
+            what="compare the policy with the recordings before it moves anything",
             commands=(
                 f"qwen-vla replay {shown} --checkpoint {policy} --out {out}/replay",
                 f"{launch} checkpoint:={policy} dry_run:=true",

@@ -1,1 +1,1 @@
-"""A policy asked at what was recorded: how far it is from what was done, and where most."""
+"""A policy run on what was recorded: how far it is from what was done, and where most."""

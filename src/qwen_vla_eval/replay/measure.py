@@ -1,4 +1,4 @@
-"""Asks a policy at every recorded step, and compares its targets with what was done."""
+"""Runs a policy on every recorded step, and compares its targets with what was done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ class Comparison:
         source: which.
         seconds_T: when each step was, s from the first.
         errors_THD: |target of the policy - what was done|, joint units, for each step of the
-            chunk that was asked for at step t; NaN where nothing was done any more.
+            chunk that was planned at step t; NaN where nothing was done any more.
         still_THD: the same of a policy that stays where it is.
-        plans_TPD: the points of the chunk that was asked for at step t, rad or m; the first is
+        plans_TPD: the points of the chunk that was planned at step t, rad or m; the first is
             where it starts.
     """
 
@@ -62,7 +62,7 @@ def compare(
     weights: str | None,
     workers: int,
 ) -> list[Comparison]:
-    """Ask at every step of every episode, in parallel processes.
+    """Run it on every step of every episode, in parallel processes.
 
     The noise of a chunk is decided by its step, so that the same command gives the same numbers; a
     server has its own.
@@ -74,7 +74,7 @@ def compare(
     from qwen_vla_sim.progress import progress_bar
 
     if is_replay(checkpoint):
-        raise QwenVlaError(f"{checkpoint} is an episode, not a policy that could be asked")
+        raise QwenVlaError(f"{checkpoint} is an episode, not a policy that plans")
     codec = EmbodimentCodec(robot)
     seconds = [seconds_of(source.load(codec), robot) for source in sources]
     load_policy(checkpoint, robot, device=device, weights=weights)  # refused here, in words

@@ -42,8 +42,8 @@ def write_report(
         rows=[(compared[moment.episode].source.name, str(moment)) for moment in moments],
     )
     observations = sum(len(one.seconds_T) for one in compared)
-    asked = f"{policy} asked at {observations} observations of {len(compared)} episodes"
-    lines = [f"# Replay of {robot.name}\n", f"{asked}.\n", by_joint.markdown()]
+    heading = f"{policy} on {observations} observations of {len(compared)} episodes"
+    lines = [f"# Replay of {robot.name}\n", f"{heading}.\n", by_joint.markdown()]
     lines += ["![errors](errors.png)\n", worst.markdown(), "![worst moments](worst.png)\n"]
     if moments:
         film = "the episode of the worst of them, what was planned beside what was done"
@@ -72,4 +72,4 @@ def write_report(
             ],
         },
     )
-    return [asked, by_joint, worst]
+    return [heading, by_joint, worst]

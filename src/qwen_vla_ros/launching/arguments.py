@@ -58,7 +58,7 @@ ARGUMENTS = {
     ),
     "backend": Argument(
         default="",
-        description="how another's server at policy_url is asked (pi0, for example): a name in "
+        description="format of another's server at policy_url (pi0, for example): a name in "
         "config/backends/, or a YAML file; empty for a policy of ours",
     ),
     "device": Argument(

@@ -123,8 +123,8 @@ def _hardware(one: HardwareStart, namespace: PurePosixPath) -> GroupAction:
             return None
         return [
             LogInfo(
-                msg=f"{one.words} ended: what it published is silent, and the robot holds. Mend "
-                "what it said, and launch again"
+                msg=f"{one.words} ended: what it published is missing, and the robot holds. "
+                "Correct what it reported, and launch again"
             )
         ]
 

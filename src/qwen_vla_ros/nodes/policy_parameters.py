@@ -35,7 +35,7 @@ def declare_policy_parameters(node: Node) -> None:
         (
             "backend",
             "",
-            "how another's server is asked: a name in config/backends/, or a YAML file; empty for "
+            "format of another's server: a name in config/backends/, or a YAML file; empty for "
             "a server of ours",
         ),
         ("device", "cpu", "torch device: cpu or cuda"),

@@ -36,7 +36,7 @@ def parameters_of(request, node):
         ({"checkpoint": "hold", "device": "cpu"}, "device:=cpu .* hold has none"),
         ({"checkpoint": "expert", "use_sim": "1", "weights": "nf4"}, "the expert has none"),
         ({"checkpoint": "expert"}, "simulated robots only: add use_sim:=true"),
-        ({"backend": "openpi_aloha"}, "name it, for example policy_url:=ws"),
+        ({"backend": "openpi_aloha"}, "name the server, for example policy_url:=ws"),
         ({"policy_url": URL, "backend": "openpi_aloha"}, "openpi_aloha does not fit widowx"),
         ({"teleop": "keybord"}, "no teleop device 'keybord' .*did you mean keyboard"),
         ({"instruction": "x" * 10_000}, "instruction"),
