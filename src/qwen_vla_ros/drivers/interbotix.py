@@ -14,6 +14,7 @@ from qwen_vla_core.embodiment.schema import Joint
 from qwen_vla_core.safety import RobotLimits
 
 from ..graph import rival_problem, twins_problem
+from .driver_run import DriverRun
 from .motor_registers import MotorRegisters
 from .robot_info import ExpectedInfo, RobotInfoWatch
 
@@ -49,8 +50,8 @@ class InterbotixDriver:
         """
         self._node = node
         self._topics = [f"{namespace}/commands/{name}" for name in COMMAND_TOPICS]
-        self._states_topic = node.resolve_topic_name(f"{namespace}/joint_states")
-        self._gids: frozenset[bytes] = frozenset()
+        self._run = DriverRun(node, f"{namespace}/joint_states")
+        self._states_topic = self._run.topic
         self._info = RobotInfoWatch(node, namespace, expected)
         self._registers = MotorRegisters(
             node,
@@ -66,7 +67,8 @@ class InterbotixDriver:
     def verify(self) -> None:
         """Ask the driver and its servos, and look who else publishes commands."""
         now_s = time.monotonic()
-        self._notice_restart()
+        if self._run.is_new():
+            self._forget()
         self._info.poll(now_s)
         self._registers.poll(now_s, self._info.joint_names, self._info.profile_type)
         twins = twins_problem(self._node, self._states_topic, self._topics[0])
@@ -86,25 +88,16 @@ class InterbotixDriver:
     def _is_verified(self) -> bool:
         """Whether the driver that was verified is still there, to be asked before each command.
 
-        One that was just started may have other modes: in its sight an effort is an angle. How
-        many publish is asked, a tenth of the time that it takes to ask who.
+        One that was just started may have other modes: in its sight an effort is an angle.
         """
-        if self._node.count_publishers(self._states_topic) != len(self._gids):
-            self._notice_restart()
+        if self._run.is_new(quick=True):
+            self._forget()
         return self.problem is None
 
-    def _notice_restart(self) -> None:
-        """What tells one run of the driver from the next is its publisher of joint states.
-
-        That one of them leaves means nothing: a process that was killed stays for a while.
-        """
-        publishers = self._node.get_publishers_info_by_topic(self._states_topic)
-        gids = frozenset(bytes(publisher.endpoint_gid) for publisher in publishers)
-        if gids - self._gids:
-            self._info.forget()
-            self._registers.forget()
-            self.problem = f"{self._states_topic}: its driver was started; it is being verified"
-        self._gids = gids
+    def _forget(self) -> None:
+        self._info.forget()
+        self._registers.forget()
+        self.problem = self._run.words
 
     def _rival_problem(self) -> str | None:
         problems = (

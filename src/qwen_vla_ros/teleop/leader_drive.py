@@ -15,6 +15,7 @@ from qwen_vla_core.embodiment import Embodiment
 from qwen_vla_core.embodiment.schema import LeaderArm
 from qwen_vla_core.teleop import LeaderGoals
 
+from ..drivers.driver_run import DriverRun
 from ..drivers.robot_info import ExpectedInfo, RobotInfoWatch
 from ..graph import rival_problem
 from ..qos import RELIABLE
@@ -51,6 +52,7 @@ class LeaderDrive:
         )
         self._node, self._group = node, section.group
         self._info = RobotInfoWatch(node, section.namespace, [expected])
+        self._run = DriverRun(node, f"{section.namespace}/joint_states")
         self._goals = LeaderGoals(embodiment, arm, agreement_rad)
         topic = f"{section.namespace}/commands/joint_group"
         self._publisher = node.create_publisher(JointGroupCommand, topic, RELIABLE)
@@ -61,7 +63,11 @@ class LeaderDrive:
         self, command_D: np.ndarray | None, leader: Mapping[str, float], now_s: float
     ) -> None:
         """Send the next goal; None for ``command_D`` leaves the leader alone."""
-        if now_s - self._verified_s >= VERIFY_S:
+        due = now_s - self._verified_s >= VERIFY_S
+        if self._run.is_new(quick=not due):
+            self._info.forget()
+            self.problem = self._run.words
+        if due:
             self._verified_s = now_s
             self._info.poll(now_s)
             advice = "stop it; two programs must not command one arm"

@@ -20,7 +20,9 @@ from sensor_msgs.msg import JointState
 
 from fake_robot import FakeArm, FakeServos
 from qwen_vla_core.embodiment import load_embodiment
+from qwen_vla_core.embodiment.schema.teleop import LeaderArm, LeaderJoint, LeaderMotors
 from qwen_vla_ros.drivers import DRIVERS, make_drivers
+from qwen_vla_ros.teleop.leader_drive import LeaderDrive
 from robots import robot as robot_from
 from robots import two_arms_text
 
@@ -370,6 +372,31 @@ def test_when_a_killed_driver_is_back_before_a_check_expect_no_command_to_the_ne
         assert "it is being verified" in drivers[group].problem
     spin_until(ros, node, lambda: False, 0.2)
     assert robot.group == robot.single == []
+
+
+def test_when_a_leaders_killed_driver_is_back_expect_no_goal_before_its_mode_is_known(ros, node):
+    robot, here = FakeXsSdk(node), dict.fromkeys(ARM, 0.0)
+    joints = tuple(LeaderJoint(joint=name, leader=name) for name in ARM)
+    motors = LeaderMotors(namespace="wx250s")
+    arm = LeaderArm(topic="wx250s/joint_states", joints=joints, drive=motors)
+    drive, now_s = LeaderDrive(node, WIDOWX, arm, 0.15), iter(np.arange(0.0, 1e3, 0.02))
+
+    def follows(condition):
+        def period():
+            drive.follow(np.full(len(WIDOWX.joints), 0.1), here, next(now_s))
+            return condition()
+
+        return spin_until(ros, node, period)
+
+    assert follows(lambda: robot.group)
+    robot.group_mode = "velocity"
+    robot.start()  # the one that was killed stays in the graph for a while
+    assert spin_until(ros, node, lambda: node.count_publishers("wx250s/joint_states") == 2)
+    spin_until(ros, node, lambda: False, 0.2)
+    robot.group.clear()
+    assert follows(lambda: "mode 'velocity'" in drive.problem) and not robot.group
+    robot.group_mode = "position"
+    assert follows(lambda: robot.group)
 
 
 def test_when_it_dies_while_it_answers_expect_it_reported_and_the_query_repeated(ros, node):
