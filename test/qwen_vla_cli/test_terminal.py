@@ -12,7 +12,7 @@ EPISODES = ("generate", "--embodiment", "mobile_base", "--task", "go_to", "--epi
 EPISODES += ("--workers", 1)
 
 
-@pytest.mark.parametrize("columns", [30, 100])
+@pytest.mark.parametrize("columns", [30, pytest.param(100, marks=pytest.mark.long)])
 def test_when_a_terminal_is_narrow_expect_the_bar_within_it(tmp_path, columns):
     command = Command(*EPISODES, "--out", tmp_path / "new", columns=columns)
     try:

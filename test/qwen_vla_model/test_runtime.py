@@ -222,9 +222,9 @@ def traced(kind, longest=LONG, **choices):
     [
         ("free", {"context": "joint"}),
         ("continued", {}),
-        ("continued", {"prediction": "velocity"}),
+        pytest.param("continued", {"prediction": "velocity"}, marks=pytest.mark.long),
         ("guided", {}),
-        ("guided", {"context": "joint"}),
+        pytest.param("guided", {"context": "joint"}, marks=pytest.mark.long),
     ],
 )
 def test_when_traced_expect_the_eager_chunk_for_any_contents_and_length(kind, choices):
