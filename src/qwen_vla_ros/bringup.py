@@ -109,10 +109,11 @@ def check_policy(
     except (OSError, ValueError) as error:
         raise BringupError(f"{checkpoint} is no checkpoint of a policy: {error}") from error
     if name not in robots:
-        expert = " (checkpoint:=expert use_sim:=true runs the simulator's scripted expert)"
+        expert = ", or checkpoint:=expert use_sim:=true for the simulator's scripted expert"
         raise BringupError(
             f"{checkpoint}: not trained for {name}, only for {', '.join(sorted(robots))}; name "
-            f"another with checkpoint:={expert if embodiment.simulated_world else ''}"
+            "another with checkpoint:=, or checkpoint:=hold to teleoperate and record without one"
+            f"{expert if embodiment.simulated_world else ''}"
         )
 
 

@@ -30,12 +30,13 @@ def test_when_the_checkpoint_was_trained_for_the_robot_expect_it_to_pass(use_sim
     assert check_policy(shipped("aloha"), SHIPPED, use_sim) is None
 
 
-def test_when_the_checkpoint_was_not_trained_for_the_robot_expect_refusal_and_the_expert_named(
+def test_when_the_checkpoint_was_not_trained_for_the_robot_expect_refusal_and_what_runs_without(
     tmp_path,
 ):
     unknown = load_embodiment(stranger(tmp_path))
-    with pytest.raises(BringupError, match="not trained for stranger, only.*=expert"):
+    with pytest.raises(BringupError, match="not trained for stranger, only.*=hold .*=expert"):
         check_policy(unknown, SHIPPED, True)
+    check_policy(unknown, "hold", True)
     check_policy(unknown, None, True)
 
 
