@@ -54,7 +54,8 @@ class Fuzz:
         )
         start_D = np.array(robot.start_D)
         if self.chance(0.3):  # anywhere, also a little outside
-            start_D = self.rng.uniform(lower - 0.1, upper + 0.1)
+            margin = np.minimum(0.1, 0.1 * (upper - lower))
+            start_D = self.rng.uniform(lower - margin, upper + margin)
         self.measured_D = np.where(base_D, 0.0, start_D)
         self.seen, self.follows, self.silent = [], True, False
         self.engaged, self.pressed = False, False

@@ -31,6 +31,11 @@ SHORTEST_S = 1e-6
 ARRIVED = 1e-3
 """The command is at the start pose, rad or m: an encoder's step is 1.5e-3 rad."""
 
+FAR_OUTSIDE = 0.1
+"""Share of its range that a joint may be measured outside its limits, where it rests or is folded;
+0.6 rad of a waist. Farther off its measurement is in degrees, of another sign or another zero, and
+would be the first command."""
+
 _SOURCE = {ModeEvent.ENGAGE_POLICY: POLICY, ModeEvent.ENGAGE_TELEOP: TELEOP}
 """Beside what the robot measures, what must not be silent when a person makes this request."""
 
@@ -143,6 +148,7 @@ class ControlLoop:
                 blockers += self._start_outside()
             if event in ENGAGES and self._motion is None and not blockers:
                 blockers += filter(None, [self.inputs.pose.unsteady(steady_s)])
+                blockers += self._far_outside()
         before = self.state.mode
         transition = self.trigger(event, "", ros_s, blockers)
         if self.state.mode is not before:
@@ -214,6 +220,17 @@ class ControlLoop:
             f"the start of {limits.names[d]}, {start_D[d]:g}, is outside the robot's own limits, "
             f"{limits.lower_D[d]:.4f}..{limits.upper_D[d]:.4f}"
             for d in np.flatnonzero(outside_D)
+        ]
+
+    def _far_outside(self) -> list[str]:
+        """Joints that are measured where they cannot be."""
+        limits, measured_D = self.limiter.limits, self.inputs.measured_D
+        margin_D = FAR_OUTSIDE * (limits.upper_D - limits.lower_D)
+        far_D = (measured_D < limits.lower_D - margin_D) | (measured_D > limits.upper_D + margin_D)
+        return [
+            f"{limits.names[d]} is measured at {measured_D[d]:.4g}, far outside "
+            f"{limits.lower_D[d]:.4g}..{limits.upper_D[d]:.4g}: in degrees, or of another sign?"
+            for d in np.flatnonzero(far_D)
         ]
 
     def _end_commanding(self) -> None:

@@ -82,6 +82,20 @@ def test_when_nobody_engages_expect_nothing_to_be_commanded():
     assert robot.offer(waist(0.5)).reason == "nobody has engaged yet"
 
 
+def test_when_joint_states_are_in_degrees_expect_nobody_to_engage_and_the_joint_named():
+    degrees_D = START_D.copy()
+    degrees_D[:6] = np.rad2deg(START_D[:6])  # a shoulder of -5.7, and a wrist of 81
+    robot = Robot(degrees_D).run(0.5)
+    for request in (ModeEvent.ENGAGE_POLICY, ModeEvent.ENGAGE_TELEOP, ModeEvent.GO_TO_START):
+        robot.offer(np.zeros(7))
+        robot.teleop(START_D)
+        answer = robot.ask(request)
+        assert answer.answer is Answer.REFUSED, request
+        assert "wrist_angle is measured at 81.36, far outside -1.745..2.147" in answer.reason
+    robot.run(0.1)
+    assert not robot.commanding
+
+
 def test_when_the_arm_starts_outside_its_limits_expect_hold_and_then_only_slow_inward_motion():
     outside_D = START_D.copy()
     outside_D[1] = LOWER_D[1] - 0.1
