@@ -35,6 +35,8 @@ class Parser(argparse.ArgumentParser):
         elif unknown:  # what else is wrong, such as a missing option, comes from it
             message = f"unrecognized arguments: {' '.join(unknown)}"
             message += did_you_mean(unknown[0], options)
+        elif "required" in message:
+            message += f"; {self.prog} --help has an example"
         super().error(message)
 
 

@@ -127,6 +127,7 @@ def test_when_views_or_deltas_are_special_expect_the_check_to_say_so():
     ("arguments", "words"),
     [
         (("check", "windowx"), "no embodiment 'windowx'"),
+        (("train",), "required: --config; qwen-vla train --help has an example"),
         (("check", "nowhere.yaml"), "nowhere.yaml"),
         (("check", str(Path(__file__).parent)), "is a folder; name the file of the embodiment"),
         (("check", __file__), "is no *.yaml file"),
