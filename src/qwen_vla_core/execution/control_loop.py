@@ -225,7 +225,9 @@ class ControlLoop:
     def _far_outside(self) -> list[str]:
         """Joints that are measured where they cannot be."""
         limits, measured_D = self.limiter.limits, self.inputs.measured_D
-        margin_D = FAR_OUTSIDE * (limits.upper_D - limits.lower_D)
+        # Grippers are pressed beyond their ends; mm instead of m are far more than a range.
+        share_D = np.where(self._following.tracked_D, FAR_OUTSIDE, 1.0)
+        margin_D = share_D * (limits.upper_D - limits.lower_D)
         far_D = (measured_D < limits.lower_D - margin_D) | (measured_D > limits.upper_D + margin_D)
         return [
             f"{limits.names[d]} is measured at {measured_D[d]:.4g}, far outside "

@@ -96,6 +96,15 @@ def test_when_joint_states_are_in_degrees_expect_nobody_to_engage_and_the_joint_
     assert not robot.commanding
 
 
+@pytest.mark.parametrize(("finger", "granted"), [(0.011, True), (0.041, True), (30.0, False)])
+def test_when_a_gripper_is_pressed_beyond_its_ends_expect_engaging_but_not_in_millimetres(
+    finger, granted
+):
+    robot = Robot(np.append(START_D[:6], finger)).run(0.5)
+    answer = robot.ask(ModeEvent.GO_TO_START)
+    assert (answer.answer is Answer.ACCEPTED) == granted, answer.reason
+
+
 def test_when_the_arm_starts_outside_its_limits_expect_hold_and_then_only_slow_inward_motion():
     outside_D = START_D.copy()
     outside_D[1] = LOWER_D[1] - 0.1
