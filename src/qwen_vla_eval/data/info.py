@@ -91,7 +91,7 @@ def _totals(found: Sequence[EpisodeSummary], robot: Embodiment) -> list[str]:
         lines.append(f"a person had the robot for {by_person / recorded:.0%} of the time")
     if lacking := sum(one.left_out is not None for one in found):
         lines.append(
-            f"{lacking} of them lack a part that was driven: qwen-vla data check says why"
+            f"episodes that lack a part that was driven: {lacking}; qwen-vla data check says why"
         )
     if unobserved := sum(one.unobserved for one in found):
         lines.append(f"{unobserved} steps lie in short gaps; they are not learned from")

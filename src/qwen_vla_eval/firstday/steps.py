@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from qwen_vla_core.errors import QwenVlaError, RecordingError
-from qwen_vla_core.resources import share_directory
+from qwen_vla_core.errors import CheckpointError, QwenVlaError, RecordingError
+from qwen_vla_core.resources import SHIPPED_CHECKPOINT, share_directory
 from qwen_vla_data.recording import Outcome, open_recording, unfinished_in
+from qwen_vla_model.trained_robots import load_instructions
 from qwen_vla_model.training.saves import saved_progress
 from qwen_vla_ros.bringup import describe_bringup, describe_recorder
 from qwen_vla_ros.teleop.scripted_person import PLAN, ScriptedPerson
@@ -37,7 +38,7 @@ FAILURES = 3
 
 
 def steps_of(day: Day) -> tuple[Step, ...]:
-    """All of them, in their order."""
+    """All of them, in their order; the shipped weights only of a robot that they know."""
     name, robot, out = _word(day.name), day.robot.name, _word(day.out)
     shown, helped = _word(day.demonstrations), _word(day.interventions)
     launch = f"ros2 launch qwen_vla_ros {robot}.launch.py"
@@ -45,6 +46,12 @@ def steps_of(day: Day) -> tuple[Step, ...]:
         launch = f"ros2 launch qwen_vla_ros bringup.launch.py embodiment:={name}"
     record = f"qwen-vla record --embodiment {name} --folder"
     by_hand = f"teleop:={day.robot.teleop.default}"
+    before = (_evaluation(day, "before", "the shipped weights on this task", None),)
+    without = ""
+    try:
+        load_instructions(SHIPPED_CHECKPOINT, day.robot)
+    except CheckpointError:
+        before, without = (), " checkpoint:=hold"
     policy = _word(day.checkpoint("fine_tune"))
     return (
         Step(
@@ -52,7 +59,7 @@ def steps_of(day: Day) -> tuple[Step, ...]:
             what="is the robot the one that its file describes?",
             commands=(
                 f"qwen-vla check {name}",
-                launch,
+                launch + without,
                 f"qwen-vla check {name} --live",
             ),
             run=_check,
@@ -60,7 +67,7 @@ def steps_of(day: Day) -> tuple[Step, ...]:
         Step(
             name="demonstrate",
             what=f"{day.size.demonstrations} episodes by hand, recorded",
-            commands=(f"{launch} {by_hand}", f"{record} {shown}"),
+            commands=(f"{launch}{without} {by_hand}", f"{record} {shown}"),
             run=_demonstrate,
         ),
         Step(
@@ -72,7 +79,7 @@ def steps_of(day: Day) -> tuple[Step, ...]:
             ),
             run=_data,
         ),
-        _evaluation(day, "before", "the shipped weights on this task", None),
+        *before,
         Step(
             name="fine_tune",
             what="learn from the episodes",

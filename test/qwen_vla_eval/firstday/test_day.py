@@ -23,6 +23,7 @@ from qwen_vla_sim.registry import find_tasks
 from qwen_vla_sim.tasks.asking import scenes_asking
 from qwen_vla_sim.tasks.shifts import FIRST_TRAINING_SEED
 from recordings import Waving
+from robots import stranger
 
 ROOT = Path(__file__).parents[3]
 ORDER = (
@@ -188,6 +189,13 @@ def test_when_success_was_measured_expect_each_rate_with_its_interval(day):
     (line,) = success_rates(day)
     assert line.split("  ")[0] == "after 3 demonstrations"
     assert line.endswith("success 50% of 4 episodes (95 % interval 15% to 85%)")
+
+
+def test_when_the_shipped_weights_do_not_know_the_robot_expect_a_day_without_them(tmp_path):
+    file = stranger(tmp_path)
+    steps = steps_of(make_day(file, "stranger.yaml", None, False, tmp_path / "day"))
+    assert [step.name for step in steps[:4]] == ["check", "demonstrate", "data", "fine_tune"]
+    assert "embodiment:=stranger.yaml checkpoint:=hold teleop:=" in steps[1].commands[0]
 
 
 @pytest.mark.parametrize("robot", ["widowx", "aloha"])
