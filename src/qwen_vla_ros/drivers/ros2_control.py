@@ -172,6 +172,12 @@ class ControllerDriver:
     def _find_problem(self) -> str | None:
         if not self._gids:
             return self._nobody
+        if len(self._gids) > 1:
+            return (
+                f"{self._publisher.topic_name}: {len(self._gids)} controllers are called "
+                f"{self._controller} and follow it; end all but one: a simulation must not run "
+                "beside the robot (one that was killed is still found for 20 s)"
+            )
         return (
             next((service.problem for service in self._services if service.problem), None)
             or self._state_problem()

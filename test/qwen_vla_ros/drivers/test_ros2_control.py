@@ -11,7 +11,7 @@ from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from fake_controllers import FORWARD, JTC_HUMBLE, JTC_JAZZY, FakeRos2Control
+from fake_controllers import FORWARD, JTC_HUMBLE, JTC_JAZZY, FakeController, FakeRos2Control
 from qwen_vla_core.safety import RobotLimits
 from qwen_vla_ros.drivers import make_drivers, ros2_control
 from robots import robot, ros2_control_text
@@ -226,6 +226,25 @@ def test_when_it_returns_with_another_order_between_two_checks_expect_no_value_f
     rig.send([0.12, -0.25], periods=5)
     assert rig.until(lambda: rig.controller.received)
     assert all(message.data.tolist() == [-0.25, 0.12] for message in rig.controller.received)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_when_a_simulated_robot_has_a_controller_of_the_same_name_expect_neither_commanded(
+    make_rig, driver
+):
+    rig = make_rig(driver)
+    assert rig.verified(), rig.arm.problem
+    context = rig._context()
+    twin = FakeController("arm_controller", AT, DRIVERS[driver], ARM, context=context)
+    rig._executors[-1].add_node(twin)
+    rig.says("2 controllers are called /arm_controller")
+    rig.until(lambda: False, 1.0)  # long enough for all to be verified
+    rig.says("2 controllers are called /arm_controller")
+    rig.send([0.12, -0.25], periods=3)
+    assert rig.controller.received == twin.received == []
+    rig._executors[-1].remove_node(twin)
+    twin.destroy_node()
+    assert rig.verified(), rig.arm.problem
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
