@@ -9,11 +9,13 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
-from qwen_vla_core.embodiment import load_embodiment
-from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.embodiment import find_embodiment, load_embodiment
+from qwen_vla_core.errors import QwenVlaError, YamlFileError
+from qwen_vla_core.resources import embodiments_directory
 from qwen_vla_core.yaml_file import Strict, WrongKey, read_yaml
 from qwen_vla_core.yaml_file.kinds import RECIPE
 from qwen_vla_data.sources import find_episodes
@@ -42,6 +44,7 @@ class Source(Strict):
     """
 
     embodiment: Path
+    """A YAML file, or the name of a shipped robot."""
     episodes: Path
     weight: PositiveFloat = 1.0
     """How often a batch is of it, against the other sources' weights."""
@@ -50,6 +53,14 @@ class Source(Strict):
     one of all others. The last second of the policy before that is never learned from."""
     first: PositiveInt | None = None
     """Learn from only this many, the first by name: what fewer episodes would have given."""
+
+    @field_validator("embodiment")
+    @classmethod
+    def _robot_known(cls, embodiment: Path) -> Path:
+        try:
+            return find_embodiment(str(embodiment), embodiments_directory())
+        except YamlFileError as error:
+            raise ValueError(str(error)) from error
 
 
 class GroundingRecipe(Strict):

@@ -3,7 +3,7 @@
 import pytest
 
 from noise_episodes import PATH
-from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.errors import QwenVlaError, YamlFileError
 from qwen_vla_model.checkpoint import load_config, load_tokenizer
 from qwen_vla_model.training.mixture import Mixture, check_sources
 from qwen_vla_model.training.recipe import load_recipe
@@ -21,6 +21,17 @@ def test_when_a_folder_of_episodes_is_missing_expect_its_key_and_how_to_record(
         f"qwen-vla record --embodiment {PATH} --folder none, or in simulation: "
         f"qwen-vla generate --embodiment {PATH} --out none"
     )
+
+
+def test_when_a_source_names_a_shipped_robot_expect_its_file_and_of_another_name_the_nearest(
+    recipe,
+):
+    (source,) = load_recipe(
+        recipe("a", mixture=[{"embodiment": "aloha", "episodes": "x"}])
+    ).mixture
+    assert source.embodiment == PATH.with_name("aloha.yaml")
+    with pytest.raises(YamlFileError, match=r"embodiment: no embodiment 'alha'.*mean aloha\?"):
+        load_recipe(recipe("b", mixture=[{"embodiment": "alha", "episodes": "x"}]))
 
 
 def test_when_all_episodes_are_held_out_expect_both_keys_and_both_numbers(recipe, tmp_path):
