@@ -14,6 +14,7 @@ SLEEPS = {
     "links.py": "stands for a link that takes a while",
     "qwen_vla_remote/test_engine.py": "stands for a robot that asks now and then",
     "qwen_vla_remote/test_hostile_clients.py": "stands for a client that sends slowly",
+    "qwen_vla_ros/test_trigger_client.py": "stands for a link that is gone for a while",
     "scripted_policy.py": "stands for a policy whose inference takes a while",
 }
 """path below test/ -> why it sleeps: a device or process that is slow on purpose."""

@@ -1,17 +1,15 @@
 """`qwen-vla data`: what a person sees of episodes, and every refusal is one line."""
 
 import json
-import resource
 import shutil
-import signal
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 
 import av
 import numpy as np
 import pytest
 
+from full_disk import full_disk
 from qwen_vla_cli.main import main
 from qwen_vla_core.embodiment import load_embodiment
 from qwen_vla_data.episode import Episode
@@ -138,19 +136,6 @@ def test_when_an_export_was_interrupted_expect_it_to_go_on(data, recorded, tmp_p
     status, printed, _ = data("export", recorded, "--out", tmp_path / "set")
     assert status == 0 and len(made) == 4  # the third once more, the first two were there
     assert problems_of(tmp_path / "set") == []
-
-
-@contextmanager
-def full_disk(free_bytes):
-    """A limit on the size of files stands for it: the kernel refuses the same writes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, before[1]))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("command", ["export", "import"])

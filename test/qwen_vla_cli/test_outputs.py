@@ -89,7 +89,9 @@ def test_when_the_disk_is_full_expect_one_line_and_no_half_file(start, tmp_path)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
     arguments = ("--embodiment", "mobile_base", "--episodes", 2, "--workers", 1, "--out", tmp_path)
-    command = start("generate", *arguments, preexec_fn=small_disk)
+    # Python would cut off the bytecode that it keeps of what it imports.
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    command = start("generate", *arguments, preexec_fn=small_disk, env=environment)
     assert command.end() == 2
     last = command.said.splitlines()[-1]
     assert "10000.npz cannot be written: File too large" in last

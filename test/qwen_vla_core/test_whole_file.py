@@ -1,14 +1,13 @@
 """A file is whole or as before: on errors, on a full disk, after SIGKILL, and on devices."""
 
 import os
-import resource
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from full_disk import full_disk
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_core.whole_file import write_whole
 
@@ -38,19 +37,12 @@ def test_when_a_block_raises_expect_the_old_content_and_nothing_beside_it(tmp_pa
 
 
 def test_when_the_disk_is_full_expect_one_line_with_the_file_and_nothing_left(tmp_path):
-    """A limit on the size of files stands for the disk: writing fails in the same place."""
     path = tmp_path / "result.json"
     path.write_text("old")
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
-        with pytest.raises(QwenVlaError, match=r"result\.json cannot be written: File too large"):
-            with write_whole(path) as partial:
-                partial.write_bytes(bytes(10_000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    words = r"result\.json cannot be written: File too large"
+    with full_disk(1000), pytest.raises(QwenVlaError, match=words):
+        with write_whole(path) as partial:
+            partial.write_bytes(bytes(10_000))
     assert path.read_text() == "old" and names(tmp_path) == ["result.json"]
 
 

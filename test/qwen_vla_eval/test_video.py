@@ -1,12 +1,11 @@
 """Episodes as a video and as a film strip."""
 
-import resource
-
 import cv2
 import imageio
 import numpy as np
 import pytest
 
+from full_disk import full_disk
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_eval.video import VIEW_PX, EpisodeVideo
 
@@ -26,16 +25,11 @@ def test_when_the_last_frame_is_shown_longer_expect_the_strip_to_count_it_once(t
 
 def test_when_a_film_cannot_be_written_expect_its_name_and_no_half_film(tmp_path):
     rng = np.random.default_rng(0)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))  # as on a full disk
-    try:
-        with pytest.raises(QwenVlaError, match=r"film.mp4 cannot be written"):
-            with EpisodeVideo(tmp_path / "film.mp4", 10.0) as video:
-                for _ in range(1000):  # each another: to repeat one takes nothing on disk
-                    noise = rng.integers(0, 255, (88, 88, 3), dtype=np.uint8)
-                    video.add({"front": noise}, ("go", "0.0 s"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_disk(10_000), pytest.raises(QwenVlaError, match=r"film.mp4 cannot be written"):
+        with EpisodeVideo(tmp_path / "film.mp4", 10.0) as video:
+            for _ in range(1000):  # each another: to repeat one takes nothing on disk
+                noise = rng.integers(0, 255, (88, 88, 3), dtype=np.uint8)
+                video.add({"front": noise}, ("go", "0.0 s"))
     assert not list(tmp_path.iterdir())
 
 

@@ -1,9 +1,7 @@
 """When a recording begins and ends, whoever asks; files are real, time is an argument."""
 
 import itertools
-import resource
 import shutil
-import signal
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 
 from child_processes import wait_for
+from full_disk import full_disk
 from qwen_vla_data.recording import (
     Outcome,
     RecordedTopic,
@@ -206,12 +205,8 @@ def recovered_copy(partial):
 def test_when_the_disk_is_full_expect_the_recording_to_end_and_what_is_there_recovered(
     rig, monkeypatch
 ):
-    """A limit on the size of files stands for a full disk: the kernel refuses the same write."""
     made = rig()
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    with full_disk(200_000):
         made.ask(Request.START)
         made.say(BLOCK, "kept")
         made.writer.drain(10.0)
@@ -223,9 +218,6 @@ def test_when_the_disk_is_full_expect_the_recording_to_end_and_what_is_there_rec
         wait_for(lambda: made.session.problem)
         assert "0.mcap.part cannot be written: File too large" in made.session.problem
         assert not made.ask(Request.SUCCESS).granted
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
     (partial,) = unfinished_in(made.folder)
     assert "kept" in said_in(recover(partial))
     assert made.ask(Request.START).granted and not made.session.problem

@@ -1,14 +1,14 @@
 """Recipes one after the other: each starts from the one before, alone or for one robot."""
 
 import json
-import resource
-import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from full_disk import full_disk
 from qwen_vla_core.errors import QwenVlaError
 from qwen_vla_model.training.recipe import load_recipe
 from qwen_vla_model.training.saves import check_save
@@ -84,26 +84,16 @@ def test_when_a_training_is_interrupted_before_anything_is_saved_expect_that_sai
 def test_when_the_disk_is_full_at_the_second_save_expect_one_line_and_the_first_one_kept(
     recipe, tmp_path, monkeypatch
 ):
-    """A limit on the size of files stands for the disk: writing fails in the same place."""
     every_step = {"save_every_minutes": 1e-9, "grounding": {"weight": 0}}
     path, save = recipe("run", **every_step), Trainer.save
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def fill_the_disk_then_save(self):
-        if self.step == 2:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
-        save(self)
+    def save_on_a_disk_that_fills(self):
+        with full_disk(200_000) if self.step == 2 else nullcontext():
+            save(self)
 
-    monkeypatch.setattr(Trainer, "save", fill_the_disk_then_save)
-    try:
-        with pytest.raises(
-            QwenVlaError, match=r"run/saves/b cannot be written: .*[Ff]ile too"
-        ) as no:
-            train(path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    monkeypatch.setattr(Trainer, "save", save_on_a_disk_that_fills)
+    with pytest.raises(QwenVlaError, match=r"run/saves/b cannot be written: .*[Ff]ile too") as no:
+        train(path)
     assert "\n" not in str(no.value)
     assert check_save(tmp_path / "run").step == 1
     assert not (tmp_path / "run" / "saves" / "b").exists()
