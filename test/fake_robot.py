@@ -203,18 +203,22 @@ class FakeBase:
         received: (steady time s, ahead, turning) of every command.
         stamps: headers of what was stamped.
         alive: whether it publishes odometry.
+        withdrawn: whether another program publishes it from now on.
         estop, broken: what its odometry says.
     """
 
     def __init__(self, node, stamped=False):
         self.received, self.headers, self.alive = [], [], True
-        self.estop, self.broken = False, False
+        self.estop, self.broken, self.withdrawn = False, False, False
         self._node = node
         self._odometry = node.create_publisher(Odometry, "mobile_base/odom", 50)
         kind = TwistStamped if stamped else Twist
         node.create_subscription(kind, "mobile_base/cmd_vel", self._on_twist, 10)
 
     def publish(self):
+        if self.withdrawn and self.alive:  # by the thread that spins it
+            self.alive = False
+            self._node.destroy_publisher(self._odometry)
         if self.alive:
             message = Odometry()
             message.header.stamp = self._node.get_clock().now().to_msg()

@@ -68,6 +68,6 @@ def test_when_a_bases_odometry_has_neither_twist_nor_covariance_expect_it_to_dri
     odometry.pose.covariance[:] = odometry.twist.covariance[:] = np.full(36, covariance)
     publisher = driver.create_publisher(Odometry, "mobile_base/odom", IMAGES)
     system = start_control(text, base=True)
-    system.base.alive = False
+    system.base.withdrawn = True
     system.operator.create_timer(0.05, lambda: publisher.publish(odometry))
     system.drive()
