@@ -67,7 +67,7 @@ def person(ros_domain, monkeypatch):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     leave_shared_memory()
     rclpy.init(domain_id=ros_domain)
-    node = rclpy.create_node("person")
+    node = rclpy.create_node(trigger_server.CLIENT)
     yield node
     node.destroy_node()
     rclpy.shutdown()
@@ -84,10 +84,10 @@ def test_when_a_link_comes_back_expect_a_stop_to_arrive_and_nothing_that_moves(s
     while not all(found() for found in there):
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
-    time.sleep(0.5)  # they have found us as well
+    assert server.said("ready", "found")
     hold.call_async(Trigger.Request())
     start.call_async(Trigger.Request())
-    once = ("ready", *trigger_server.NAMES)
+    once = ("ready", "found", *trigger_server.NAMES)
     assert server.said(*once)
     server.stop()
     # The socket of the server is full: what follows is lost, as on a link without connection.
