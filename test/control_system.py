@@ -93,6 +93,10 @@ class System:
                 node.destroy_node()
         rclpy.try_shutdown()
 
+    def stall(self, seconds):
+        """Have control_node and the robot stand still, as on a computer that swaps."""
+        self.spinning.executor.create_task(time.sleep, seconds)
+
     @property
     def said(self):
         """control_node's last diagnostics, a message and values; None before the first."""

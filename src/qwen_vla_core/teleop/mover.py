@@ -26,6 +26,10 @@ of BridgeData's VR teleoperation."""
 ALIGNED = 4.0
 """An alignment ends closer than engaging demands by this factor."""
 
+MET = 0.1
+"""An absolute leader's gripper has met ours within this share of the opening: some of them do not
+reach their ends."""
+
 LONGEST_S = 0.1
 """A period that comes later than this counts as this long, s."""
 
@@ -83,12 +87,14 @@ class Mover:
         self._reference = self._last = Wish()
         self._anchor_D, self._tool_anchors = self._target_D, {}
         self._coasting_D = np.zeros(len(joints))
+        self._apart: dict[str, float] = {}
 
     def take(self, command: Sample, wish: Wish) -> Sample:
         """Begin: hands and robot, where they are now, belong together.
 
         A robot in motion brakes from here on as its joints may, and does not come back to where
-        it was taken; a base stands.
+        it was taken; a base stands. Our gripper goes on holding what it holds until an absolute
+        leader's has been where ours is: at a takeover that one is often open.
 
         Args:
             command: the last command, [D] each, finite.
@@ -98,6 +104,13 @@ class Mover:
             self._base_D, 0.0, np.clip(command.velocities_D, -self._speed_D, self._speed_D)
         )
         self._reference = self._last = wish
+        self._apart = {}
+        if self._leader is not None and self._leader.absolute:
+            self._apart = {
+                joint: value - self._target_D[self._row[joint]]
+                for joint, value in wish.positions.items()
+                if self._gripper_D[self._row[joint]]
+            }
         self._anchor_D = self._target_D
         self._coast(command.positions_D, self._period_s)
         return self.still()
@@ -153,7 +166,10 @@ class Mover:
             self._coast(command_D, dt_s)
         wanted_D, reasons = self._target_D.copy(), []
         for joint, value in wish.positions.items():
-            wanted_D[self._row[joint]] = value + self._offset(joint)
+            if self._awaits(joint, value):
+                reasons.append(f"{joint} follows once the leader's gripper was where ours is")
+            else:
+                wanted_D[self._row[joint]] = value + self._offset(joint)
         for arm in self._tools:
             velocity_6 = self._tool_velocity(arm, wish)
             rows = self._rows[arm]
@@ -178,7 +194,7 @@ class Mover:
         return Moved(target=target, message="; ".join(reasons))
 
     def align(self, wish: Wish, command_D: np.ndarray, dt_s: float) -> tuple[Sample, bool]:
-        """Go slowly to where the leader is.
+        """Go slowly to where the leader is; grippers keep what they hold.
 
         Returns:
             The target, and whether both agree now, as ``apart`` counts it.
@@ -187,9 +203,21 @@ class Mover:
         wanted_D = self._target_D.copy()
         if wish.finite:
             for joint, value in wish.positions.items():
-                wanted_D[self._row[joint]] = value
+                if not self._gripper_D[self._row[joint]]:
+                    wanted_D[self._row[joint]] = value
         self._guard(wanted_D, command_D, SLOW * self._speed_D * dt_s)
         return self.still(), not self.apart(command_D, wish)
+
+    def _awaits(self, joint: str, value: float) -> bool:
+        """Whether our gripper stands because the leader's has not met it since the takeover."""
+        if joint not in self._apart:
+            return False
+        row = self._row[joint]
+        apart = value - self._target_D[row]
+        within = MET * (self._upper_D[row] - self._lower_D[row])
+        if abs(apart) <= within or apart * self._apart[joint] < 0.0:  # met, or passed between two
+            del self._apart[joint]
+        return joint in self._apart
 
     def _coast(self, command_D: np.ndarray, dt_s: float) -> None:
         """Target and reference go on with what is left of the motion that was taken over."""

@@ -26,6 +26,7 @@ from ..graph import rival_problem
 from ..messages import joint_state_message
 from ..mode_topics import ModeTopics
 from ..qos import RELIABLE
+from ..stall import Stall
 from .control_inputs import ControlInputs
 from .lifecycle import EmbodimentNode, read_only
 from .parameters import declare_number
@@ -126,6 +127,7 @@ class ControlNode(EmbodimentNode):
         self._period_s = 1.0 / self._embodiment.command_hz
         self._active_since_s = time.monotonic()
         self._due_s = self._active_since_s + self._period_s
+        self._stall = Stall()
         self.every(self._period_s, self._period)
         self.every(VERIFY_PERIOD_S, self._verify)
         self.every(diagnostics.PERIOD_S, self._report)
@@ -160,6 +162,7 @@ class ControlNode(EmbodimentNode):
     # --- decide, limit, send
 
     def _period(self) -> None:
+        self._stall.feed()
         late_s = time.monotonic() - self._due_s
         self._lateness_s.append(late_s)
         # The timer keeps its phase and skips what it missed; so does what we compare it with.
@@ -232,6 +235,8 @@ class ControlNode(EmbodimentNode):
         if event is ModeEvent.ENGAGE_POLICY:
             blockers += self._inputs.policy_problems
         active_s = time.monotonic() - self._active_since_s
+        if stalled := self._stall.problem:
+            blockers.append(stalled)
         if active_s < DISCOVERY_S:
             blockers.append(
                 f"control_node became active {active_s:.1f} s ago and waits {DISCOVERY_S:g} s for "

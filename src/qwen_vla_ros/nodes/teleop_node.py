@@ -25,6 +25,7 @@ from ..diagnostics import DiagnosticsPublisher
 from ..graph import publishers_of, rival_problem
 from ..messages import joint_state_message
 from ..qos import LATCHED, RELIABLE
+from ..stall import Stall
 from ..stream_meter import StreamMeter
 from ..teleop import make_device
 from ..teleop.base import receive
@@ -97,8 +98,9 @@ class TeleopNode(EmbodimentNode):
     def on_activate(self, state: object) -> TransitionCallbackReturn:
         """Begin; a dead-man must be seen released first."""
         self._session, self._leader_due_s = Session(self._mover), None
+        self._stall = Stall()
         self._check_publishers()
-        self.every(1.0 / self._embodiment.command_hz, self._period)
+        self.every(1.0 / self._embodiment.command_hz, self._tick)
         self.every(CHECK_PERIOD_S, self._check_publishers)
         self.every(diagnostics.PERIOD_S, self._report)
         self._say(f"{self._section.type}: listening on {', '.join(self._section.topics)}")
@@ -110,6 +112,10 @@ class TeleopNode(EmbodimentNode):
             self._ask(Ask.HOLD)
         self._device.release()
         return super().on_deactivate(state)
+
+    def _tick(self) -> None:
+        self._stall.feed()
+        self._period()
 
     def _period(self) -> None:
         now_s = time.monotonic()
@@ -170,10 +176,12 @@ class TeleopNode(EmbodimentNode):
 
     def _when_active(self, answer):
         def serve(request, response):
-            if self.active:
-                response.success, response.message = answer()
-            else:
+            if not self.active:
                 response.success, response.message = False, "teleop_node is not active"
+            elif answer != self._release and (stalled := self._stall.problem):
+                response.success, response.message = False, stalled
+            else:
+                response.success, response.message = answer()
             return response
 
         return serve

@@ -86,6 +86,39 @@ def test_when_an_aligned_robot_is_requested_expect_it_to_go_there_slowly_and_to_
     assert Mover(ROBOT, ABSOLUTE).differences(command_D, wish) == []
 
 
+def test_when_an_absolute_leaders_gripper_is_open_at_a_takeover_expect_ours_to_hold_until_met():
+    row = NAMES.index("left_finger")
+    held_D = START_D.copy()
+    held_D[row] = LOWER_D[row] + 0.002  # around something
+    span = UPPER_D[row] - LOWER_D[row]
+    mover = taken(at(held_D, left_finger=UPPER_D[row]), ABSOLUTE, held_D)
+    moved = follow(mover, at(held_D, left_finger=UPPER_D[row]), 1.0, held_D)
+    assert moved.target.positions_D[row] == held_D[row]
+    assert "left_finger follows once the leader's gripper was where ours is" in moved.message
+    follow(mover, at(held_D, left_finger=held_D[row] + 0.05 * span), 1.0, held_D)
+    moved = follow(mover, at(held_D, left_finger=UPPER_D[row]), 1.0, held_D)
+    assert moved.target.positions_D[row] == pytest.approx(UPPER_D[row]) and not moved.message
+
+
+def test_when_an_absolute_leaders_gripper_passes_ours_between_two_periods_expect_it_followed():
+    row = NAMES.index("left_finger")
+    middle_D = START_D.copy()
+    middle_D[row] = (LOWER_D[row] + UPPER_D[row]) / 2.0
+    mover = taken(at(middle_D, left_finger=UPPER_D[row]), ABSOLUTE, middle_D)
+    moved = follow(mover, at(middle_D, left_finger=LOWER_D[row]), 1.0, middle_D)
+    assert moved.target.positions_D[row] == pytest.approx(LOWER_D[row])
+
+
+def test_when_a_robot_is_aligned_expect_its_gripper_to_keep_what_it_holds():
+    row = NAMES.index("left_finger")
+    wish = at(START_D, waist=0.3, left_finger=LOWER_D[row] + UPPER_D[row] - START_D[row])
+    mover, command_D = taken(wish, ABSOLUTE), START_D
+    for _ in range(200):
+        command_D = mover.align(wish, command_D, DT_S)[0].positions_D
+    assert command_D[NAMES.index("waist")] == pytest.approx(0.3)
+    assert command_D[row] == START_D[row]
+
+
 def test_when_a_leader_jumps_by_a_radian_expect_a_fault_that_names_it_and_no_motion():
     mover = taken(at(START_D), LEADER)
     moved = mover.step(at(START_D, elbow=START_D[NAMES.index("elbow")] + 1.0), START_D, DT_S)

@@ -14,6 +14,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from command_observer import BaseObserver
@@ -22,6 +23,8 @@ from qwen_vla_core.from_messages import seconds
 from qwen_vla_ros.graph import publishers_of
 from qwen_vla_ros.nodes import control_node
 from qwen_vla_ros.nodes.control_node import ControlNode
+from qwen_vla_ros.stall import AFTER_S, LONGEST_S
+from qwen_vla_ros.trigger_client import trigger_client
 from robots import arm_on_base_text, base_text
 
 pytestmark = pytest.mark.timeout(120)
@@ -382,6 +385,26 @@ def test_when_a_speed_scale_is_set_in_motion_expect_it_used_and_one_out_of_range
     wait(system, 0.2)
     assert system.base.last == pytest.approx((0.1, 0.2))
     system.expect(lambda: system.said and system.said[1]["max_speed_scale"] == "0.2", "it is said")
+
+
+@pytest.mark.parametrize("name", ["engage_policy", "go_to_start"])
+def test_when_control_node_stood_still_while_it_was_asked_expect_no_motion_when_it_goes_on(
+    start_control, name
+):
+    system = start_control(arm_on_base_text(), {"follower_left": LEFT}, base=True).engage()
+    assert system.operator.request("hold")[0]
+    still_D = np.zeros(len(system.embodiment.joints))
+    system.operator.create_timer(0.1, lambda: system.plan(still_D))
+    client = trigger_client(system.operator, f"control/{name}")
+    system.expect(client.service_is_ready, "the service is found")
+    count = len(system.modes)
+    system.stall(LONGEST_S + 0.5)
+    wait(system, 0.1)
+    answer = client.call_async(Trigger.Request())
+    system.expect(answer.done, "it is answered")
+    assert not answer.result().success and "stood still for" in answer.result().message
+    assert len(system.modes) == count
+    system.operator.insist(name, timeout_s=AFTER_S + WAIT_S)
 
 
 @pytest.mark.alone

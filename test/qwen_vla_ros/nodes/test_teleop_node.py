@@ -6,6 +6,7 @@ from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
 
 from qwen_vla_ros.nodes.control_node import DISCOVERY_S
+from qwen_vla_ros.stall import AFTER_S, LONGEST_S
 from robots import arm_on_base_text
 
 TELEOP = """
@@ -89,6 +90,22 @@ def test_when_an_absolute_leader_is_far_away_expect_refusal_and_then_alignment_b
     one.expect(lambda: "leader/joint_states is published by" in one.teleop._message, "two leaders")
     one.expect_mode("HOLD", "control_node holds")
     one.operator.destroy_publisher(rival)
+
+
+def test_when_teleop_node_stood_still_while_it_was_asked_expect_nobody_to_have_the_robot(person):
+    one = person("leader").device(JointState, "leader/joint_states")
+    one.message = leader()
+    one.expect(lambda: one.teleop._session.phase.name == "READY", "the leader is received")
+    one.expect(lambda: len(one.system.messages) > 2, "control_node holds")
+    one.operator.wait(lambda: False, DISCOVERY_S)
+    one.call("release")  # found from now on
+    one.system.stall(LONGEST_S + 0.5)
+    one.operator.wait(lambda: False, 0.1)
+    granted, reason = one.call("engage")
+    assert not granted and "stood still for" in reason
+    one.operator.wait(lambda: False, AFTER_S)
+    assert one.operator.mode.startswith("HOLD") and one.call("engage")[0]
+    one.expect_mode("TELEOP", "asked again, it is granted")
 
 
 def test_when_the_leaders_gripper_closes_slowly_after_it_was_open_expect_the_leader_engaged(
