@@ -12,9 +12,11 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 import trigger_server
+from other_clock import other_clock
 from qwen_vla_ros.nodes.teleop_node import Ask
 from qwen_vla_ros.transport import leave_shared_memory
 from qwen_vla_ros.trigger_client import IN_TIME_S, MOVES, trigger_client
+from spinning import SpinningThread
 
 WAIT_S = 20.0
 LARGE, SMALL = Image(data=bytes(50_000)), Image(data=bytes(10))
@@ -100,11 +102,59 @@ def test_when_a_link_comes_back_expect_a_stop_to_arrive_and_nothing_that_moves(s
     end_s = time.monotonic() + IN_TIME_S + 0.5
     while time.monotonic() < end_s:
         flood.publish(SMALL)
-        time.sleep(0.01)
+        rclpy.spin_once(person, timeout_sec=0.01)
     server.go_on()
     assert server.said(*once, "control/hold")
     time.sleep(RESENT_S)
     assert server.said(*once, "control/hold")
+
+
+CLIENT = """
+import time
+import rclpy
+from std_srvs.srv import Trigger
+from qwen_vla_ros.trigger_client import IN_TIME_S, trigger_client
+rclpy.init()
+node = rclpy.create_node("person")
+client = trigger_client(node, "control/engage_policy")
+while not client.service_is_ready():
+    time.sleep(0.05)
+time.sleep(0.5)
+for _ in range(3):  # a server that has not found the client yet drops its answer
+    answer = client.call_async(Trigger.Request())
+    rclpy.spin_until_future_complete(node, answer, timeout_sec=IN_TIME_S + 1.0)
+    if answer.done():
+        break
+print(time.time(), answer.result().message if answer.done() else "no answer")
+"""
+
+
+@pytest.mark.parametrize("ahead_s", [5, -5])
+def test_when_the_clocks_of_two_computers_differ_expect_the_answer_to_a_request_to_move(
+    person, tmp_path, ros_domain, ahead_s
+):
+    spinning = SpinningThread(person)
+
+    def answer(request, response):
+        response.message = "granted"
+        return response
+
+    service = person.create_service(Trigger, "control/engage_policy", answer)
+    try:
+        said = subprocess.run(
+            [sys.executable, "-c", CLIENT],
+            env=other_clock(tmp_path, ahead_s) | {"ROS_DOMAIN_ID": str(ros_domain)},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60.0,
+            check=True,
+        ).stdout
+    finally:
+        spinning.end()
+        person.destroy_service(service)
+    there_s, _, message = said.strip().partition(" ")
+    assert abs(float(there_s) - time.time() - ahead_s) < 2.0, "its clock does differ"
+    assert message == "granted"
 
 
 def test_when_a_person_asks_for_motion_expect_that_it_is_known_as_such():
