@@ -8,6 +8,7 @@ from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
 from interbotix_xs_msgs.srv import RegisterValues, RobotInfo
 from nav_msgs.msg import Odometry
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
@@ -204,12 +205,12 @@ class FakeBase:
         stamps: headers of what was stamped.
         alive: whether it publishes odometry.
         withdrawn: whether another program publishes it from now on.
-        estop, broken: what its odometry says.
+        estop, broken: what its odometry says; behind_s: how far its clock is behind ours.
     """
 
     def __init__(self, node, stamped=False):
         self.received, self.headers, self.alive = [], [], True
-        self.estop, self.broken, self.withdrawn = False, False, False
+        self.estop, self.broken, self.withdrawn, self.behind_s = False, False, False, 0.0
         self._node = node
         self._odometry = node.create_publisher(Odometry, "mobile_base/odom", 50)
         kind = TwistStamped if stamped else Twist
@@ -221,7 +222,8 @@ class FakeBase:
             self._node.destroy_publisher(self._odometry)
         if self.alive:
             message = Odometry()
-            message.header.stamp = self._node.get_clock().now().to_msg()
+            now = self._node.get_clock().now() - Duration(seconds=self.behind_s)
+            message.header.stamp = now.to_msg()
             message.pose.covariance[0] = -1.0 if self.estop else 0.0
             message.twist.twist.linear.x = float("nan") if self.broken else 0.0
             self._odometry.publish(message)

@@ -6,6 +6,7 @@ What receives it may be the base itself, a velocity_smoother or an input of a tw
 best effort, as micro-ROS bases are, since a reliable publisher serves both.
 """
 
+from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,14 +16,26 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 from qwen_vla_core.embodiment import Embodiment, Group
+from qwen_vla_core.from_messages import NS_PER_S
+from qwen_vla_core.observation.stream import SINCE_BOOT_S
 from qwen_vla_core.safety import RobotLimits
 
+from ..every_publisher import subscribe_to_stream
 from ..graph import node_of, publishers_of, rival_problem, type_name
+from ..newest import stamp_in
 from ..qos import RELIABLE
 
 DELIVERY_S = 0.1
 """Longest wait for the zero at the end to be acknowledged: a publisher that is destroyed at once
 takes what was not delivered with it. Less than the base's own time-out."""
+
+CLOCKS_S = 0.25
+"""The clocks of base and control_node may differ by this much, s: half of the time-out of
+diff_drive_controller, which judges a TwistStamped by its stamp. Where ours is ahead the base goes
+on for as much longer when commands end; where it is behind our commands are old to it."""
+
+STAMPS = 10
+"""Stamps of odometry that must all be off: some may have waited for us."""
 
 
 class TwistDriver:
@@ -40,6 +53,10 @@ class TwistDriver:
         self._type = type_name(kind)
         self._publisher = node.create_publisher(kind, self._spec.topic, RELIABLE)
         self._sent = False
+        self._ages_s: deque[float] = deque(maxlen=STAMPS)
+        if self._spec.stamped:
+            topic = self._spec.odometry_topic
+            subscribe_to_stream(node, Odometry, topic, self._on_odometry, depth=1, raw=True)
         self.problem: str | None = f"{self._publisher.topic_name}: not verified yet"
         self.warning: str | None = None
 
@@ -53,6 +70,7 @@ class TwistDriver:
                 "stop it, or put a twist_mux between and name its input in the embodiment",
             )
             or self._odometry_problem()
+            or self._clocks_problem()
         )
 
     def send(
@@ -88,6 +106,24 @@ class TwistDriver:
         return (
             f"{topic}: the embodiment sends {self._type}, but {others} subscribes; "
             "set 'stamped' of the base's driver"
+        )
+
+    def _on_odometry(self, data: bytes) -> None:
+        stamp_s = stamp_in(data)
+        now_s = self._node.get_clock().now().nanoseconds / NS_PER_S
+        if 0.0 < stamp_s and not stamp_s < SINCE_BOOT_S < now_s:  # else it is no time of day
+            self._ages_s.append(now_s - stamp_s)
+
+    def _clocks_problem(self) -> str | None:
+        if len(self._ages_s) < STAMPS:
+            return None
+        age_s = min(self._ages_s, key=abs)
+        if abs(age_s) <= CLOCKS_S:
+            return None
+        return (
+            f"{self._node.resolve_topic_name(self._spec.odometry_topic)}: stamped {-age_s:+.2f} s "
+            "from now, and a TwistStamped is only as good as the clocks agree: without commands "
+            "the base may drive on; synchronise the clocks of the computers (chrony)"
         )
 
     def _several_problem(self) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from std_msgs.msg import String
 
 from command_observer import BaseObserver
-from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS
+from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS, WAIT_S
 from qwen_vla_ros.graph import not_received
 from qwen_vla_ros.qos import LATCHED
 from robots import arm_on_base_text, base_text, two_arms_text
@@ -67,6 +67,23 @@ def test_when_the_second_arm_has_no_driver_expect_nothing_sent_and_its_name(star
     assert not granted and "follower_right/get_robot_info has not answered" in reason
     assert "follower_right/joint_states: nothing received" in reason
     assert system.robot.arms["follower_left"].group == [] and system.messages == []
+
+
+@pytest.mark.parametrize("behind_s", [2.0, -2.0])
+def test_when_a_stamped_bases_clock_differs_expect_nobody_to_engage_until_it_agrees(
+    start_control, behind_s
+):
+    system = start_control(base_text(stamped=True), base=True, stamped=True)
+    system.base.behind_s = behind_s
+    system.expect(lambda: system.said and "from now" in system.said[0], "it is named")
+    still_D = np.zeros(len(system.embodiment.joints))
+    system.operator.create_timer(0.1, lambda: system.plan(still_D))
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "from now" in reason
+    assert f"stamped {'-' if behind_s > 0.0 else '+'}" in reason
+    assert "chrony" in reason and system.base.received == []
+    system.base.behind_s = 0.0
+    system.operator.insist("engage_policy", WAIT_S)
 
 
 @pytest.mark.parametrize("stamped", [False, True])
