@@ -205,11 +205,13 @@ class FakeBase:
         stamps: headers of what was stamped.
         alive: whether it publishes odometry.
         withdrawn: whether another program publishes it from now on.
+        frozen: whether its odometry repeats the last message.
         estop, broken: what its odometry says; behind_s: how far its clock is behind ours.
     """
 
     def __init__(self, node, stamped=False):
         self.received, self.headers, self.alive = [], [], True
+        self.frozen, self._said = False, Odometry()
         self.estop, self.broken, self.withdrawn, self.behind_s = False, False, False, 0.0
         self._node = node
         self._odometry = node.create_publisher(Odometry, "mobile_base/odom", 50)
@@ -220,8 +222,10 @@ class FakeBase:
         if self.withdrawn and self.alive:  # by the thread that spins it
             self.alive = False
             self._node.destroy_publisher(self._odometry)
-        if self.alive:
-            message = Odometry()
+        if self.alive and self.frozen:
+            self._odometry.publish(self._said)
+        elif self.alive:
+            message = self._said = Odometry()
             now = self._node.get_clock().now() - Duration(seconds=self.behind_s)
             message.header.stamp = now.to_msg()
             message.pose.covariance[0] = -1.0 if self.estop else 0.0

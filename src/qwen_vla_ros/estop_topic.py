@@ -25,7 +25,11 @@ found and forgotten by discovery within it."""
 
 
 class EstopTopic:
-    """Receives one topic from publishers of any quality of service."""
+    """Receives one topic from publishers of any quality of service.
+
+    Attributes:
+        missing: that nobody publishes it although somebody must, in words; "" otherwise.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class EstopTopic:
         topic: str,
         pressed: Callable[[bool, str], None],
         refuse: Callable[[str], None],
+        needed: bool = False,
     ) -> None:
         """Subscribe.
 
@@ -40,7 +45,9 @@ class EstopTopic:
             topic: std_msgs/Bool; true presses, false releases.
             pressed: gets every press and every release that counts, and the source in words.
             refuse: gets the reason why something does not count.
+            needed: nobody who publishes it is a problem: the button is not connected.
         """
+        self._needed, self.missing = needed, ""
         self._node, self._topic, self._pressed, self._refuse = node, topic, pressed, refuse
         self._source = f"the {topic} topic is true"
         self._publishers: tuple = ()
@@ -53,6 +60,12 @@ class EstopTopic:
         publishers = publishers_of(self._node, self._topic)
         if publishers != self._publishers:
             self._publishers, self._since_s = publishers, time.monotonic()
+        self.missing = ""
+        if self._needed and not publishers:
+            self.missing = (
+                f"{self._node.resolve_topic_name(self._topic)}: nobody publishes this emergency "
+                "stop of estop_topics; start its node, or correct the name"
+            )
         return type_problem(self._topic, publishers, Bool)
 
     def _receive(self, message: Bool) -> None:

@@ -7,6 +7,7 @@ at. What is refused is named; what is published as another type is a problem tha
 import time
 from collections.abc import Callable, Sequence
 
+from builtin_interfaces.msg import Time
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
@@ -35,6 +36,7 @@ class ControlInputs:
 
     Attributes:
         problems: what is wrong with the topics, in words; forbids engaging.
+        missing_stops: the emergency stops among them that nobody publishes; they hold as well.
         policy_problems: the same of the policy's; ends autonomy as well.
         meter: rate and age of every stream.
     """
@@ -46,6 +48,7 @@ class ControlInputs:
         loop: ControlLoop,
         *,
         estop_topics: Sequence[str],
+        needed_stops: Sequence[str],
         react: Callable[[], None],
         refuse: Callable[[str, str], None],
     ) -> None:
@@ -54,15 +57,18 @@ class ControlInputs:
         Args:
             node: the node to do it with.
             embodiment: the robot. loop: what everything is handed to.
-            estop_topics: one for each source of an emergency stop.
+            estop_topics: one for each source of an emergency stop; needed_stops: those of them
+                that somebody must publish.
             react: called after anything that may have changed the mode.
             refuse: gets the name of a counter and a reason for what was refused.
         """
         self._node, self._embodiment, self._loop = node, embodiment, loop
         self._react, self._refuse = react, refuse
         self.problems: list[str] = []
+        self.missing_stops: list[str] = []
         self.policy_problems: list[str] = []
         self._types: dict[str, type] = {}
+        self._stamps: dict[str, Time] = {}
         self.meter = StreamMeter(time.monotonic())
         for stream in joint_streams(embodiment):
             receive = self._on_joint_states(stream)
@@ -74,7 +80,9 @@ class ControlInputs:
         self._subscribe(JointTrajectory, CHUNK, largest, self._on_chunk)
         self._subscribe(JointState, "teleop/command", bounded.JOINTS_BYTES, self._on_teleop)
         self._estops = [
-            EstopTopic(node, topic, self._on_estop(topic), self._estop_refused)
+            EstopTopic(
+                node, topic, self._on_estop(topic), self._estop_refused, topic in needed_stops
+            )
             for topic in estop_topics
         ]
 
@@ -83,7 +91,8 @@ class ControlInputs:
         problems = [estop.check_publishers() for estop in self._estops]
         for topic, message_type in self._types.items():
             problems.append(type_problem(topic, publishers_of(self._node, topic), message_type))
-        self.problems = [problem for problem in problems if problem]
+        self.missing_stops = [estop.missing for estop in self._estops if estop.missing]
+        self.problems = [*self.missing_stops, *filter(None, problems)]
         policies = rivals(self._node, CHUNK)
         several = f"{CHUNK} is published by {' and '.join(policies)}: stop all but one"
         self.policy_problems = [several] if len(policies) > 1 else []
@@ -117,6 +126,8 @@ class ControlInputs:
             except QwenVlaError as error:
                 self._refuse("joint_states_refused", f"{stream.topic}: {error}")
                 return
+            if self._repeats("joint_states_repeated", stream.topic, message.header.stamp):
+                return
             refusal = self._loop.inputs.on_joints(positions, time.monotonic(), stream.topic)
             if refusal:
                 self._refuse("joint_states_impossible", refusal)
@@ -136,7 +147,17 @@ class ControlInputs:
             return
         if not pressed:
             self._loop.on_estop(False, self._node.now_s(), ESTOP_OF_BASE)
+        if self._repeats("odometry_repeated", driver.odometry_topic, message.header.stamp):
+            return
         self._loop.inputs.on_odometry(time.monotonic())
+
+    def _repeats(self, counter: str, topic: str, stamp: Time) -> bool:
+        """Whether a message is the one before once more: a relay of a driver that is silent."""
+        before, self._stamps[topic] = self._stamps.get(topic), stamp
+        if stamp != before or stamp == Time():  # without stamps nobody can tell
+            return False
+        self._refuse(counter, f"{topic}: its stamp does not rise; is its driver silent?")
+        return True
 
     def _on_chunk(self, message: JointTrajectory) -> None:
         if not self._node.active:

@@ -42,6 +42,9 @@ pressed before may not have been discovered."""
 
 COMMAND = "control/command"
 
+ESTOP = "estop"
+"""Anybody may press here, also once; other topics that are named are of a button."""
+
 NEAR = (Rule.COLLISION, Rule.WORKSPACE)
 """Rules that say in words what is in the way."""
 
@@ -67,8 +70,11 @@ class ControlNode(EmbodimentNode):
         )
         self.declare_parameter(
             "estop_topics",
-            ["estop"],
-            read_only("std_msgs/Bool topics, one for each source of an emergency stop"),
+            [ESTOP],
+            read_only(
+                "std_msgs/Bool topics, one for each source of an emergency stop; nobody engages "
+                "while one of them, other than estop, has no publisher"
+            ),
         )
         declare_number(
             self,
@@ -114,6 +120,7 @@ class ControlNode(EmbodimentNode):
             self._embodiment,
             self._loop,
             estop_topics=tuple(dict.fromkeys((*estop_topics, TELEOP_ESTOP))),
+            needed_stops=[topic for topic in estop_topics if topic != ESTOP],
             react=self._react,
             refuse=self._refuse,
         )
@@ -183,6 +190,8 @@ class ControlNode(EmbodimentNode):
             self._loop.trigger(
                 ModeEvent.POLICY_FAULT, "; ".join(self._inputs.policy_problems), ros_s
             )
+        if self._inputs.missing_stops:
+            self._loop.trigger(ModeEvent.STREAM_LOST, "; ".join(self._inputs.missing_stops), ros_s)
         self._loop.limiter.max_speed_scale = float(self.get_parameter("max_speed_scale").value)
         cycle = self._loop.update(ros_s, time.monotonic())
         if cycle is not None:

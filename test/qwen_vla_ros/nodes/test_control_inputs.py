@@ -58,6 +58,23 @@ def test_when_joint_states_name_other_joints_only_expect_that_in_the_diagnostics
     )
 
 
+def test_when_a_relay_repeats_the_joint_states_of_a_silent_driver_expect_a_hold_and_why(
+    start_control, driver
+):
+    relay = driver.create_publisher(JointState, LEFT_JOINTS, IMAGES)
+    system = start_control(TWO_SLOW_ARMS, TWO_ARMS)
+    heard = []
+    system.operator.create_subscription(JointState, LEFT_JOINTS, heard.append, IMAGES)
+    system.engage()
+    system.robot.arms["follower_left"].alive = False
+    last = heard[-1]
+    last.header.stamp = driver.get_clock().now().to_msg()
+    system.operator.create_timer(0.02, lambda: relay.publish(last))
+    system.expect(lambda: system.operator.mode.startswith("HOLD"), "it holds")
+    assert LEFT_JOINTS in system.operator.mode
+    system.expect(lambda: system.said and "stamp does not rise" in system.said[0], "it is said")
+
+
 @pytest.mark.parametrize("covariance", [0.0, np.nan])
 def test_when_a_bases_odometry_has_neither_twist_nor_covariance_expect_it_to_drive(
     start_control, driver, covariance

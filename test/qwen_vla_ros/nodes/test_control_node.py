@@ -154,6 +154,14 @@ def test_when_odometry_is_nan_expect_the_same_as_silence(start_control):
     system.expect(lambda: "mobile_base/odom" in system.operator.mode, "its name is said")
 
 
+def test_when_odometry_repeats_one_message_expect_the_same_as_silence(start_control):
+    system = start_control(base_text(), base=True).drive()
+    system.base.frozen = True
+    system.stands()
+    system.expect(lambda: "mobile_base/odom" in system.operator.mode, "its name is said")
+    system.expect(lambda: system.said and "stamp does not rise" in system.said[0], "and why")
+
+
 def test_when_the_bases_estop_is_pressed_expect_a_latch_that_a_reset_ends_after_its_release(
     start_control,
 ):

@@ -387,6 +387,27 @@ def test_when_a_speed_scale_is_set_in_motion_expect_it_used_and_one_out_of_range
     system.expect(lambda: system.said and system.said[1]["max_speed_scale"] == "0.2", "it is said")
 
 
+def test_when_nobody_publishes_an_estop_that_is_named_expect_nobody_to_engage_and_a_hold(
+    start_control, other
+):
+    topics = ("-p", "control_node:estop_topics:=['estop', '/cell/stop']")
+    system = start_control(base_text(), base=True, arguments=topics)
+    system.expect(lambda: len(system.messages) > 2, "control_node holds")
+    wait(system, control_node.DISCOVERY_S)
+    still_D = np.zeros(len(system.embodiment.joints))
+    timer = system.operator.create_timer(0.1, lambda: system.plan(still_D))
+    wait(system, 0.3)
+    granted, reason = system.operator.request("engage_policy")
+    assert not granted and "/cell/stop: nobody publishes this emergency stop" in reason
+    button = other("button")
+    publisher = button.create_publisher(Bool, "/cell/stop", 10)
+    system.operator.destroy_timer(timer)
+    system.drive()
+    button.destroy_publisher(publisher)
+    system.stands()
+    assert "HOLD" in system.operator.mode and "/cell/stop" in system.operator.mode
+
+
 @pytest.mark.parametrize("name", ["engage_policy", "go_to_start"])
 def test_when_control_node_stood_still_while_it_was_asked_expect_no_motion_when_it_goes_on(
     start_control, name
