@@ -8,6 +8,10 @@ when no key was pressed for a while.
 MOTION_S = 0.15
 """How long one key press moves the robot, s; terminals repeat a held key every 0.03 to 0.05 s."""
 
+MOST_AT_ONCE = 8
+"""More keys than this at once were typed long before: two held ones repeat twice in a period of
+0.04 s."""
+
 FORGOTTEN_S = 5.0
 """Time without any key after which the dead-man counts as released, s."""
 
@@ -57,8 +61,24 @@ class Keys:
         self._until_s: dict[str, float] = {}
         self._last_s = 0.0
 
+    def type(self, keys: str, now_s: float) -> None:
+        """All keys that came at once, in their order.
+
+        What was pasted, or typed while the line stood still, takes no robot and moves none: the
+        dead-man counts alone, and of many keys only what stops.
+        """
+        if len(keys) > MOST_AT_ONCE:
+            self.pressed = False
+            keys = "".join(key for key in keys if key in (*END, ESTOP))
+        had = self.pressed
+        for key in keys:
+            self.press(key, now_s)
+        self.pressed = self.pressed and (had or len(keys) == 1)
+
     def press(self, key: str, now_s: float) -> None:
-        """A key was pressed, or repeats itself."""
+        """A key was pressed, or repeats itself; after the end none counts."""
+        if self.ended:
+            return
         self._last_s = now_s
         if key in END:
             self.pressed, self.ended = False, True

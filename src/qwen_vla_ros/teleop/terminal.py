@@ -7,7 +7,7 @@ import termios
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import rclpy
 from rclpy.duration import Duration
@@ -28,6 +28,12 @@ PERIOD_S = 0.04
 ACKNOWLEDGED_S = 0.3
 """Longest wait for the receipt of the last message: a publisher that is gone sends it no more."""
 
+LARGEST_BYTES = 4096
+"""What a terminal holds at most for us to read."""
+
+PASTES_MARKED, AS_BEFORE = "\x1b[?2004h", "\x1b[?2004l"
+"""Terminals then put an escape sequence before what is pasted: Esc lets go, and ends."""
+
 TOPIC = "teleop/keyboard"
 
 
@@ -46,8 +52,11 @@ def key_by_key(descriptor: int) -> Iterator[None]:
         after = termios.tcgetattr(descriptor)
         after[1] |= termios.OPOST  # lines end as ever
         termios.tcsetattr(descriptor, termios.TCSANOW, after)
+        _tell(PASTES_MARKED)
         yield
     finally:
+        with suppress(OSError):  # the terminal may be gone
+            _tell(AS_BEFORE)
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
@@ -79,9 +88,8 @@ def _publish_keys(descriptor: int, namespace: str, request: EndRequest) -> None:
     print(HELP, flush=True)
     while not keys.ended and request.signal is None:
         if select.select([descriptor], [], [], PERIOD_S)[0]:
-            typed = os.read(descriptor, 64)
-            for key in typed.decode(errors="replace") if typed else "\x04":
-                keys.press(key, time.monotonic())
+            typed = os.read(descriptor, LARGEST_BYTES).decode(errors="replace")
+            keys.type(typed or "\x04", time.monotonic())
         rclpy.spin_once(node, timeout_sec=0.0)
         axes, buttons = keys.state(time.monotonic())
         _publish(node, publisher, axes, buttons)
@@ -97,6 +105,12 @@ def _publish(node, publisher, axes: list[float], buttons: list[int]) -> None:
     message = Joy(axes=axes, buttons=buttons)
     message.header.stamp = node.get_clock().now().to_msg()
     publisher.publish(message)
+
+
+def _tell(sequence: str) -> None:
+    """Say something to the terminal itself, if it is there."""
+    if sys.stdout.isatty():
+        print(sequence, end="", flush=True)
 
 
 def _show(text: str) -> None:

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_vla_core.teleop.keys import AXES, FORGOTTEN_S, MOTION_S, RELEASED, Keys
+from qwen_vla_core.teleop.keys import (
+    AXES,
+    FORGOTTEN_S,
+    MOST_AT_ONCE,
+    MOTION_S,
+    RELEASED,
+    Keys,
+)
 
 
 def pressed(*keys, now_s=10.0):
@@ -61,6 +68,36 @@ def test_when_a_key_is_a_button_expect_that_button_for_a_moment(key, button):
     held = pressed(key)
     assert held.state(10.0)[1] == [int(i in (0, button)) for i in range(8)]
     assert held.state(10.0 + 2 * MOTION_S)[1] == [1] + [0] * 7
+
+
+@given(st.text(alphabet=[*AXES, " ", "b", "n", "x"], min_size=2, max_size=40))
+def test_when_several_keys_come_at_once_expect_nobody_to_take_the_robot(text):
+    held = Keys()
+    held.type(text, 10.0)
+    assert held.state(10.0)[1][0] == 0
+
+
+def test_when_many_keys_come_at_once_expect_it_let_go_and_stops_to_count():
+    held = pressed("w")
+    held.type("w" * (MOST_AT_ONCE + 1), 10.1)
+    assert held.state(10.1)[1][0] == 0
+    held.type("w" * MOST_AT_ONCE + "e", 10.2)
+    assert held.state(10.2)[1][3] == 1
+    held.type("w" * MOST_AT_ONCE + "q", 10.3)
+    assert held.ended
+
+
+def test_when_something_is_pasted_in_a_terminal_that_marks_it_expect_the_end():
+    held = pressed("w")
+    held.type("\x1b[200~w ", 10.1)
+    assert held.ended and held.state(10.1)[1][0] == 0
+
+
+def test_when_two_keys_are_held_expect_both_and_the_robot_kept():
+    held = pressed("w")
+    held.type("wawa", 10.1)
+    axes, buttons = held.state(10.1)
+    assert axes[:2] == [1.0, 1.0] and buttons[0] == 1
 
 
 @given(st.text(max_size=20))
