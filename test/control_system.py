@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import rclpy
+from rclpy.duration import Duration
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
@@ -140,12 +141,15 @@ class System:
         )
         self._chunk.publish(chunk_message(chunk, self.embodiment.joint_names))
 
-    def say_teleop(self, position, velocity):
-        self._teleop.publish(
-            JointState(
-                name=list(self.embodiment.joint_names), position=position, velocity=velocity
-            )
+    def say_teleop(self, position, velocity, late_s=None):
+        """Without a stamp, or as it arrives over a link that takes so long."""
+        message = JointState(
+            name=list(self.embodiment.joint_names), position=position, velocity=velocity
         )
+        if late_s is not None:
+            said = self.operator.get_clock().now() - Duration(seconds=late_s)
+            message.header.stamp = said.to_msg()
+        self._teleop.publish(message)
 
     def engage(self):
         self.expect(lambda: len(self.messages) > 2, "control_node holds")

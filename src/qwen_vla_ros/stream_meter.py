@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable
 
+from qwen_vla_core.lag import Lag
+
 
 class StreamMeter:
     """Counts; the time is the caller's steady clock, s."""
@@ -12,6 +14,7 @@ class StreamMeter:
         self._since_s = now_s
         self._counts = dict.fromkeys(streams, 0)
         self._received_s = dict.fromkeys(streams, -math.inf)
+        self._lags: dict[str, Lag] = {}
 
     def add(self, stream: str) -> None:
         """Report this stream from now on, received or not."""
@@ -22,6 +25,21 @@ class StreamMeter:
         """A message was received, of whatever content."""
         self._counts[stream] = self._counts.get(stream, 0) + 1
         self._received_s[stream] = now_s
+
+    def stamp(self, stream: str, stamp_s: float, ros_s: float) -> bool:
+        """A message of it had this stamp; whether it came much later than those before."""
+        lag = self._lags.setdefault(stream, Lag())
+        lag.add(stamp_s, ros_s)
+        return lag.late
+
+    @property
+    def late(self) -> list[str]:
+        """In words, which streams come much later than before, of those whose stamps are told."""
+        return [
+            f"{stream} comes {lag.later_s:.1f} s later than before: is the network slow?"
+            for stream, lag in self._lags.items()
+            if lag.late
+        ]
 
     def values(self, now_s: float) -> dict[str, float]:
         """For /diagnostics: rates since the last call, Hz, and ages by receipt, s.

@@ -17,7 +17,8 @@ from qwen_vla_core.embodiment.streams import JointStream, joint_streams
 from qwen_vla_core.errors import ChunkError, QwenVlaError
 from qwen_vla_core.execution import ChunkVerdict, ControlLoop
 from qwen_vla_core.execution.control_loop import ESTOP_OF_BASE
-from qwen_vla_core.from_messages import NOT_OURS, chunk_from_message
+from qwen_vla_core.from_messages import NOT_OURS, chunk_from_message, seconds
+from qwen_vla_core.modes import Mode
 from qwen_vla_core.observation import match_joints
 
 from .. import bounded
@@ -179,6 +180,11 @@ class ControlInputs:
             target = teleop_from_message(message, self._embodiment)
         except QwenVlaError as error:
             self._refuse("teleop_refused", f"teleop/command: {error}")
+            return
+        now_s = self._node.now_s()
+        late = self.meter.stamp("teleop/command", seconds(message.header.stamp), now_s)
+        if late and self._loop.state.mode is Mode.TELEOP:  # a takeover counts however late
+            self._refuse("teleop_late", "; ".join(self.meter.late))
             return
         self._loop.on_teleop(target, self._node.now_s(), time.monotonic())
         self._react()

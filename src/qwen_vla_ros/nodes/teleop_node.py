@@ -18,6 +18,7 @@ from qwen_vla_core.execution import Sample
 from qwen_vla_core.modes import Mode, split_mode
 from qwen_vla_core.observation import match_joints
 from qwen_vla_core.teleop import Ask, Hands, Mover, Session
+from qwen_vla_core.teleop.session import Phase
 
 from .. import diagnostics
 from ..bounded import JOINTS_BYTES
@@ -121,8 +122,13 @@ class TeleopNode(EmbodimentNode):
         now_s = time.monotonic()
         hands = self._device.hands(now_s)
         fresh = now_s - self._command_s <= self._embodiment.watchdogs.teleop_s
+        late = self._meter.late if self._session.phase is Phase.DRIVING else []
         step = self._session.update(
-            hands, self._mode, self._command if fresh else None, self._problems, now_s
+            hands,
+            self._mode,
+            self._command if fresh else None,
+            [*self._problems, *late],
+            now_s,
         )
         if step.target is not None:
             target = step.target

@@ -12,10 +12,12 @@ import numpy as np
 from rclpy.node import Node
 
 from qwen_vla_core.errors import QwenVlaError
+from qwen_vla_core.from_messages import NS_PER_S
 from qwen_vla_core.teleop import Hands
 
 from ..bounded import bounded
 from ..every_publisher import subscribe_to_stream
+from ..newest import stamp_in
 from ..stream_meter import StreamMeter
 
 
@@ -68,7 +70,10 @@ def receive(
     refuse: Callable[[str], None],
     meter: StreamMeter,
 ) -> None:
-    """Subscribe to every publisher; what is too large, or refused by ``callback``, is named."""
+    """Subscribe to every publisher; what is too large, or refused by ``callback``, is named.
+
+    Stamps, where there are some, are told to the meter.
+    """
 
     def checked(message: Any) -> None:
         try:
@@ -78,8 +83,12 @@ def receive(
 
     read = bounded(message_type, largest_bytes, checked, lambda why: refuse(f"{topic}: {why}"))
 
+    stamped = "header" in message_type.get_fields_and_field_types()
+
     def received(data: bytes) -> None:
         meter.count(topic, time.monotonic())
+        if stamped and len(data) <= largest_bytes:
+            meter.stamp(topic, stamp_in(data), node.get_clock().now().nanoseconds / NS_PER_S)
         read(data)
 
     meter.add(topic)

@@ -20,6 +20,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from command_observer import BaseObserver
 from control_system import LEFT, TWO_ARMS, TWO_SLOW_ARMS, WAIT_S
 from qwen_vla_core.from_messages import seconds
+from qwen_vla_core.lag import LATE_S
 from qwen_vla_ros.graph import publishers_of
 from qwen_vla_ros.nodes import control_node
 from qwen_vla_ros.nodes.control_node import ControlNode
@@ -406,6 +407,34 @@ def test_when_nobody_publishes_an_estop_that_is_named_expect_nobody_to_engage_an
     button.destroy_publisher(publisher)
     system.stands()
     assert "HOLD" in system.operator.mode and "/cell/stop" in system.operator.mode
+
+
+def test_when_targets_of_a_person_come_later_and_later_expect_a_hold_and_a_takeover_all_the_same(
+    start_control,
+):
+    # A thread shared with a loaded machine may stand still for longer than a device would.
+    text = base_text().replace("teleop_s: 0.2", "teleop_s: 0.5")
+    system = start_control(text, base=True).drive()
+    system.silence_policy()
+    late_s = [3.0]  # the clock of the person's computer is behind
+
+    def say():
+        system.say_teleop([0.0, 0.0, 0.0], [0.2, 0.0, 0.0], late_s[0])
+
+    timer = system.operator.create_timer(0.02, say)
+    system.expect(lambda: system.base.last == pytest.approx((0.2, 0.0)), "a person drives")
+    wait(system, 0.5)
+    assert system.operator.mode.startswith("TELEOP")
+    while late_s[0] < 3.0 + 2.0 * LATE_S:
+        late_s[0] += 0.02
+        wait(system, 0.05)
+    system.stands()
+    assert "teleop lost" in system.operator.mode
+    system.expect(lambda: system.said and "teleop_late" in system.said[1], "it is counted")
+    system.operator.destroy_timer(timer)
+    system.engage()
+    say()
+    system.expect(lambda: not system.operator.mode.startswith("AUTONOMY"), "taken over")
 
 
 @pytest.mark.parametrize("name", ["engage_policy", "go_to_start"])

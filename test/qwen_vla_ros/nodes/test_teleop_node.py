@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from rclpy.duration import Duration
 from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
 
+from qwen_vla_core.lag import LATE_S
 from qwen_vla_ros.nodes.control_node import DISCOVERY_S
 from qwen_vla_ros.stall import AFTER_S, LONGEST_S
 from robots import arm_on_base_text
@@ -69,6 +71,28 @@ def test_when_a_gamepad_drives_the_base_expect_it_to_move_and_to_stand_when_rele
     one.expect_mode("HOLD", "control_node holds")
     one.expect(lambda: one.feedback, "what the device can show")
     assert one.feedback[-1].name == list(one.teleop._embodiment.joint_names)
+
+
+def test_when_the_messages_of_a_gamepad_come_later_than_before_expect_it_let_go(person):
+    one = person("joy").device(Joy, "joy")
+    late_s = 0.0
+
+    def stamp():
+        if one.message is not None:
+            said = one.operator.get_clock().now() - Duration(seconds=late_s)
+            one.message.header.stamp = said.to_msg()
+
+    one.operator.create_timer(0.01, stamp)
+    one.message = joy()
+    one.expect(lambda: one.teleop._session.phase.name == "READY", "the gamepad is received")
+    one.expect(lambda: len(one.system.messages) > 2, "control_node holds")
+    one.operator.wait(lambda: False, DISCOVERY_S)
+    one.message = joy(pressed=True, drive=True, ahead=1.0)
+    one.expect(lambda: one.teleop._session.phase.name == "DRIVING", "it drives")
+    late_s = 2.0 * LATE_S
+    one.expect_mode("HOLD", "control_node holds")
+    one.system.stands()
+    assert not one.teleop._session.engaged
 
 
 def test_when_an_absolute_leader_is_far_away_expect_refusal_and_then_alignment_by_service(person):
