@@ -28,6 +28,12 @@ class Wish:
     base: tuple[float, float] | None = None
 
     @property
+    def moves(self) -> bool:
+        """Whether it asks for a velocity, of whatever part."""
+        parts = [*self.tool_velocities.values(), list(self.gripper_speeds.values())]
+        return any(np.any(part) for part in (*parts, self.base or (0.0, 0.0)))
+
+    @property
     def finite(self) -> bool:
         """Whether no number in it is NaN or infinite."""
         parts = [*self.tool_velocities.values(), *self.tool_poses.values()]

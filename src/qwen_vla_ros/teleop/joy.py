@@ -26,6 +26,10 @@ from ..qos import RELIABLE
 from ..stream_meter import StreamMeter
 from .base import DeadManDevice, receive
 
+UNCHANGED_S = 5.0
+"""A gamepad that asks for one motion for longer than this, s, without any change, may be out of
+range: joy's nodes repeat the last that they heard. The keys of a terminal end after as long."""
+
 
 class JoyDevice(DeadManDevice):
     """Arms by the velocity of their tools, a base by its own, from axes and buttons."""
@@ -48,10 +52,20 @@ class JoyDevice(DeadManDevice):
         }
         self._silence_s = embodiment.watchdogs.teleop_s
         self._hands: Hands | None = None
-        self._at_s = 0.0
+        self._at_s = self._changed_s = 0.0
+        self._said = None
+        self._repeats = isinstance(section, JoySection)  # a terminal's keys say themselves
         receive(node, Joy, section.topic, INPUT_BYTES, self._on_joy, refuse, meter)
 
     def hands(self, now_s: float) -> Hands | None:
+        if self._repeats and self._hands is not None and self._hands.pressed:
+            if self._hands.wish.moves and now_s - self._changed_s > UNCHANGED_S:
+                self._node.get_logger().warning(
+                    f"the gamepad has not changed for {UNCHANGED_S:g} s in motion: out of range? "
+                    "Let go of its dead-man and press again",
+                    throttle_duration_sec=5.0,
+                )
+                return None
         return self._hands if now_s - self._at_s <= self._silence_s else None
 
     def _on_joy(self, message: Joy) -> None:
@@ -63,6 +77,9 @@ class JoyDevice(DeadManDevice):
             self._ask_recorder(name)
         self._hands = self._reader.read(message.axes, message.buttons)
         self._at_s = time.monotonic()
+        said = message.axes, message.buttons
+        if said != self._said:
+            self._said, self._changed_s = said, self._at_s
 
     def _ask_recorder(self, name: str) -> None:
         """Ask, and log the answer when it comes."""

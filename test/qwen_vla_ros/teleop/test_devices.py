@@ -15,6 +15,7 @@ from qwen_vla_core.embodiment.schema.teleop import AnyDevice
 from qwen_vla_core.errors import QwenVlaError, YamlFileError
 from qwen_vla_ros.stream_meter import StreamMeter
 from qwen_vla_ros.teleop import DEVICES, make_device
+from qwen_vla_ros.teleop.joy import UNCHANGED_S
 
 EMBODIMENTS = Path(__file__).parents[3] / "embodiments"
 ROBOTS = {path.stem: load_embodiment(path) for path in EMBODIMENTS.glob("*.yaml")}
@@ -73,6 +74,25 @@ def test_when_a_gamepad_falls_silent_while_pressed_expect_no_hands(device):
     buttons[10] = 1
     one._on_joy(Joy(axes=[0.0] * 6, buttons=buttons))
     assert one.hands(now()).pressed and one.hands(now() + LATER_S) is None
+
+
+@pytest.mark.parametrize("kind", ["joy", "keyboard"])
+def test_when_a_gamepad_repeats_one_motion_for_long_expect_it_to_count_as_silent(device, kind):
+    one = device(kind)
+    pressed = 10 if kind == "joy" else 0
+    buttons = [int(i == pressed) for i in range(21)]
+    centred, pushed = [0.0] * 7, [0.0, 1.0, *[0.0] * 5]
+    one._on_joy(Joy(axes=centred, buttons=buttons))
+    one._changed_s -= 2.0 * UNCHANGED_S
+    one._on_joy(Joy(axes=centred, buttons=buttons))
+    assert one.hands(now()).pressed, "what stands may be held"
+    one._on_joy(Joy(axes=pushed, buttons=buttons))
+    assert one.hands(now()).wish.moves
+    one._changed_s -= 2.0 * UNCHANGED_S
+    one._on_joy(Joy(axes=pushed, buttons=buttons))
+    assert (one.hands(now()) is None) == (kind == "joy")
+    one._on_joy(Joy(axes=centred, buttons=buttons))
+    assert one.hands(now()).pressed
 
 
 def test_when_a_twist_is_published_from_the_start_expect_nothing_before_a_zero(device):
