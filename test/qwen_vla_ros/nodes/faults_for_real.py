@@ -84,6 +84,7 @@ def test_when_estop_is_pressed_or_a_person_takes_over_expect_it_at_the_base_in_t
 def test_when_two_other_processes_never_wait_expect_commands_in_time(start_control):
     system = start_control(base_text(), base=True, process=True).drive()
     diagnostics = system.operator.diagnostics
+    system.expect(lambda: "/control_node" in diagnostics, "a first report")
     if diagnostics["/control_node"][1]["real_time"] != "True":
         pytest.skip("control_node may not run before other processes here: ulimit -r")
     late_ms = []
