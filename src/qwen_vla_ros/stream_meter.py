@@ -34,7 +34,7 @@ class StreamMeter:
 
     @property
     def late(self) -> list[str]:
-        """In words, which streams come much later than before, of those whose stamps are told."""
+        """In words, which streams come much later than before, of those whose stamps are known."""
         return [
             f"{stream} comes {lag.later_s:.1f} s later than before: is the network slow?"
             for stream, lag in self._lags.items()

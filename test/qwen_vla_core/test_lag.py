@@ -10,7 +10,7 @@ TODAY_S = 1.8e9
 
 
 def after(delays_s, ahead_s=0.0, period_s=0.02, lag=None):
-    """A lag that was told of messages with these delays from a clock that is ahead."""
+    """The lag after messages with these delays, stamped by a clock that is ahead."""
     lag = lag or Lag()
     for tick, delay_s in enumerate(delays_s):
         said_s = TODAY_S + tick * period_s

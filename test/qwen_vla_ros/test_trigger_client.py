@@ -119,7 +119,6 @@ node = rclpy.create_node("person")
 client = trigger_client(node, "control/engage_policy")
 while not client.service_is_ready():
     time.sleep(0.05)
-time.sleep(0.5)
 for _ in range(3):  # a server that has not found the client yet drops its answer
     answer = client.call_async(Trigger.Request())
     rclpy.spin_until_future_complete(node, answer, timeout_sec=IN_TIME_S + 1.0)

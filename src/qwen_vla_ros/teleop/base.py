@@ -72,7 +72,7 @@ def receive(
 ) -> None:
     """Subscribe to every publisher; what is too large, or refused by ``callback``, is named.
 
-    Stamps, where there are some, are told to the meter.
+    The meter gets the stamps, where messages have some.
     """
 
     def checked(message: Any) -> None:
